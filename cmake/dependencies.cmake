@@ -1,0 +1,33 @@
+# The libraries of docs/architecture.md, each behind one interface target.
+
+function(curlingiron_archive target)
+  add_library(${target} INTERFACE)
+  foreach(name IN LISTS ARGN)
+    find_library(${target}_${name} NAMES lib${name}.a REQUIRED)
+    target_link_libraries(${target} INTERFACE ${${target}_${name}})
+  endforeach()
+endfunction()
+
+find_package(Threads REQUIRED)
+curlingiron_archive(ci_zlib z)
+curlingiron_archive(ci_lzma lzma)
+curlingiron_archive(ci_zstd zstd)
+curlingiron_archive(ci_xxhash xxhash)
+curlingiron_archive(ci_openssl ssl crypto)
+target_link_libraries(ci_openssl INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
+curlingiron_archive(ci_cares cares)
+
+# Built by scripts/setup from the distribution's source package: Debian's libcurl.a cannot be linked static.
+set(CURLINGIRON_CURL ${CMAKE_SOURCE_DIR}/build/deps/curl CACHE PATH "prefix of the minimal static libcurl")
+if(NOT EXISTS ${CURLINGIRON_CURL}/lib/libcurl.a)
+  message(FATAL_ERROR "${CURLINGIRON_CURL}/lib/libcurl.a is missing; run scripts/setup first")
+endif()
+add_library(ci_curl INTERFACE)
+target_include_directories(ci_curl SYSTEM INTERFACE ${CURLINGIRON_CURL}/include)
+target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
+target_link_libraries(ci_curl INTERFACE ${CURLINGIRON_CURL}/lib/libcurl.a ci_openssl ci_cares)
+
+add_library(ci_cli INTERFACE)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+target_link_libraries(ci_cli INTERFACE CLI11::CLI11 nlohmann_json::nlohmann_json)

@@ -1,0 +1,48 @@
+#include "base/log.h"
+
+#include <atomic>
+#include <cstdio>
+#include <string>
+
+namespace curlingiron {
+namespace {
+
+class StandardError final : public LogSink {
+ public:
+  void log(LogLevel level, std::string_view line) override {
+    std::string text = "curlingiron: ";
+    if (level == LogLevel::Warning) text += "warning: ";
+    if (level == LogLevel::Error) text += "error: ";
+    text += line;
+    text += '\n';
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  }
+};
+
+StandardError standard_error;
+std::atomic<LogSink*> current_sink{&standard_error};
+std::atomic<LogLevel> lowest_level{LogLevel::Info};
+
+void log(LogLevel level, std::string_view line) {
+  if (level < lowest_level.load(std::memory_order_relaxed)) return;
+  current_sink.load(std::memory_order_acquire)->log(level, line);
+}
+
+}  // namespace
+
+void set_log_sink(LogSink* sink) {
+  current_sink.store(sink != nullptr ? sink : &standard_error, std::memory_order_release);
+}
+
+void set_log_level(LogLevel lowest) { lowest_level.store(lowest, std::memory_order_relaxed); }
+
+void log_debug(std::string_view line) { log(LogLevel::Debug, line); }
+void log_info(std::string_view line) { log(LogLevel::Info, line); }
+void log_warning(std::string_view line) { log(LogLevel::Warning, line); }
+void log_error(std::string_view line) { log(LogLevel::Error, line); }
+
+void log_warning(std::string_view what, const Error& error) {
+  log(LogLevel::Warning, error.with_context(what).message());
+}
+
+}  // namespace curlingiron

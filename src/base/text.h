@@ -1,0 +1,73 @@
+// Text without locale, streams or regular expressions.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace curlingiron {
+
+// One argument of concat(): text, a character, or an integer in decimal.
+class Piece {
+ public:
+  Piece(std::string_view text) : text_(text) {}     // NOLINT(google-explicit-constructor)
+  Piece(const std::string& text) : text_(text) {}   // NOLINT(google-explicit-constructor)
+  Piece(const char* text) : text_(text) {}          // NOLINT(google-explicit-constructor)
+  Piece(char c) : digits_{c}, text_(digits_, 1) {}  // NOLINT(google-explicit-constructor)
+  template <std::integral T>
+  requires(!std::same_as<T, char> && !std::same_as<T, bool>)
+      Piece(T value) {  // NOLINT(google-explicit-constructor)
+    bool negative = value < T{0};
+    auto magnitude = static_cast<uint64_t>(value);
+    set_number(negative ? ~magnitude + 1 : magnitude, negative);
+  }
+  Piece(const Piece&) = delete;
+  Piece& operator=(const Piece&) = delete;
+
+  std::string_view text() const { return text_; }
+
+ private:
+  void set_number(uint64_t magnitude, bool negative);
+
+  char digits_[24] = {};
+  std::string_view text_;
+};
+
+std::string concat_pieces(std::initializer_list<const Piece*> pieces);
+
+// The pieces one after the other: concat("eth", 0, ": no carrier").
+template <typename... Pieces>
+std::string concat(const Pieces&... pieces) {
+  return [](const auto&... piece) { return concat_pieces({&piece...}); }(Piece(pieces)...);
+}
+
+std::string_view trim(std::string_view text);
+// Every field between separators, empty ones included; "" gives one empty field.
+std::vector<std::string_view> split(std::string_view text, char separator);
+// Runs of characters that are not blank (space, tab, CR, LF).
+std::vector<std::string_view> split_blank(std::string_view text);
+std::string join(std::span<const std::string> parts, std::string_view separator);
+std::string to_lower(std::string_view text);
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+// The whole text as a decimal number; sign, blanks, other characters and overflow are errors.
+Result<uint64_t> parse_u64(std::string_view text);
+Result<uint32_t> parse_u32(std::string_view text);
+Result<uint64_t> parse_hex_u64(std::string_view text);
+
+// The candidate with the smallest edit distance to `word`, if one is near enough to be a typing
+// error.
+std::optional<std::string_view> nearest(std::string_view word,
+                                        std::span<const std::string_view> candidates);
+
+// `text` with control characters and bytes outside ASCII replaced by '?', cut to `limit` bytes:
+// what a server or a disk sent, made fit for a console.
+std::string printable(std::string_view text, size_t limit = 200);
+
+}  // namespace curlingiron

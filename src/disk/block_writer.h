@@ -1,0 +1,84 @@
+// Writes an image so that the disk is never bootable and wrong: the image's first and last MiB are
+// withheld, the disk's first and last MiB are zeroed before anything else, and the withheld bytes
+// are written only against the proof that everything between them is on the disk.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "io/source.h"
+#include "sys/block_device.h"
+#include "sys/fd.h"
+
+namespace curlingiron {
+
+inline constexpr uint64_t kHeldBack = 1_MiB;
+
+// What the writer needs of a disk; a fake fits in a test. Offsets and lengths are multiples of
+// geometry().logical_sector, and buffers are aligned to 4096 bytes.
+class BlockTarget {
+ public:
+  virtual ~BlockTarget() = default;
+  virtual BlockGeometry geometry() const = 0;
+  virtual Result<void> write(uint64_t offset, ConstBytes bytes) = 0;
+  virtual Result<void> zero(uint64_t offset, uint64_t length) = 0;
+  virtual Result<void> read(uint64_t offset,
+                            MutableBytes into) = 0;  // from the device, not a cache
+  virtual Result<void> flush() = 0;                  // to the medium
+};
+
+// A block device opened O_DIRECT | O_EXCL. EBUSY names that the disk is in use.
+Result<std::unique_ptr<BlockTarget>> open_block_device(const std::string& path);
+
+// Only a digest check, or the user's waiver of one, makes it.
+class VerifiedDigest {
+ public:
+  // The digests are equal, or an error that shows both.
+  static Result<VerifiedDigest> compare(std::string_view what, ConstBytes expected,
+                                        ConstBytes actual);
+  static VerifiedDigest none_given() { return VerifiedDigest(); }
+
+ private:
+  VerifiedDigest() = default;
+};
+
+struct WriterCounters {               // readable from another thread while the writer works
+  std::atomic<uint64_t> received{0};  // bytes of the image
+  std::atomic<uint64_t> zeroed{0};    // of these, bytes set by BLKZEROOUT
+  std::atomic<uint64_t> verified{0};  // bytes read back
+};
+
+// start() -> write()... -> finish() -> [verify()] -> commit(). Dropped before commit(), it leaves
+// the disk without a partition table. Requests are aligned and large, written by a thread of their
+// own.
+class BlockWriter final : public Sink {
+ public:
+  // The commit point: zeroes the disk's first and last MiB and flushes.
+  static Result<std::unique_ptr<BlockWriter>> start(BlockTarget& target);
+  ~BlockWriter() override;
+
+  // An image larger than the disk is an error at its first byte too many.
+  Result<void> write(ConstBytes bytes) override;
+  // All but the withheld bytes is on the medium.
+  Result<void> finish() override;
+  // Reads back all that was written so far and compares: an error names the first offset that
+  // differs.
+  Result<void> verify();
+  // Writes and checks the withheld tail, flushes, then the head, flushes.
+  Result<void> commit(VerifiedDigest proof);
+
+  const WriterCounters& counters() const;
+  uint64_t image_size() const;
+
+ private:
+  struct State;
+  explicit BlockWriter(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace curlingiron

@@ -1,0 +1,20 @@
+// What an image's first bytes and a disk's properties tell before anything is written.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "disk/choose.h"
+
+namespace curlingiron {
+
+// `head`: the first bytes of the raw image (up to 1 MiB). `image_size`: bytes, where known
+// beforehand (a raw file's length, a zstd frame's content size); the primary GPT's backup LBA tells
+// a lower bound. Errors: larger than the disk, a GPT for another sector size, a text/html page, an
+// all-zero head.
+Result<void> check_image_fits(ConstBytes head, std::optional<uint64_t> image_size,
+                              const Disk& disk);
+
+}  // namespace curlingiron

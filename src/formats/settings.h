@@ -1,0 +1,70 @@
+// The settings of /init: one grammar for the kernel command line and /curlingiron/config.
+//
+// Command line: blank-separated tokens "curlingiron.KEY=VALUE" (double quotes as the kernel's
+// parameters(7)); other tokens are the kernel's, but for console=. Config: lines "KEY=VALUE", '#'
+// comments.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace curlingiron {
+
+enum class AfterSuccess { Reboot, PowerOff, Halt };
+enum class AfterFailure { Hold, Reboot, PowerOff };  // only after the commit point
+enum class Verify { ReadBack, Off };
+
+// Static IPv4, in the order of the kernel's ip= (Documentation/admin-guide/nfs/nfsroot.rst):
+// client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1.
+struct StaticAddress {
+  std::string address;  // dotted IPv4
+  uint8_t prefix_length = 24;
+  std::string gateway;  // empty: none
+  std::string device;   // interface name, or MAC "52:54:00:12:34:56"; empty: every NIC
+  std::vector<std::string> nameservers;
+};
+
+struct Settings {
+  std::string source;                      // src= : http(s) URL of the image
+  std::string destination;                 // dst= : /dev/… or an identity (disk/choose.h)
+  std::optional<ByteVector> sha256;        // sha256= : of the file as served; 32 bytes
+  std::optional<ByteVector> image_sha256;  // image-sha256= : of the raw image; 32 bytes
+  bool insecure = false;                   // insecure : no TLS verification
+  Verify verify = Verify::ReadBack;        // verify=readback|off
+  std::optional<StaticAddress> address;    // ip=… ; absent or ip=dhcp: DHCP
+  std::vector<std::string> nameservers;    // nameserver= (repeatable), before those learnt
+  std::string hostname;                    // hostname= : sent with DHCP
+  std::vector<std::string> headers;        // header=Name: value (repeatable, secret)
+  std::string proxy;                       // proxy=URL
+  std::optional<int64_t> time;  // time= : seconds since the epoch, or 2026-11-22T12:00:00Z
+  Duration deadline =
+      std::chrono::seconds(300);  // deadline= : until the commit point, since /init started
+  AfterSuccess after = AfterSuccess::Reboot;     // after=
+  AfterFailure on_failure = AfterFailure::Hold;  // onfail=
+  uint32_t mtu = 0;                              // mtu= : 0 is the link's own
+  bool debug = false;                            // loglevel=debug
+};
+
+// Applies the command line's curlingiron. tokens. Unknown key: an error that names it and the
+// nearest.
+Result<void> apply_command_line(std::string_view command_line, Settings& settings);
+// Applies the config file; later values replace earlier ones, but repeatable keys add up.
+Result<void> apply_config(std::string_view text, Settings& settings);
+// One KEY=VALUE, as --set gives it.
+Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings);
+// What must be there and fit together before anything starts: src, dst.
+Result<void> check_complete(const Settings& settings);
+// Keys whose values hold secrets (credentials): these go into the config, never on the command
+// line.
+bool is_secret_key(std::string_view key);
+// Every key, for help texts.
+std::vector<std::string_view> setting_keys();
+
+}  // namespace curlingiron

@@ -1,0 +1,28 @@
+// http and https URLs (RFC 3986), as far as a download needs them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace curlingiron {
+
+enum class UrlScheme { Http, Https };
+
+struct Url {
+  UrlScheme scheme = UrlScheme::Https;
+  std::string user_info;  // "user:password", secret; empty where there is none
+  std::string host;       // name, IPv4, or [IPv6]
+  uint16_t port = 443;
+  std::string target;  // path and query, at least "/"
+
+  std::string text() const;     // whole, with credentials: never print it
+  std::string display() const;  // without credentials and query: fit for messages
+};
+
+// At most 4,096 bytes; other schemes, blanks and control characters are errors.
+Result<Url> parse_url(std::string_view text);
+
+}  // namespace curlingiron

@@ -1,0 +1,30 @@
+// The machine as a whole: restart, halt, kexec (reboot(2), kexec_file_load(2)).
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "sys/fd.h"
+
+namespace curlingiron {
+
+enum class Leave { Restart, PowerOff, Halt, Kexec };
+
+// sync(2), then reboot(2). Returns only when the kernel refused.
+Error leave(Leave how);
+// uname(2).
+struct KernelName {
+  std::string release;  // "6.1.0-56-amd64"
+  std::string machine;  // "x86_64"
+};
+Result<KernelName> kernel_name();
+bool is_root();
+
+// kexec_file_load(2): kernel and initramfs are read-only descriptors.
+// The error says which of lockdown, signature, kexec_load_disabled or a missing feature it was.
+Result<void> kexec_load(const UniqueFd& kernel, const UniqueFd& initramfs,
+                        const std::string& command_line);
+// Forgets a loaded kernel (KEXEC_FILE_UNLOAD).
+Result<void> kexec_unload();
+
+}  // namespace curlingiron
