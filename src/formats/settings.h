@@ -43,9 +43,9 @@ struct Settings {
   std::string hostname;                    // hostname= : sent with DHCP
   std::vector<std::string> headers;        // header=Name: value (repeatable, secret)
   std::string proxy;                       // proxy=URL
-  std::optional<int64_t> time;  // time= : seconds since the epoch, or 2026-11-22T12:00:00Z
-  Duration deadline =
-      std::chrono::seconds(300);  // deadline= : until the commit point, since /init started
+  std::optional<int64_t> time;        // time= : seconds since the epoch, or 2026-11-22T12:00:00Z
+  std::optional<int64_t> time_floor;  // time-floor= : the same, used only if the clock is behind it
+  Duration deadline = 300s;           // deadline= : until the commit point, since /init started
   AfterSuccess after = AfterSuccess::Reboot;     // after=
   AfterFailure on_failure = AfterFailure::Hold;  // onfail=
   uint32_t mtu = 0;                              // mtu= : 0 is the link's own
@@ -66,5 +66,12 @@ Result<void> check_complete(const Settings& settings);
 bool is_secret_key(std::string_view key);
 // Every key, for help texts.
 std::vector<std::string_view> setting_keys();
+// The line of the config file that apply_config reads back; an error when the value holds a
+// newline.
+Result<std::string> format_setting(std::string_view key, std::string_view value);
+// "1732276800" or "2026-11-22T12:00:00Z" (UTC), in seconds since the epoch.
+Result<int64_t> parse_time(std::string_view text);
+// The words of a kernel command line; double quotes group blanks and are dropped.
+std::vector<std::string> split_command_line(std::string_view text);
 
 }  // namespace curlingiron

@@ -1,1 +1,20 @@
-int main() { return 0; }
+// curlingiron: the command.
+#include "host/build.h"
+#include "host/flash.h"
+#include "host/options.h"
+#include "host/run.h"
+
+namespace {
+
+using namespace curlingiron;
+
+struct Dispatch {
+  int operator()(const FlashOptions& options) const { return flash(options); }
+  int operator()(const BuildOptions& options) const { return build(options); }
+  int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const Usage& usage) const { return usage.exit_code; }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) { return std::visit(Dispatch(), parse_command(argc, argv)); }

@@ -1,5 +1,7 @@
 #include "sys/block_device.h"
 
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -25,6 +27,14 @@ Result<void> zero_out(const UniqueFd& device, uint64_t offset, uint64_t length) 
   uint64_t range[2] = {offset, length};
   while (::ioctl(device.get(), BLKZEROOUT, range) != 0) {
     if (errno != EINTR) return last_system_error("BLKZEROOUT");
+  }
+  return {};
+}
+
+Result<void> zero_file_range(const UniqueFd& file, uint64_t offset, uint64_t length) {
+  while (::fallocate(file.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+                     static_cast<off_t>(offset), static_cast<off_t>(length)) != 0) {
+    if (errno != EINTR) return last_system_error("fallocate");
   }
   return {};
 }

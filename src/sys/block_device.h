@@ -17,6 +17,9 @@ struct BlockGeometry {
 Result<BlockGeometry> block_geometry(const UniqueFd& device);
 // BLKZEROOUT: reads back as zeros on every device; aligned to the logical sector.
 Result<void> zero_out(const UniqueFd& device, uint64_t offset, uint64_t length);
+// fallocate(2) ZERO_RANGE: the same for a regular file, whose size stays. EOPNOTSUPP where the file
+// system cannot.
+Result<void> zero_file_range(const UniqueFd& file, uint64_t offset, uint64_t length);
 // BLKFLSBUF: drops the kernel's cached pages of the device, so that the next read asks the disk.
 Result<void> flush_buffers(const UniqueFd& device);
 // BLKRRPART. EBUSY while a partition is in use.

@@ -118,6 +118,11 @@ Result<void> sync_file(const UniqueFd& fd) {
   return {};
 }
 
+Result<void> resize_file(const UniqueFd& fd, uint64_t size) {
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return last_system_error("ftruncate");
+  return {};
+}
+
 Result<uint64_t> seek_end(const UniqueFd& fd) {
   off_t end = ::lseek(fd.get(), 0, SEEK_END);
   if (end < 0) return last_system_error("cannot find the size");

@@ -53,6 +53,8 @@ Result<void> pread_exact(const UniqueFd& fd, MutableBytes buffer, uint64_t offse
 Result<void> write_all(const UniqueFd& fd, ConstBytes bytes);
 Result<void> pwrite_all(const UniqueFd& fd, ConstBytes bytes, uint64_t offset);
 Result<void> sync_file(const UniqueFd& fd);
+// ftruncate(2): grown with a hole.
+Result<void> resize_file(const UniqueFd& fd, uint64_t size);
 Result<uint64_t> seek_end(const UniqueFd& fd);
 Result<void> set_non_blocking(const UniqueFd& fd);
 

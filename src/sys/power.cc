@@ -81,6 +81,11 @@ Error leave(Leave how) {
   return last_system_error("reboot");
 }
 
+Error restart_at_once() {
+  ::reboot(RB_AUTOBOOT);
+  return last_system_error("reboot");
+}
+
 Result<KernelName> kernel_name() {
   utsname name{};
   if (::uname(&name) != 0) return last_system_error("uname");

@@ -12,6 +12,8 @@ enum class Leave { Restart, PowerOff, Halt, Kexec };
 
 // sync(2), then reboot(2). Returns only when the kernel refused.
 Error leave(Leave how);
+// reboot(2) without sync(2), for when that may hang.
+Error restart_at_once();
 // uname(2).
 struct KernelName {
   std::string release;  // "6.1.0-56-amd64"

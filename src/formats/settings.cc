@@ -1,0 +1,390 @@
+#include "formats/settings.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/units.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kPrefix = "curlingiron.";
+constexpr size_t kSha256Bytes = 32;
+
+enum class Secrecy { Public, Secret };
+// A flag may stand without "=VALUE" ("insecure").
+enum class Shape { Value, Flag };
+
+struct Key {
+  std::string_view name;
+  Result<void> (*apply)(std::string_view value, Settings& settings);
+  Secrecy secrecy = Secrecy::Public;
+  Shape shape = Shape::Value;
+};
+
+Result<ByteVector> parse_sha256(std::string_view value) {
+  Result<ByteVector> digest = from_hex(value);
+  if (!digest.ok() || digest.value().size() != kSha256Bytes) {
+    return Error(concat("\"", printable(value, 80),
+                        "\" is not a SHA-256 digest: it takes 64 hexadecimal digits, this has ",
+                        value.size(), " characters"));
+  }
+  return std::move(digest).value();
+}
+
+template <typename E>
+struct Choice {
+  std::string_view word;
+  E value;
+};
+
+template <typename E, size_t N>
+Result<E> parse_choice(std::string_view value, const Choice<E> (&choices)[N]) {
+  std::string words;
+  for (const Choice<E>& choice : choices) {
+    if (value == choice.word) return choice.value;
+    if (!words.empty()) words += ", ";
+    words += choice.word;
+  }
+  return Error(concat("\"", printable(value, 40), "\" is none of ", words));
+}
+
+Result<uint32_t> parse_ipv4(std::string_view text) {
+  std::vector<std::string_view> parts = split(text, '.');
+  if (parts.size() != 4)
+    return Error(concat("\"", printable(text, 40), "\" is not an IPv4 address"));
+  uint32_t address = 0;
+  for (std::string_view part : parts) {
+    uint32_t octet = TRY(parse_u32(part));
+    if (octet > 255) return Error(concat("\"", printable(text, 40), "\" is not an IPv4 address"));
+    address = address << 8 | octet;
+  }
+  return address;
+}
+
+Result<uint8_t> parse_netmask(std::string_view text) {
+  if (text.find('.') == std::string_view::npos) {
+    uint32_t length = TRY(parse_u32(text));
+    if (length > 32) return Error(concat("prefix length ", length, " is more than 32"));
+    return static_cast<uint8_t>(length);
+  }
+  uint32_t mask = TRY(parse_ipv4(text));
+  uint32_t inverted = ~mask;
+  if ((inverted & (inverted + 1)) != 0) {
+    return Error(concat("\"", printable(text, 40), "\" is not a contiguous netmask"));
+  }
+  return static_cast<uint8_t>(__builtin_popcount(mask));
+}
+
+// A device by MAC has colons of its own; it is written with '-' there: 52-54-00-12-34-56.
+std::string device_name(std::string_view text) {
+  std::string name(text);
+  if (name.size() == 17 && std::count(name.begin(), name.end(), '-') == 5) {
+    std::replace(name.begin(), name.end(), '-', ':');
+  }
+  return name;
+}
+
+// "dhcp", or the kernel's client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1.
+Result<void> apply_ip(std::string_view value, Settings& settings) {
+  if (value == "dhcp" || value == "on" || value == "any") {
+    settings.address.reset();
+    return {};
+  }
+  std::vector<std::string_view> fields = split(value, ':');
+  auto field = [&](size_t i) { return i < fields.size() ? fields[i] : std::string_view(); };
+  if (fields.size() < 4) {
+    return Error(
+        concat("\"", printable(value, 80),
+               "\" is neither dhcp nor ADDRESS::GATEWAY:NETMASK:HOSTNAME:DEVICE:none:DNS:DNS"));
+  }
+  if (!field(6).empty() && field(6) != "none" && field(6) != "off") {
+    return Error(concat("\"", printable(field(6), 40), "\" is not none; write ip=dhcp for DHCP"));
+  }
+  StaticAddress address;
+  TRY(parse_ipv4(field(0)));
+  address.address = field(0);
+  if (!field(2).empty()) {
+    TRY_CONTEXT("gateway", parse_ipv4(field(2)));
+    address.gateway = field(2);
+  }
+  if (!field(3).empty()) address.prefix_length = TRY_CONTEXT("netmask", parse_netmask(field(3)));
+  if (!field(4).empty()) settings.hostname = field(4);
+  address.device = device_name(field(5));
+  for (size_t i = 7; i < 9; ++i) {
+    if (field(i).empty()) continue;
+    TRY_CONTEXT("nameserver", parse_ipv4(field(i)));
+    address.nameservers.emplace_back(field(i));
+  }
+  settings.address = std::move(address);
+  return {};
+}
+
+Result<void> apply_nameserver(std::string_view value, Settings& settings) {
+  bool plain = !value.empty() &&
+               value.find_first_not_of("0123456789abcdefABCDEF.:%") == std::string_view::npos;
+  if (!plain) return Error(concat("\"", printable(value, 60), "\" is not an IP address"));
+  settings.nameservers.emplace_back(value);
+  return {};
+}
+
+Result<void> apply_header(std::string_view value, Settings& settings) {
+  size_t colon = value.find(':');
+  bool clean = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c != 127; });
+  if (colon == std::string_view::npos || colon == 0 || !clean) {
+    return Error(
+        "a header is written \"Name: value\" on one line");  // The value is secret: not shown.
+  }
+  settings.headers.emplace_back(value);
+  return {};
+}
+
+constexpr Key kKeys[] = {
+    {"after",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<AfterSuccess> kChoices[] = {{"reboot", AfterSuccess::Reboot},
+                                                           {"poweroff", AfterSuccess::PowerOff},
+                                                           {"halt", AfterSuccess::Halt}};
+       settings.after = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
+    {"deadline",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.deadline = TRY(parse_duration(value));
+       if (settings.deadline < 1s) return Error("a deadline takes at least 1 s");
+       return {};
+     }},
+    {"dst",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.destination = value;
+       return {};
+     }},
+    {"header", apply_header, Secrecy::Secret},
+    {"hostname",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       if (value.size() > 64) return Error("a host name takes at most 64 characters");
+       settings.hostname = value;
+       return {};
+     }},
+    {"image-sha256",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.image_sha256 = TRY(parse_sha256(value));
+       return {};
+     }},
+    {"insecure",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<bool> kChoices[] = {{"", true}, {"1", true}, {"0", false}};
+       settings.insecure = TRY(parse_choice(value, kChoices));
+       return {};
+     },
+     Secrecy::Public, Shape::Flag},
+    {"ip", apply_ip},
+    {"loglevel",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<bool> kChoices[] = {{"debug", true}, {"info", false}};
+       settings.debug = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
+    {"mtu",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       uint32_t mtu = TRY(parse_u32(value));
+       if (mtu != 0 && (mtu < 576 || mtu > 65535)) return Error("an MTU is between 576 and 65535");
+       settings.mtu = mtu;
+       return {};
+     }},
+    {"nameserver", apply_nameserver},
+    {"onfail",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<AfterFailure> kChoices[] = {{"hold", AfterFailure::Hold},
+                                                           {"reboot", AfterFailure::Reboot},
+                                                           {"poweroff", AfterFailure::PowerOff}};
+       settings.on_failure = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
+    {"proxy",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.proxy = value;
+       return {};
+     },
+     Secrecy::Secret},
+    {"sha256",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.sha256 = TRY(parse_sha256(value));
+       return {};
+     }},
+    {"src",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.source = value;
+       return {};
+     },
+     Secrecy::Secret},
+    {"time",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.time = TRY(parse_time(value));
+       return {};
+     }},
+    {"time-floor",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.time_floor = TRY(parse_time(value));
+       return {};
+     }},
+    {"verify",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<Verify> kChoices[] = {{"readback", Verify::ReadBack},
+                                                     {"off", Verify::Off}};
+       settings.verify = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
+};
+
+const Key* find_key(std::string_view name) {
+  for (const Key& key : kKeys) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
+int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
+  // Years that begin in March put the leap day last; 400 years are 146,097 days.
+  if (month <= 2) --year;
+  int64_t era = year / 400;
+  int64_t year_of_era = year - era * 400;
+  int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+  return era * 146097 + day_of_era - 719468;
+}
+
+}  // namespace
+
+Result<int64_t> parse_time(std::string_view text) {
+  if (text.find('-') == std::string_view::npos) {
+    uint64_t seconds = TRY(parse_u64(text));
+    constexpr uint64_t kYear9999 = 253402300800;
+    if (seconds > kYear9999)
+      return Error(concat("\"", printable(text, 40), "\" lies behind the year 9999"));
+    return static_cast<int64_t>(seconds);
+  }
+  // 2026-11-22T12:00:00Z
+  static constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:ddZ";
+  Error wrong(concat("\"", printable(text, 40),
+                     "\" is neither seconds since 1970 nor of the form 2026-11-22T12:00:00Z"));
+  if (text.size() != kForm.size()) return wrong;
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    bool fits = kForm[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == kForm[i];
+    if (!fits) return wrong;
+  }
+  int64_t year = TRY(parse_u32(text.substr(0, 4)));
+  int64_t month = TRY(parse_u32(text.substr(5, 2)));
+  int64_t day = TRY(parse_u32(text.substr(8, 2)));
+  int64_t hour = TRY(parse_u32(text.substr(11, 2)));
+  int64_t minute = TRY(parse_u32(text.substr(14, 2)));
+  int64_t second = TRY(parse_u32(text.substr(17, 2)));
+  if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+      second > 60) {
+    return wrong;
+  }
+  return days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+}
+
+std::vector<std::string> split_command_line(std::string_view text) {
+  std::vector<std::string> words;
+  std::string word;
+  bool in_word = false;
+  bool quoted = false;
+  for (char c : text) {
+    bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (blank && !quoted) {
+      if (in_word) words.push_back(std::move(word));
+      word.clear();
+      in_word = false;
+      continue;
+    }
+    in_word = true;
+    if (c == '"') {
+      quoted = !quoted;
+    } else {
+      word += c;
+    }
+  }
+  if (in_word) words.push_back(std::move(word));
+  return words;
+}
+
+Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings) {
+  const Key* known = find_key(key);
+  if (known == nullptr) {
+    std::string message = concat("unknown setting \"", printable(key, 60), "\"");
+    std::vector<std::string_view> names = setting_keys();
+    if (std::optional<std::string_view> near = nearest(key, names))
+      message += concat("; did you mean \"", *near, "\"?");
+    return Error(std::move(message));
+  }
+  if (value.empty() && known->shape == Shape::Value)
+    return Error("a value is missing").with_context(key);
+  return known->apply(value, settings).with_context(key);
+}
+
+Result<void> apply_command_line(std::string_view command_line, Settings& settings) {
+  for (const std::string& word : split_command_line(command_line)) {
+    std::string_view rest = word;
+    if (!rest.starts_with(kPrefix)) continue;
+    rest.remove_prefix(kPrefix.size());
+    size_t equals = rest.find('=');
+    std::string_view key = rest.substr(0, equals);
+    std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : rest.substr(equals + 1);
+    TRY_CONTEXT("kernel command line", apply_setting(key, value, settings));
+  }
+  return {};
+}
+
+Result<void> apply_config(std::string_view text, Settings& settings) {
+  constexpr size_t kLongest = size_t{64} << 10;
+  if (text.size() > kLongest) return Error(concat("config: larger than ", kLongest, " bytes"));
+  size_t number = 0;
+  for (std::string_view line : split(text, '\n')) {
+    ++number;
+    line = trim(line);
+    if (line.empty() || line.front() == '#') continue;
+    size_t equals = line.find('=');
+    std::string_view key = trim(line.substr(0, equals));
+    std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
+    TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
+  }
+  return {};
+}
+
+Result<std::string> format_setting(std::string_view key, std::string_view value) {
+  if (value.find_first_of("\n\r") != std::string_view::npos)
+    return Error(concat(key, ": the value holds a line break"));
+  return concat(key, "=", value, "\n");
+}
+
+Result<void> check_complete(const Settings& settings) {
+  if (settings.source.empty()) {
+    return Error(
+        "no image is named; pass curlingiron.src=URL on the kernel command line or src=URL in the "
+        "config");
+  }
+  if (settings.destination.empty()) {
+    return Error(
+        "no disk is named; pass curlingiron.dst=DISK on the kernel command line or dst=DISK in the "
+        "config");
+  }
+  return {};
+}
+
+bool is_secret_key(std::string_view key) {
+  const Key* known = find_key(key);
+  return known != nullptr && known->secrecy == Secrecy::Secret;
+}
+
+std::vector<std::string_view> setting_keys() {
+  std::vector<std::string_view> names;
+  for (const Key& key : kKeys) names.push_back(key.name);
+  return names;
+}
+
+}  // namespace curlingiron

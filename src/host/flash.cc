@@ -1,0 +1,293 @@
+#include "host/flash.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "disk/choose.h"
+#include "disk/preflight.h"
+#include "host/coverage.h"
+#include "host/host.h"
+#include "net/image_download.h"
+#include "net/network.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/power.h"
+#include "sys/process.h"
+#include "sys/terminal.h"
+
+namespace curlingiron {
+namespace {
+
+// The server is asked that long before a machine is put at stake.
+constexpr Duration kSourcePatience = 30s;
+
+// What was proven and made, in the order in which it is shown.
+struct FlashPlan {
+  Disk disk;
+  std::string identity;
+  std::vector<std::string> uses;  // "vda3 is mounted on /"
+  std::string source;
+  std::string source_detail;
+  KernelImage kernel;
+  std::vector<std::string> network;
+  std::string config;
+  Initramfs initramfs;
+  std::string command_line;
+};
+
+// What the user typed, as this machine's disks go: links in /dev/disk are followed.
+Result<Disk> find_disk(const UniqueFd& root, const std::vector<Disk>& disks,
+                       const std::string& typed) {
+  if (!typed.starts_with("/")) return choose_disk(disks, typed);
+  std::string path = TRY(real_path(typed));
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (exists(root, concat("sys/class/block/", name, "/partition"))) {
+    std::string parent = TRY(real_path(concat("/sys/class/block/", name, "/..")));
+    return Error(concat(typed, " is a partition; name the whole disk, /dev/",
+                        parent.substr(parent.rfind('/') + 1)));
+  }
+  return choose_disk(disks, path);
+}
+
+// Partitions of the disk that hold the running system's file systems.
+std::vector<std::string> disk_uses(const UniqueFd& root, const Disk& disk) {
+  std::vector<std::string> uses;
+  Result<std::string> mounts = read_text(root, "proc/self/mounts", 4_MiB);
+  if (!mounts.ok()) return uses;
+  for (std::string_view line : split(mounts.value(), '\n')) {
+    std::vector<std::string_view> fields = split_blank(line);
+    if (fields.size() < 3 || !fields[0].starts_with(concat("/dev/", disk.name))) continue;
+    uses.push_back(concat(fields[0].substr(5), " is mounted on ", fields[1], " (", fields[2], ")"));
+  }
+  return uses;
+}
+
+// Settings of the running kernel that the next one needs to find its hardware and its consoles.
+std::string next_command_line(const UniqueFd& root) {
+  static constexpr std::string_view kKept[] = {
+      "console=",     "earlycon", "earlyprintk=", "acpi",       "pci",       "noapic",
+      "nolapic",      "iommu",    "intel_iommu=", "amd_iommu=", "nomodeset", "mem=",
+      "memmap=",      "video=",   "efi",          "nvme_core.", "libata.",   "usbcore.",
+      "clocksource=", "tsc=",     "nosmp",        "maxcpus=",   "irqpoll",   "reboot="};
+  std::string line;
+  bool console = false;
+  Result<std::string> running = read_text(root, "proc/cmdline");
+  if (running.ok()) {
+    for (const std::string& word : split_command_line(running.value())) {
+      for (std::string_view kept : kKept) {
+        if (!word.starts_with(kept)) continue;
+        line += concat(line.empty() ? "" : " ", word);
+        console = console || word.starts_with("console=");
+        break;
+      }
+    }
+  }
+  // A console that the kernel chose by itself (ACPI SPCR, a device tree) is named, so that it is
+  // kept.
+  Result<std::string> active = read_line(root, "sys/class/tty/console/active");
+  if (!console && active.ok()) {
+    for (std::string_view name : split_blank(active.value())) {
+      line += concat(line.empty() ? "" : " ", "console=", name);
+    }
+  }
+  return line;
+}
+
+Result<void> prove_source(const FlashOptions& options, const Settings& settings, FlashPlan& plan) {
+  Url url = TRY_CONTEXT("IMAGE", parse_url(options.image));
+  HttpOptions http;
+  if (!options.settings.ca.empty()) http.ca_file = options.settings.ca;
+  if (http.ca_file.empty() && url.scheme == UrlScheme::Https)
+    http.ca_file = TRY(system_ca_bundle());
+  http.insecure = settings.insecure;
+  http.headers = settings.headers;
+  http.proxy = settings.proxy;
+  std::unique_ptr<ImageDownload> download =
+      TRY(ImageDownload::open(url, http, {false, false}, now() + kSourcePatience));
+  TRY(check_image_fits(download->head(), download->least_image_size(), plan.disk));
+  const HttpAnswer& answer = download->http().answer();
+  plan.source = url.display();
+  plan.source_detail = format_name(download->format());
+  if (answer.length) plan.source_detail += concat(", ", format_size(*answer.length));
+  bool proven = url.scheme == UrlScheme::Https && !settings.insecure;
+  plan.source_detail += proven ? concat(", ", answer.tls) : ", not authenticated";
+  if (settings.sha256 || settings.image_sha256) {
+    plan.source_detail += ", checked against the SHA-256 given";
+  } else if (!proven) {
+    log_warning(
+        concat(plan.source,
+               ": nothing proves that this is the image you mean; use https or pass --sha256"));
+  }
+  return {};
+}
+
+Result<void> prove_network(const UniqueFd& root, FlashPlan& plan) {
+  bool usable = false;
+  for (const Nic& nic : TRY(list_nics(root))) {
+    Result<std::string> device = real_path(concat("/sys/class/net/", nic.name, "/device"));
+    if (!device.ok()) continue;
+    std::vector<std::string> needed = TRY(bound_modules(root, device.value().substr(1)));
+    Result<void> covered = check_covered(nic.name, needed, plan.initramfs.modules);
+    std::string line =
+        concat(nic.name, " (", nic.driver, "), ", nic.mac, nic.carrier ? "" : ", no carrier");
+    if (!covered.ok() && nic.carrier) return covered;
+    plan.network.push_back(std::move(line));
+    usable = usable || (covered.ok() && nic.carrier);
+  }
+  if (!usable)
+    return Error("no Ethernet card with a carrier; the installer needs one to fetch the image");
+  return {};
+}
+
+// The initramfs for this machine, proven to hold the disk's drivers.
+Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& options,
+                                  const Settings& settings, const FlashPlan& plan) {
+  InitramfsPlan build;
+  build.init.assign(embedded_init().begin(), embedded_init().end());
+  build.release = plan.kernel.release;
+  build.modaliases = TRY(hardware_modaliases(root));
+  build.config = plan.config;
+  if (options.image.starts_with("https:") && !settings.insecure) {
+    build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
+  }
+  build.signatures = signatures_for(root, false);
+  // Built once and read once: quick matters here, small does not.
+  std::optional<std::vector<Compression>> compressors =
+      TRY(kernel_decompressors(root, plan.kernel.release));
+  build.compression = quickest_compression(compressors);
+  build.effort = Effort::Fast;
+  Initramfs initramfs = TRY(build_initramfs(root, build));
+  std::string device = TRY(real_path(concat("/sys/block/", plan.disk.name, "/device")));
+  std::vector<std::string> needed = TRY(bound_modules(root, device.substr(1)));
+  TRY(check_covered(plan.disk.path(), needed, initramfs.modules));
+  return initramfs;
+}
+
+Result<FlashPlan> make_plan(const FlashOptions& options) {
+  UniqueFd root = TRY(open_root("/"));
+  std::string config = TRY(settings_config(options.settings));
+  Settings settings = TRY(parse_settings(config));
+
+  FlashPlan plan;
+  std::vector<Disk> disks = TRY(list_disks(root));
+  plan.disk = TRY(find_disk(root, disks, options.disk));
+  if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
+  // sda may be sdb in the next kernel: from here on the disk is known by what it is.
+  plan.identity = TRY(identity_of(plan.disk, disks));
+  plan.uses = disk_uses(root, plan.disk);
+
+  TRY(prove_source(options, settings, plan));
+
+  KernelName running = TRY(kernel_name());
+  plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
+  if (plan.kernel.release != running.release) {
+    return Error(
+        concat(plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
+               " runs; reboot into it first, or name the running kernel's image with --kernel"));
+  }
+
+  plan.config = config;
+  plan.config += TRY(format_setting("src", options.image));
+  plan.config += TRY(format_setting("dst", plan.identity));
+  // A machine whose battery clock is wrong but that asked a time server still passes a right clock
+  // on.
+  plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
+
+  plan.initramfs = TRY(build_installer(root, options, settings, plan));
+  TRY(prove_network(root, plan));
+  plan.command_line = next_command_line(root);
+  return plan;
+}
+
+void show(const FlashPlan& plan) {
+  std::string text =
+      concat("This replaces everything on\n  disk      ", plan.disk.path(), "  ",
+             plan.disk.describe(), "\n            known to the installer as ", plan.identity, "\n");
+  for (const std::string& use : plan.uses) text += concat("            ", use, "\n");
+  text += concat("with\n  image     ", plan.source, "\n            ", plan.source_detail, "\n");
+  text += concat("by starting\n  kernel    ", plan.kernel.release, " (/", plan.kernel.path,
+                 ")\n  initramfs ", format_size(plan.initramfs.bytes.size()), ", ",
+                 plan.initramfs.modules.size(), " modules\n");
+  for (const std::string& nic : plan.network) text += concat("  network   ", nic, ", DHCP\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+// True when the person at the terminal types the disk's name.
+Result<bool> confirmed(const FlashPlan& plan) {
+  if (!is_terminal(STDIN_FILENO)) {
+    return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");
+  }
+  std::fprintf(stderr,
+               "\nAll data on %s will be lost. Type %s to go on: ", plan.disk.path().c_str(),
+               plan.disk.name.c_str());
+  std::string answer;
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
+    answer += static_cast<char>(c);
+  std::string_view typed = trim(answer);
+  return typed == plan.disk.name || typed == plan.disk.path();
+}
+
+Result<UniqueFd> memory_file(const std::string& name, ConstBytes bytes) {
+  UniqueFd file = TRY_CONTEXT(name, create_memory_file(name));
+  TRY_CONTEXT(name, write_all(file, bytes));
+  // The writable descriptor must be gone before the kernel takes the file.
+  return reopen_read_only(file);
+}
+
+Result<void> load_installer(const FlashPlan& plan) {
+  UniqueFd root = TRY(open_root("/"));
+  UniqueFd kernel = TRY_CONTEXT(plan.kernel.path, open_at(root, plan.kernel.path, O_RDONLY));
+  UniqueFd initramfs = TRY(memory_file("initramfs", plan.initramfs.bytes));
+  return kexec_load(kernel, initramfs, plan.command_line)
+      .with_context("the installer cannot be loaded");
+}
+
+// The service manager stops services and unmounts first, so that an ssh session ends cleanly.
+Result<void> leave_for_installer() {
+  UniqueFd root = TRY(open_root("/"));
+  if (exists(root, "run/systemd/system") && program_exists("systemctl")) {
+    int status = TRY(run_program({"systemctl", "kexec"}));
+    if (status == 0) return {};
+    return Error(
+        concat("systemctl kexec ended with status ", status,
+               "; the installer is loaded: run `systemctl kexec` when its cause is mended"));
+  }
+  // Without one: file systems read-only in one step (sysrq u), then jump.
+  Result<void> read_only = write_existing(root, "proc/sysrq-trigger", "u");
+  if (!read_only.ok()) log_warning("file systems stay writable until the jump", read_only.error());
+  return leave(Leave::Kexec);
+}
+
+Result<int> run_flash(const FlashOptions& options) {
+  if (!is_root()) return Error("only root can reimage this machine; run it with sudo");
+  FlashPlan plan = TRY(make_plan(options));
+  show(plan);
+  for (const std::string& warning : plan.initramfs.warnings) log_warning(warning);
+  if (options.dry_run) {
+    TRY(load_installer(plan));
+    TRY(kexec_unload());
+    log_info("dry run: the kernel accepts the installer; nothing was changed");
+    return kExitDone;
+  }
+  if (!options.yes && !TRY(confirmed(plan))) return Error("not confirmed; nothing was changed");
+  TRY(load_installer(plan));
+  log_info(concat("this machine goes down now and comes back as ", plan.source));
+  TRY(leave_for_installer());
+  return kExitDone;
+}
+
+}  // namespace
+
+int flash(const FlashOptions& options) {
+  Result<int> result = run_flash(options);
+  if (result.ok()) return result.value();
+  log_error(result.error().message());
+  return kExitFailed;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,91 @@
+#include "host/options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace curlingiron {
+namespace {
+
+void add_setting_options(CLI::App& verb, SettingOptions& settings) {
+  verb.add_option("--sha256", settings.sha256,
+                  "SHA-256 of the file as served (64 hexadecimal digits)");
+  verb.add_option("--image-sha256", settings.image_sha256, "SHA-256 of the raw image inside it");
+  verb.add_option("--ca", settings.ca,
+                  "trust the CA certificates in this PEM file, instead of this machine's");
+  verb.add_option("--set", settings.set, "a setting of /init, KEY=VALUE (repeatable)")
+      ->allow_extra_args(false);
+}
+
+}  // namespace
+
+Command parse_command(int argc, char** argv) {
+  CLI::App app{
+      "Replaces the operating system of a running Linux machine with a disk image from a URL.",
+      "curlingiron"};
+  app.set_version_flag("--version", "curlingiron " CURLINGIRON_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Example:\n  sudo curlingiron flash https://example.org/debian.img.zst /dev/sda\n\n"
+      "Exit status: 0 done, 1 failed, 2 usage.");
+
+  FlashOptions flash;
+  CLI::App* flash_verb = app.add_subcommand("flash", "reimage this machine in place");
+  flash_verb->add_option("IMAGE", flash.image, "URL of the image: raw, gzip or zstd")->required();
+  flash_verb
+      ->add_option("DISK", flash.disk, "the disk to overwrite: /dev/sda, serial:..., only, ...")
+      ->required();
+  add_setting_options(*flash_verb, flash.settings);
+  flash_verb->add_option("--kernel", flash.kernel,
+                         "kernel to start (default: the running one's image)");
+  flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
+  flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
+
+  BuildOptions build;
+  CLI::App* build_verb = app.add_subcommand("build", "write an initramfs that installs an image");
+  build_verb->add_option("-o,--output", build.output, "file to write")->capture_default_str();
+  build_verb->add_option("--kernel", build.kernel,
+                         "kernel image that it is for (default: the running one's)");
+  build_verb
+      ->add_option("--modules-dir", build.modules_dir, "directory that holds lib/modules/RELEASE")
+      ->capture_default_str();
+  build_verb->add_option("--module", build.modules, "include this module (repeatable)")
+      ->allow_extra_args(false);
+  build_verb
+      ->add_option("--profile", build.profile,
+                   "host: drivers for the hardware of this machine; none: only --module ones "
+                   "(default: host, unless --module is given)")
+      ->check(CLI::IsMember({"host", "none"}));
+  build_verb->add_option("--compress", build.compression, "xz, zstd, gzip or none")
+      ->check(CLI::IsMember({"xz", "zstd", "gzip", "none"}))
+      ->capture_default_str();
+  build_verb->add_flag("--fast", build.fast, "compress quickly rather than small");
+  build_verb->add_flag("--keep-signatures", build.keep_signatures,
+                       "keep the modules' signatures (Secure Boot); they are kept by themselves "
+                       "where this kernel enforces them");
+  build_verb->add_flag("--json", build.json, "print the summary as JSON");
+  add_setting_options(*build_verb, build.settings);
+
+  RunOptions run;
+  CLI::App* run_verb = app.add_subcommand("run", "boot a payload in QEMU with a scratch disk");
+  run_verb->add_option("PAYLOAD", run.payload, "initramfs made by build")->required();
+  run_verb->add_option("--kernel", run.kernel, "kernel image to boot (default: the running one's)");
+  run_verb
+      ->add_option("--disk", run.disks,
+                   "disk image to attach (repeatable; default: a scratch disk of 4 GiB)")
+      ->allow_extra_args(false);
+  run_verb->add_option("--append", run.append,
+                       "more kernel command line, such as curlingiron.src=URL");
+  run_verb->add_option("--memory", run.memory, "memory of the machine")->capture_default_str();
+  run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    int code = app.exit(error);
+    return Usage{code == 0 ? kExitDone : kExitUsage};
+  }
+  if (flash_verb->parsed()) return flash;
+  if (build_verb->parsed()) return build;
+  return run;
+}
+
+}  // namespace curlingiron

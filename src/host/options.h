@@ -1,0 +1,62 @@
+// What the command line asks for, one struct a verb. Parsed by CLI11 in options.cc alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace curlingiron {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+// Settings for /init, as every verb that makes a payload takes them.
+struct SettingOptions {
+  std::string sha256;
+  std::string image_sha256;
+  std::string ca;                // PEM file; empty: the bundle of this machine
+  std::vector<std::string> set;  // KEY=VALUE
+};
+
+struct FlashOptions {
+  std::string image;
+  std::string disk;
+  SettingOptions settings;
+  std::string kernel;  // empty: that of the running system
+  bool dry_run = false;
+  bool yes = false;
+};
+
+struct BuildOptions {
+  std::string output = "curlingiron.img";
+  std::string kernel;  // empty: that of the running system
+  std::string modules_dir = "/";
+  std::vector<std::string> modules;
+  std::string profile;  // "host" or "none"; empty: host, unless modules are named
+  std::string compression = "xz";
+  bool fast = false;
+  bool keep_signatures = false;
+  bool json = false;
+  SettingOptions settings;
+};
+
+struct RunOptions {
+  std::string payload;
+  std::string kernel;
+  std::vector<std::string> disks;
+  std::string append;
+  std::string memory = "512M";
+  std::vector<std::string> qemu;
+};
+
+struct Usage {
+  int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
+};
+
+using Command = std::variant<FlashOptions, BuildOptions, RunOptions, Usage>;
+
+Command parse_command(int argc, char** argv);
+
+}  // namespace curlingiron

@@ -1,0 +1,98 @@
+#include "host/run.h"
+
+#include <fcntl.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "host/host.h"
+#include "sys/file.h"
+#include "sys/kvm.h"
+#include "sys/process.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr uint64_t kScratchSize = 4_GiB;
+constexpr const char* kQemu = "qemu-system-x86_64";
+
+// "DISK,serial=…" would be parsed by QEMU as options: a comma in a file name is doubled.
+std::string escape_commas(const std::string& text) {
+  std::string escaped;
+  for (char c : text) escaped += c == ',' ? ",," : std::string(1, c);
+  return escaped;
+}
+
+// qcow2 by its magic; everything else is taken as it is.
+Result<std::string> disk_format(const std::string& path) {
+  UniqueFd fd = TRY_CONTEXT(path, open_path(path, O_RDONLY));
+  std::array<uint8_t, 4> magic{};
+  size_t n = TRY_CONTEXT(path, read_some(fd, magic));
+  static constexpr std::array<uint8_t, 4> kQcow2 = {'Q', 'F', 'I', 0xfb};
+  return std::string(n == magic.size() && magic == kQcow2 ? "qcow2" : "raw");
+}
+
+Result<int> run_in_qemu(const RunOptions& options) {
+  UniqueFd root = TRY(open_root("/"));
+  UniqueFd here = TRY(open_root("."));
+  if (!exists(here, options.payload)) {
+    return Error(concat(options.payload, ": no such file; make one with curlingiron build"));
+  }
+  if (!program_exists(kQemu)) {
+    return Error(concat(kQemu, " is not installed; install the package qemu-system-x86"));
+  }
+  KernelImage kernel = TRY(wanted_kernel_image(root, options.kernel));
+
+  TemporaryDirectory scratch = TRY(TemporaryDirectory::create());
+  std::vector<std::string> disks = options.disks;
+  if (disks.empty()) {
+    disks.push_back(concat(scratch.path(), "/scratch.img"));
+    UniqueFd file = TRY_CONTEXT(disks.front(), open_path(disks.front(), O_RDWR | O_CREAT, 0600));
+    TRY_CONTEXT(disks.front(), resize_file(file, kScratchSize));
+  }
+
+  bool kvm = kvm_works();
+  std::vector<std::string> argv = {kQemu,
+                                   "-machine",
+                                   kvm ? "q35,accel=kvm" : "q35,accel=tcg",
+                                   "-cpu",
+                                   kvm ? "host" : "max",
+                                   "-m",
+                                   options.memory,
+                                   "-smp",
+                                   "2",
+                                   "-nographic",
+                                   "-no-reboot",
+                                   "-kernel",
+                                   concat("/", kernel.path),
+                                   "-initrd",
+                                   options.payload,
+                                   "-append",
+                                   concat("console=ttyS0 ", options.append),
+                                   "-device",
+                                   "virtio-rng-pci",
+                                   "-nic",
+                                   "user,model=virtio-net-pci"};
+  for (size_t i = 0; i < disks.size(); ++i) {
+    std::string format = TRY(disk_format(disks[i]));
+    argv.insert(argv.end(), {"-drive",
+                             concat("file=", escape_commas(disks[i]), ",format=", format,
+                                    ",if=none,cache=none,id=disk", i),
+                             "-device", concat("virtio-blk-pci,drive=disk", i, ",serial=disk", i)});
+  }
+  argv.insert(argv.end(), options.qemu.begin(), options.qemu.end());
+  log_info(
+      concat("QEMU with ", kvm ? "KVM" : "TCG (KVM does not work here)", "; Ctrl-A X ends it"));
+  return run_program(argv);
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  Result<int> result = run_in_qemu(options);
+  if (result.ok()) return result.value() == 0 ? kExitDone : kExitFailed;
+  log_error(result.error().message());
+  return kExitFailed;
+}
+
+}  // namespace curlingiron

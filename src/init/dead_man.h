@@ -1,0 +1,34 @@
+// Restarts the machine into its old system when the phases before the commit point hang.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/time.h"
+#include "init/journal.h"
+
+namespace curlingiron {
+
+class DeadMan {
+ public:
+  // At `deadline` the machine restarts, whatever the other threads do.
+  DeadMan(Journal& journal, Time deadline);
+  ~DeadMan() { disarm(); }
+  DeadMan(const DeadMan&) = delete;
+  DeadMan& operator=(const DeadMan&) = delete;
+  // The commit point is reached: from now on the old system is gone, and a restart helps nobody.
+  void disarm();
+
+ private:
+  void watch();
+
+  Journal& journal_;
+  Time deadline_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool disarmed_ = false;
+  std::thread thread_;
+};
+
+}  // namespace curlingiron

@@ -1,0 +1,264 @@
+#include "init/drivers.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/module.h"
+#include "sys/uevent.h"
+
+namespace curlingiron {
+namespace {
+
+// No uevent for that long, and no load in flight: what will come by itself has come.
+constexpr Duration kQuiet = 500ms;
+constexpr unsigned kMostWorkers = 8;
+// The bound of formats/module_index.h.
+constexpr size_t kLargestIndex = size_t{4} << 20;
+// sysfs is a tree of at most a few thousand devices; a deeper one is not sysfs.
+constexpr unsigned kDeepest = 32;
+
+// Writes "add" into every uevent file: each device announces itself again, with its modalias.
+void trigger(const UniqueFd& root, const std::string& directory, unsigned depth) {
+  Result<std::vector<std::string>> names = list_directory(root, directory);
+  if (!names.ok()) return;  // The device went away meanwhile.
+  for (const std::string& name : names.value()) {
+    std::string path = concat(directory, "/", name);
+    if (name == "uevent") {
+      (void)write_existing(root, path, "add");  // A device that went away has nothing to announce.
+      continue;
+    }
+    if (depth == kDeepest) continue;
+    Result<FileStatus> status = file_status(root, path, FollowLinks::No);
+    if (status.ok() && status.value().type == FileType::Directory) trigger(root, path, depth + 1);
+  }
+}
+
+}  // namespace
+
+struct Drivers::State {
+  UniqueFd root;
+  ModuleIndex index;
+  std::map<std::string, const IndexedModule*, std::less<>> by_name;
+  UeventSocket events;
+  WakeEvent wake;
+
+  mutable std::mutex mutex;
+  std::condition_variable work;     // queue or stopping changed: for the workers
+  std::condition_variable changed;  // a module was loaded or a device announced: for those who wait
+  std::deque<std::string> queue;
+  enum class Progress { Queued, Loading, Done };
+  std::map<std::string, Progress, std::less<>> progress;
+  std::set<std::string, std::less<>> seen_aliases;
+  std::vector<std::string> unmatched;
+  unsigned in_flight = 0;
+  unsigned loaded = 0;
+  uint64_t generation = 0;  // counts every change, so that a waiter misses none
+  Time last_event{};
+  bool stopping = false;
+
+  std::vector<std::thread> threads;
+
+  State(UniqueFd root_fd, ModuleIndex module_index, UeventSocket socket, WakeEvent wake_event)
+      : root(std::move(root_fd)),
+        index(std::move(module_index)),
+        events(std::move(socket)),
+        wake(std::move(wake_event)) {
+    for (const IndexedModule& module : index.modules) by_name[module.name] = &module;
+  }
+
+  void enqueue(const std::string& name) {  // with the mutex held
+    if (progress.contains(name)) return;
+    progress[name] = Progress::Queued;
+    queue.push_back(name);
+    work.notify_one();
+  }
+
+  void announce(const std::string& modalias) {
+    std::lock_guard lock(mutex);
+    last_event = now();
+    ++generation;
+    if (!modalias.empty() && seen_aliases.insert(modalias).second) {
+      std::vector<std::string> names = modules_for(index, modalias);
+      if (names.empty()) unmatched.push_back(modalias);
+      for (const std::string& name : names) enqueue(name);
+    }
+    changed.notify_all();
+  }
+
+  void listen() {
+    for (;;) {
+      PollItem items[] = {{events.fd(), true, false, false}, {wake.fd(), true, false, false}};
+      (void)poll_items(items, std::nullopt);
+      {
+        std::lock_guard lock(mutex);
+        if (stopping) return;
+      }
+      for (;;) {
+        Uevent event;
+        Result<UeventSocket::Status> status = events.receive(event);
+        if (!status.ok()) {
+          log_warning("devices that appear from now on are not seen", status.error());
+          return;
+        }
+        if (status.value() == UeventSocket::Status::Empty) break;
+        if (status.value() == UeventSocket::Status::Lost) {
+          trigger(root, "sys/devices", 0);
+          continue;
+        }
+        if (event.action == "add" || event.action == "change" || event.action == "bind") {
+          announce(event.modalias);
+        }
+      }
+    }
+  }
+
+  // Loads one module whose dependencies are loaded. Of several workers that need it, one loads and
+  // the others wait.
+  void load_one(const std::string& name) {
+    std::unique_lock lock(mutex);
+    while (progress[name] == Progress::Loading) changed.wait(lock);
+    if (progress[name] == Progress::Done) return;
+    progress[name] = Progress::Loading;
+    lock.unlock();
+    Result<ModuleOutcome> outcome = load_module(root, by_name.at(name)->path);
+    if (!outcome.ok()) log_warning("driver not loaded", outcome.error());
+    lock.lock();
+    progress[name] = Progress::Done;
+    if (outcome.ok() && outcome.value() == ModuleOutcome::Loaded) ++loaded;
+    ++generation;
+    changed.notify_all();
+  }
+
+  void work_off() {
+    for (;;) {
+      std::string name;
+      {
+        std::unique_lock lock(mutex);
+        work.wait(lock, [this] { return stopping || !queue.empty(); });
+        if (stopping) return;
+        name = std::move(queue.front());
+        queue.pop_front();
+        ++in_flight;
+      }
+      for (const std::string& dependency : by_name.at(name)->dependencies) load_one(dependency);
+      load_one(name);
+      {
+        std::lock_guard lock(mutex);
+        --in_flight;
+        ++generation;
+        last_event = now();
+      }
+      changed.notify_all();
+    }
+  }
+
+  bool settled_locked(Time at) const {
+    return queue.empty() && in_flight == 0 && at - last_event >= kQuiet;
+  }
+};
+
+Drivers::Drivers(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Drivers::~Drivers() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->work.notify_all();
+  state_->wake.signal();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleIndex index) {
+  // A kernel without loadable modules has no such sysctl.
+  Result<void> helper = write_existing(root, "proc/sys/kernel/modprobe", "/init");
+  if (!helper.ok() && helper.error().code() != ENOENT)
+    log_warning("modprobe helper", helper.error());
+
+  // Open before the devices are asked, so that no answer is lost.
+  UeventSocket events = TRY(UeventSocket::open());
+  WakeEvent wake = TRY(WakeEvent::create());
+  UniqueFd own_root = TRY(duplicate(root));
+  std::unique_ptr<Drivers> drivers(new Drivers(std::make_unique<State>(
+      std::move(own_root), std::move(index), std::move(events), std::move(wake))));
+  State& state = *drivers->state_;
+  {
+    std::lock_guard lock(state.mutex);
+    state.last_event = now();
+    for (const std::string& name : state.index.load) state.enqueue(name);
+  }
+  unsigned workers = std::clamp(std::thread::hardware_concurrency(), 1U, kMostWorkers);
+  for (unsigned i = 0; i < workers; ++i) state.threads.emplace_back([&state] { state.work_off(); });
+  state.threads.emplace_back([&state] { state.listen(); });
+  trigger(state.root, "sys/devices", 0);
+  return drivers;
+}
+
+bool Drivers::wait_until(const std::function<bool()>& goal, Time deadline) {
+  for (;;) {
+    uint64_t before = 0;
+    Time settles{};
+    {
+      std::lock_guard lock(state_->mutex);
+      before = state_->generation;
+      settles = state_->last_event + kQuiet;
+    }
+    if (goal()) return true;  // Without the mutex: it may look at this object.
+    Time current = now();
+    if (current >= deadline) return false;
+    // "Nothing happens any more" is an event, too: goals may ask settled().
+    Time until = settles > current ? std::min(settles, deadline) : deadline;
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait_for(lock, until - current, [&] { return state_->generation != before; });
+  }
+}
+
+bool Drivers::settled() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->settled_locked(now());
+}
+
+unsigned Drivers::loaded() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->loaded;
+}
+
+std::vector<std::string> Drivers::unmatched() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->unmatched;
+}
+
+int load_on_request(int argc, char** argv) {
+  std::string_view alias = argc > 1 ? argv[argc - 1] : "";
+  auto load = [&]() -> Result<bool> {
+    UniqueFd root = TRY(open_root("/"));
+    std::string text = TRY(read_text(root, "curlingiron/modules", kLargestIndex));
+    ModuleIndex index = TRY(parse_module_index(text));
+    std::map<std::string_view, const IndexedModule*> by_name;
+    for (const IndexedModule& module : index.modules) by_name[module.name] = &module;
+    std::vector<std::string> names = modules_for(index, alias);
+    for (const std::string& name : names) {
+      const IndexedModule* module = by_name.at(name);
+      for (const std::string& dependency : module->dependencies) {
+        TRY(load_module(root, by_name.at(dependency)->path));
+      }
+      TRY(load_module(root, module->path));
+    }
+    return !names.empty();
+  };
+  Result<bool> found = load();
+  return found.ok() && found.value() ? 0 : 1;
+}
+
+}  // namespace curlingiron

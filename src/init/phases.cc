@@ -1,0 +1,332 @@
+#include "init/phases.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <thread>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "disk/preflight.h"
+#include "formats/url.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/mount.h"
+#include "sys/power.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr size_t kLargestIndex = 4_MiB;  // the bound of formats/module_index.h
+constexpr const char* kCaBundle = "/curlingiron/ca.pem";
+// Hardware that has not shown itself by then is waited for by the phases that need it.
+constexpr Duration kDriversPatience = 30s;
+constexpr size_t kChunk = 1_MiB;
+
+// Entries of a sysfs class that are hardware: they have a device behind them.
+size_t count_devices(const UniqueFd& root, const std::string& directory) {
+  Result<std::vector<std::string>> names = list_directory(root, directory);
+  if (!names.ok()) return 0;
+  return static_cast<size_t>(
+      std::count_if(names.value().begin(), names.value().end(), [&](const std::string& name) {
+        return exists(root, concat(directory, "/", name, "/device"));
+      }));
+}
+
+// Until a clock is right, certificates look expired or not yet valid.
+void set_clock(const Settings& settings) {
+  int64_t wanted = wall_clock_seconds();
+  wanted = std::max<int64_t>(wanted, CURLINGIRON_BUILD_TIME);
+  if (settings.time_floor) wanted = std::max(wanted, *settings.time_floor);
+  if (settings.time) wanted = *settings.time;
+  if (wanted == wall_clock_seconds()) return;
+  Result<void> result = set_wall_clock(wanted);
+  if (!result.ok()) log_warning("clock", result.error());
+}
+
+// Calls `line()` every second on a thread of its own and shows what it returns.
+class ProgressReport {
+ public:
+  template <typename Line>
+  ProgressReport(Journal& journal, Line line)
+      : thread_([this, &journal, line] {
+          std::unique_lock lock(mutex_);
+          while (!changed_.wait_for(lock, 1s, [this] { return ended_; })) journal.progress(line());
+        }) {}
+  ~ProgressReport() {
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  ProgressReport(const ProgressReport&) = delete;
+  ProgressReport& operator=(const ProgressReport&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+// "42.3% 1.2 GiB of 2.9 GiB, 93.1 MB/s, 18 s left".
+std::string progress_line(std::string_view verb, uint64_t done, std::optional<uint64_t> total,
+                          Duration elapsed) {
+  if (!total || *total == 0) {
+    return concat(verb, " ", format_size(done), ", ", format_rate(done, elapsed));
+  }
+  uint64_t permille = static_cast<uint64_t>(static_cast<unsigned __int128>(done) * 1000 / *total);
+  std::string line = concat(verb, " ", permille / 10, ".", permille % 10, "% ", format_size(done),
+                            " of ", format_size(*total), ", ", format_rate(done, elapsed));
+  if (done != 0 && done < *total) {
+    auto left =
+        static_cast<int64_t>(static_cast<__int128>(elapsed.count()) * (*total - done) / done);
+    line += concat(", ", format_duration(Duration(left)), " left");
+  }
+  return line;
+}
+
+}  // namespace
+
+Result<Mounts> mount_kernel_file_systems() {
+  TRY(mount_kernel_fs("devtmpfs", "/dev"));
+  TRY(mount_kernel_fs("proc", "/proc"));
+  TRY(mount_kernel_fs("sysfs", "/sys"));
+  Mounts mounts{TRY_CONTEXT("/", open_root("/"))};
+  // A panic restarts the machine; until the commit point an oops is a reason to go back, too.
+  Result<void> panic = write_existing(mounts.root, "proc/sys/kernel/panic", "30");
+  if (!panic.ok()) log_warning("a kernel panic will not restart the machine", panic.error());
+  Result<void> oops = write_existing(mounts.root, "proc/sys/kernel/panic_on_oops", "1");
+  if (!oops.ok()) log_warning("a kernel oops will not restart the machine", oops.error());
+  return mounts;
+}
+
+Facts Mounts::facts() const { return {}; }
+
+Result<Configuration> read_configuration(const Mounts& mounts) {
+  Configuration configuration;
+  std::string command_line = TRY(read_text(mounts.root, "proc/cmdline"));
+  TRY(apply_command_line(command_line, configuration.settings));
+  if (exists(mounts.root, "curlingiron/config")) {
+    // Read second: what the file says wins over the public command line.
+    std::string config = TRY(read_text(mounts.root, "curlingiron/config"));
+    TRY(apply_config(config, configuration.settings));
+  }
+  if (configuration.settings.debug) set_log_level(LogLevel::Debug);
+  TRY(check_complete(configuration.settings));
+  configuration.deadline = now() + configuration.settings.deadline;
+  set_clock(configuration.settings);
+
+  std::string index = TRY(read_text(mounts.root, "curlingiron/modules", kLargestIndex));
+  configuration.modules = TRY_CONTEXT("curlingiron/modules", parse_module_index(index));
+  KernelName kernel = TRY(kernel_name());
+  if (configuration.modules.release != kernel.release && !configuration.modules.modules.empty()) {
+    return Error(concat("this initramfs holds modules for kernel ", configuration.modules.release,
+                        ", but ", kernel.release,
+                        " runs; start the kernel it was built for, or build it for this one"));
+  }
+  return configuration;
+}
+
+Facts Configuration::facts() const {
+  return {{"kernel", modules.release}, {"deadline", format_seconds(settings.deadline)}};
+}
+
+Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configuration) {
+  DriversRunning running;
+  running.drivers = TRY(Drivers::start(mounts.root, std::move(configuration.modules)));
+  auto enough = [&] {
+    running.nics = count_devices(mounts.root, "sys/class/net");
+    running.disks = count_devices(mounts.root, "sys/block");
+    return (running.nics != 0 && running.disks != 0) || running.drivers->settled();
+  };
+  running.drivers->wait_until(enough, std::min(configuration.deadline, now() + kDriversPatience));
+  return running;
+}
+
+Facts DriversRunning::facts() const {
+  return {{"loaded", concat(drivers->loaded())}, {"nics", concat(nics)}, {"disks", concat(disks)}};
+}
+
+Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
+                            const DriversRunning& running) {
+  Result<std::unique_ptr<Network>> network =
+      Network::join(mounts.root, configuration.settings, configuration.deadline);
+  if (network.ok()) return Joined{std::move(network).value()};
+  std::string message = network.error().message();
+  std::vector<std::string> unmatched = running.drivers->unmatched();
+  if (count_devices(mounts.root, "sys/class/net") == 0 && !unmatched.empty()) {
+    // PCI class 02 is network; USB devices do not tell before their driver is there.
+    for (const std::string& alias : unmatched) {
+      if (alias.find("bc02") != std::string::npos)
+        message += concat("; no driver for ", printable(alias));
+    }
+  }
+  return Error(std::move(message), network.error().code());
+}
+
+Facts Joined::facts() const {
+  const Connection& connection = network->connection();
+  Facts facts = {
+      {"if", connection.interface}, {"addr", connection.address}, {"via", connection.via}};
+  if (!connection.gateway.empty()) facts.push_back({"gw", connection.gateway});
+  if (!connection.nameservers.empty()) facts.push_back({"dns", join(connection.nameservers, ",")});
+  return facts;
+}
+
+Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined) {
+  const Settings& settings = configuration.settings;
+  ProvenSource source;
+  Url url = TRY_CONTEXT("curlingiron.src", parse_url(settings.source));
+  source.name = url.display();
+  HttpOptions options;
+  options.ca_file = kCaBundle;
+  options.insecure = settings.insecure;
+  options.headers = settings.headers;
+  options.proxy = settings.proxy;
+  options.nameservers = joined.network->connection().nameservers;
+  bool authenticated = url.scheme == UrlScheme::Https && !settings.insecure;
+  if (!authenticated && !settings.sha256 && !settings.image_sha256) {
+    log_warning(
+        concat(source.name,
+               ": nothing proves that this is the image you mean; use https or pass sha256="));
+  }
+  source.download = TRY(ImageDownload::open(
+      url, options, {settings.sha256.has_value(), settings.image_sha256.has_value()},
+      configuration.deadline));
+  return source;
+}
+
+Facts ProvenSource::facts() const {
+  const HttpAnswer& answer = download->http().answer();
+  Facts facts = {{"url", name}, {"format", std::string(format_name(download->format()))}};
+  if (answer.length) facts.push_back({"bytes", concat(*answer.length)});
+  if (!answer.tls.empty()) facts.push_back({"tls", answer.tls});
+  return facts;
+}
+
+Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
+                              const DriversRunning& running, const ProvenSource& source) {
+  Result<Disk> chosen = Error("");
+  auto found = [&] {
+    Result<std::vector<Disk>> disks = list_disks(mounts.root);
+    chosen =
+        disks.ok() ? choose_disk(disks.value(), configuration.settings.destination) : disks.error();
+    return chosen.ok();
+  };
+  running.drivers->wait_until(found, configuration.deadline);
+  if (!chosen.ok()) {
+    std::string message = chosen.error().message();
+    for (const std::string& alias : running.drivers->unmatched()) {
+      // PCI class 01 is mass storage.
+      if (alias.find("bc01") != std::string::npos)
+        message += concat("; no driver for ", printable(alias));
+    }
+    return Error(std::move(message));
+  }
+  ProvenDisk proven;
+  proven.disk = std::move(chosen).value();
+  TRY(check_image_fits(source.download->head(), source.download->least_image_size(), proven.disk));
+  proven.target = TRY(open_block_device(proven.disk.path()));
+  return proven;
+}
+
+Facts ProvenDisk::facts() const {
+  Facts facts = {{"disk", disk.name}, {"size", concat(disk.size)}};
+  if (!disk.model.empty()) facts.push_back({"model", disk.model});
+  if (!disk.serial.empty()) facts.push_back({"serial", disk.serial});
+  return facts;
+}
+
+Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, const ProvenDisk& disk) {
+  dead_man.disarm();
+  // From here on a new try is worth more than a way back: downloads are retried without end, and an
+  // oops in a driver that is not ours shall not end the install.
+  source.download->http().set_deadline(std::nullopt);
+  Result<UniqueFd> root = open_root("/");
+  if (root.ok()) (void)write_existing(root.value(), "proc/sys/kernel/panic_on_oops", "0");
+  return Committed{TRY_CONTEXT(disk.disk.name, BlockWriter::start(*disk.target))};
+}
+
+Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source,
+                          const ProvenDisk& disk) {
+  Time start = now();
+  BlockWriter& writer = *committed.writer;
+  HttpSource& http = source.download->http();
+  std::optional<uint64_t> length = http.answer().length;
+  ProgressReport progress(journal, [&, start, length] {
+    return progress_line("writing", http.delivered(), length, now() - start);
+  });
+  ByteVector chunk(kChunk);
+  for (;;) {
+    size_t n = TRY(source.download->image().read(chunk));
+    if (n == 0) break;
+    TRY_CONTEXT(disk.disk.name, writer.write(ConstBytes(chunk).first(n)));
+  }
+  TRY_CONTEXT(disk.disk.name, writer.finish());
+  return Installed{now() - start, writer.image_size(), writer.counters().zeroed.load(),
+                   http.delivered(), http.resumptions()};
+}
+
+Facts Installed::facts() const {
+  return {{"bytes", concat(image_size)},      {"zero", concat(zeroed)},
+          {"downloaded", concat(downloaded)}, {"resumed", concat(resumptions)},
+          {"seconds", format_seconds(took)},  {"rate", format_rate(image_size, took)}};
+}
+
+Result<Verified> verify(Journal& journal, const Configuration& configuration, Committed& committed,
+                        ProvenSource& source, const Installed& installed) {
+  Time start = now();
+  const Settings& settings = configuration.settings;
+  BlockWriter& writer = *committed.writer;
+  std::vector<std::string> proofs;
+  VerifiedDigest digest = VerifiedDigest::none_given();
+  if (settings.sha256) {
+    digest = TRY(VerifiedDigest::compare(concat("SHA-256 of ", source.name), *settings.sha256,
+                                         source.download->served_digest()));
+    proofs.emplace_back("sha256");
+  }
+  if (settings.image_sha256) {
+    digest = TRY(VerifiedDigest::compare(concat("SHA-256 of the image in ", source.name),
+                                         *settings.image_sha256, source.download->image_digest()));
+    proofs.emplace_back("image-sha256");
+  }
+  if (settings.verify == Verify::ReadBack) {
+    ProgressReport progress(journal, [&, start] {
+      return progress_line("verifying", writer.counters().verified.load(), installed.image_size,
+                           now() - start);
+    });
+    TRY(writer.verify());
+    proofs.emplace_back("readback");
+  }
+  TRY(writer.commit(digest));
+  return Verified{now() - start, proofs.empty() ? "none" : join(proofs, ",")};
+}
+
+Facts Verified::facts() const { return {{"by", proof}, {"seconds", format_seconds(took)}}; }
+
+Result<Finished> finish(const Mounts& mounts, const ProvenDisk& disk, const Verified&) {
+  // Partitions show the table that is on the disk now; a plain file system has none.
+  Result<UniqueFd> device = open_at(mounts.root, concat("dev/", disk.disk.name), O_RDONLY);
+  Result<void> reread =
+      device.ok() ? reread_partition_table(device.value()) : Result<void>(device.error());
+  if (!reread.ok())
+    log_warning(concat(disk.disk.name, ": partitions not read again"), reread.error());
+  Finished finished;
+  Result<std::vector<std::string>> entries =
+      list_directory(mounts.root, concat("sys/block/", disk.disk.name));
+  if (entries.ok()) {
+    finished.partitions = static_cast<size_t>(
+        std::count_if(entries.value().begin(), entries.value().end(),
+                      [&](const std::string& name) { return name.starts_with(disk.disk.name); }));
+  }
+  return finished;
+}
+
+Facts Finished::facts() const { return {{"partitions", concat(partitions)}}; }
+
+}  // namespace curlingiron

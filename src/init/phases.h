@@ -1,0 +1,107 @@
+// The phases of a boot. Each returns the evidence that the next one needs, so that a wrong order
+// does not compile: nothing but commit() makes a Committed, and it takes proof of all that came
+// before.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "disk/block_writer.h"
+#include "disk/choose.h"
+#include "formats/module_index.h"
+#include "formats/settings.h"
+#include "init/dead_man.h"
+#include "init/drivers.h"
+#include "init/journal.h"
+#include "net/image_download.h"
+#include "net/network.h"
+#include "sys/fd.h"
+
+namespace curlingiron {
+
+// The root directory, with proc/, sys/ and dev/ mounted in it.
+struct Mounts {
+  UniqueFd root;
+  Facts facts() const;
+};
+Result<Mounts> mount_kernel_file_systems();
+
+// What is to be done, and the modules for the kernel that runs.
+struct Configuration {
+  Settings settings;
+  ModuleIndex modules;
+  Time deadline;  // of the commit point
+  Facts facts() const;
+};
+Result<Configuration> read_configuration(const Mounts& mounts);
+
+// Modules for the devices present are loaded or on their way.
+struct DriversRunning {
+  std::unique_ptr<Drivers> drivers;
+  size_t nics = 0;
+  size_t disks = 0;
+  Facts facts() const;
+};
+Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configuration);
+
+struct Joined {
+  std::unique_ptr<Network> network;
+  Facts facts() const;
+};
+Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
+                            const DriversRunning& running);
+
+// The image can be had: the server answered, is who it says, and the first bytes decode.
+struct ProvenSource {
+  std::unique_ptr<ImageDownload> download;
+  std::string name;  // fit for messages
+  Facts facts() const;
+};
+Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined);
+
+// The one disk that was meant, open for us alone, and the image fits.
+struct ProvenDisk {
+  Disk disk;
+  std::unique_ptr<BlockTarget> target;
+  Facts facts() const;
+};
+Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
+                              const DriversRunning& running, const ProvenSource& source);
+
+// The commit point is behind us: the disk's old partition table is gone.
+struct Committed {
+  std::unique_ptr<BlockWriter> writer;
+};
+Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, const ProvenDisk& disk);
+
+// The whole image but its withheld ends is on the medium.
+struct Installed {
+  Duration took;
+  uint64_t image_size = 0;
+  uint64_t zeroed = 0;
+  uint64_t downloaded = 0;
+  unsigned resumptions = 0;
+  Facts facts() const;
+};
+Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source,
+                          const ProvenDisk& disk);
+
+// Digests hold and the disk returns what was written; then the withheld ends are written, too.
+struct Verified {
+  Duration took;
+  std::string proof;  // "sha256,readback"
+  Facts facts() const;
+};
+Result<Verified> verify(Journal& journal, const Configuration& configuration, Committed& committed,
+                        ProvenSource& source, const Installed& installed);
+
+// The kernel has read the new partition table.
+struct Finished {
+  size_t partitions = 0;
+  Facts facts() const;
+};
+Result<Finished> finish(const Mounts& mounts, const ProvenDisk& disk, const Verified& verified);
+
+}  // namespace curlingiron
