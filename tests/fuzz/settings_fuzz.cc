@@ -1,0 +1,14 @@
+// The kernel command line and the config file.
+#include "base/bytes.h"
+#include "formats/settings.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace curlingiron;
+  std::string_view text = as_text({data, size});
+  Settings from_command_line;
+  (void)apply_command_line(text, from_command_line);
+  Settings from_config;
+  (void)apply_config(text, from_config);
+  (void)parse_time(text);
+  return 0;
+}

@@ -1,0 +1,149 @@
+#include "formats/settings.h"
+
+#include <gtest/gtest.h>
+
+namespace curlingiron {
+namespace {
+
+const std::string kDigest(64, 'a');
+
+TEST(Settings, CommandLineTakesOnlyOwnTokens) {
+  Settings settings;
+  Result<void> result = apply_command_line(
+      "console=ttyS0 quiet curlingiron.src=https://h/x.img ip=dhcp curlingiron.dst=/dev/sda "
+      "curlingiron.insecure src=ignored",
+      settings);
+  ASSERT_TRUE(result.ok()) << result.error().message();
+  EXPECT_EQ(settings.source, "https://h/x.img");
+  EXPECT_EQ(settings.destination, "/dev/sda");
+  EXPECT_TRUE(settings.insecure);
+}
+
+TEST(Settings, QuotesGroupBlanks) {
+  Settings settings;
+  ASSERT_TRUE(apply_command_line(
+                  "curlingiron.header=\"X-Token: a b\" curlingiron.dst=\"serial:A B\"", settings)
+                  .ok());
+  EXPECT_EQ(settings.headers, std::vector<std::string>{"X-Token: a b"});
+  EXPECT_EQ(settings.destination, "serial:A B");
+}
+
+TEST(Settings, UnknownKeyNamesTheNearest) {
+  Settings settings;
+  Result<void> result = apply_command_line("curlingiron.sah256=00", settings);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().message().find("\"sah256\""), std::string::npos);
+  EXPECT_NE(result.error().message().find("did you mean \"sha256\""), std::string::npos);
+}
+
+TEST(Settings, ConfigWinsOverCommandLine) {
+  Settings settings;
+  ASSERT_TRUE(apply_command_line("curlingiron.src=http://public/x", settings).ok());
+  ASSERT_TRUE(apply_config("# comment\n\nsrc=https://user:secret@h/x\nnameserver=1.1.1.1\n"
+                           "nameserver=2001:db8::1\n",
+                           settings)
+                  .ok());
+  EXPECT_EQ(settings.source, "https://user:secret@h/x");
+  EXPECT_EQ(settings.nameservers.size(), 2U);
+}
+
+TEST(Settings, ConfigErrorsNameTheLine) {
+  Settings settings;
+  Result<void> result = apply_config("src=http://h/x\n\nverify=maybe\n", settings);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().message().find("config line 3"), std::string::npos);
+  EXPECT_NE(result.error().message().find("readback, off"), std::string::npos);
+}
+
+TEST(Settings, Sha256TakesExactly64Digits) {
+  Settings settings;
+  EXPECT_TRUE(apply_setting("sha256", kDigest, settings).ok());
+  EXPECT_EQ(settings.sha256->size(), 32U);
+  Result<void> result = apply_setting("sha256", kDigest.substr(1), settings);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().message().find("63 characters"), std::string::npos);
+  EXPECT_FALSE(apply_setting("sha256", std::string(64, 'g'), settings).ok());
+  EXPECT_FALSE(apply_setting("image-sha256", kDigest + "a", settings).ok());
+}
+
+TEST(Settings, StaticAddressInTheKernelsGrammar) {
+  Settings settings;
+  ASSERT_TRUE(
+      apply_setting(
+          "ip", "192.0.2.10::192.0.2.1:255.255.255.192:web1:52-54-00-12-34-56:none:9.9.9.9:1.1.1.1",
+          settings)
+          .ok());
+  ASSERT_TRUE(settings.address.has_value());
+  EXPECT_EQ(settings.address->address, "192.0.2.10");
+  EXPECT_EQ(settings.address->gateway, "192.0.2.1");
+  EXPECT_EQ(settings.address->prefix_length, 26);
+  EXPECT_EQ(settings.address->device, "52:54:00:12:34:56");
+  EXPECT_EQ(settings.address->nameservers, (std::vector<std::string>{"9.9.9.9", "1.1.1.1"}));
+  EXPECT_EQ(settings.hostname, "web1");
+  ASSERT_TRUE(apply_setting("ip", "dhcp", settings).ok());
+  EXPECT_FALSE(settings.address.has_value());
+}
+
+TEST(Settings, WrongStaticAddressesAreRefused) {
+  for (const char* text : {"192.0.2.10", "192.0.2.300::192.0.2.1:24", "192.0.2.1::x:24:::none",
+                           "192.0.2.1:::255.0.255.0", "192.0.2.1:::33", "192.0.2.1:::24:::dhcp"}) {
+    Settings settings;
+    EXPECT_FALSE(apply_setting("ip", text, settings).ok()) << text;
+  }
+}
+
+TEST(Settings, TimesInBothForms) {
+  EXPECT_EQ(parse_time("0").value(), 0);
+  EXPECT_EQ(parse_time("1970-01-01T00:00:00Z").value(), 0);
+  EXPECT_EQ(parse_time("2000-02-29T12:34:56Z").value(), 951827696);
+  EXPECT_EQ(parse_time("2026-11-22T12:00:00Z").value(), 1795348800);
+  for (const char* text :
+       {"", "x", "2026-13-01T00:00:00Z", "2026-11-22", "2026-11-22T12:00:00", "99999999999999"}) {
+    EXPECT_FALSE(parse_time(text).ok()) << text;
+  }
+}
+
+TEST(Settings, BoundsAreKept) {
+  Settings settings;
+  EXPECT_TRUE(apply_setting("deadline", "5m", settings).ok());
+  EXPECT_EQ(settings.deadline, 300s);
+  EXPECT_FALSE(apply_setting("deadline", "0", settings).ok());
+  EXPECT_FALSE(apply_setting("mtu", "100", settings).ok());
+  EXPECT_TRUE(apply_setting("mtu", "9000", settings).ok());
+  EXPECT_FALSE(apply_setting("nameserver", "dns.example", settings).ok());
+  EXPECT_FALSE(apply_setting("src", "", settings).ok());
+  EXPECT_FALSE(apply_config(std::string(100'000, '#'), settings).ok());
+}
+
+TEST(Settings, HeadersAreCheckedAndNotShown) {
+  Settings settings;
+  Result<void> result = apply_setting("header", "Authorization secret", settings);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().message().find("secret"), std::string::npos);
+  EXPECT_FALSE(apply_setting("header", "A: b\r\nInjected: c", settings).ok());
+  EXPECT_TRUE(is_secret_key("header"));
+  EXPECT_TRUE(is_secret_key("src"));
+  EXPECT_FALSE(is_secret_key("dst"));
+}
+
+TEST(Settings, WhatIsFormattedIsReadBack) {
+  std::string config = format_setting("src", "https://u:p@h/a b").value() +
+                       format_setting("dst", "serial:x").value() +
+                       format_setting("deadline", "7").value();
+  Settings settings;
+  ASSERT_TRUE(apply_config(config, settings).ok());
+  EXPECT_EQ(settings.source, "https://u:p@h/a b");
+  EXPECT_EQ(settings.deadline, 7s);
+  EXPECT_TRUE(check_complete(settings).ok());
+  EXPECT_FALSE(format_setting("src", "a\ndst=b").ok());
+}
+
+TEST(Settings, IncompleteOnesSayWhatIsMissing) {
+  Settings settings;
+  EXPECT_NE(check_complete(settings).error().message().find("curlingiron.src="), std::string::npos);
+  settings.source = "http://h/x";
+  EXPECT_NE(check_complete(settings).error().message().find("curlingiron.dst="), std::string::npos);
+}
+
+}  // namespace
+}  // namespace curlingiron
