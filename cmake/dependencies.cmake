@@ -22,10 +22,12 @@ set(CURLINGIRON_CURL ${CMAKE_SOURCE_DIR}/build/deps/curl CACHE PATH "prefix of t
 if(NOT EXISTS ${CURLINGIRON_CURL}/lib/libcurl.a)
   message(FATAL_ERROR "${CURLINGIRON_CURL}/lib/libcurl.a is missing; run scripts/setup first")
 endif()
-add_library(ci_curl INTERFACE)
+# An imported archive, not a bare path: only so does CMake put OpenSSL behind it on the link line.
+add_library(ci_curl STATIC IMPORTED)
+set_target_properties(ci_curl PROPERTIES IMPORTED_LOCATION ${CURLINGIRON_CURL}/lib/libcurl.a)
 target_include_directories(ci_curl SYSTEM INTERFACE ${CURLINGIRON_CURL}/include)
 target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
-target_link_libraries(ci_curl INTERFACE ${CURLINGIRON_CURL}/lib/libcurl.a ci_openssl ci_cares)
+target_link_libraries(ci_curl INTERFACE ci_openssl ci_cares)
 
 add_library(ci_cli INTERFACE)
 find_package(CLI11 REQUIRED)

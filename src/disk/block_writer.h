@@ -20,7 +20,8 @@ namespace curlingiron {
 inline constexpr uint64_t kHeldBack = 1_MiB;
 
 // What the writer needs of a disk; a fake fits in a test. Offsets and lengths are multiples of
-// geometry().logical_sector, and buffers are aligned to 4096 bytes.
+// geometry().logical_sector, and buffers are aligned to 4096 bytes. write(), zero() and read() are
+// called from two threads at a time, on ranges that do not overlap.
 class BlockTarget {
  public:
   virtual ~BlockTarget() = default;
@@ -32,7 +33,8 @@ class BlockTarget {
   virtual Result<void> flush() = 0;                  // to the medium
 };
 
-// A block device opened O_DIRECT | O_EXCL. EBUSY names that the disk is in use.
+// A block device opened O_DIRECT | O_EXCL; EBUSY says what the disk is in use for. Or a regular
+// file of a fixed size (a virtual disk), O_DIRECT where its file system can.
 Result<std::unique_ptr<BlockTarget>> open_block_device(const std::string& path);
 
 // Only a digest check, or the user's waiver of one, makes it.
@@ -53,12 +55,15 @@ struct WriterCounters {               // readable from another thread while the 
   std::atomic<uint64_t> verified{0};  // bytes read back
 };
 
-// start() -> write()... -> finish() -> [verify()] -> commit(). Dropped before commit(), it leaves
-// the disk without a partition table. Requests are aligned and large, written by a thread of their
-// own.
+// start() -> write()... -> finish() -> [verify()] -> commit() -> [verify()]. Dropped before
+// commit(), it leaves the disk without a partition table. After an error every call returns that
+// error. Requests are aligned and large, carried out by threads of their own; runs of zeros are
+// zeroed, not written. Memory: 9 MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that
+// ends within a sector is padded with zeros to the sector's end.
 class BlockWriter final : public Sink {
  public:
-  // The commit point: zeroes the disk's first and last MiB and flushes.
+  // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,
+  // flushes, and reads them back. Refuses a disk smaller than 2 MiB before it touches it.
   static Result<std::unique_ptr<BlockWriter>> start(BlockTarget& target);
   ~BlockWriter() override;
 
@@ -69,7 +74,9 @@ class BlockWriter final : public Sink {
   // Reads back all that was written so far and compares: an error names the first offset that
   // differs.
   Result<void> verify();
-  // Writes and checks the withheld tail, flushes, then the head, flushes.
+  // Writes the withheld tail (the last 1 to 2 MiB of the image), flushes and checks it; then the
+  // head but for its first sector, flushes and checks it; then the first sector, which makes the
+  // disk bootable, likewise. A failure takes head and tail away again, as far as the disk lets it.
   Result<void> commit(VerifiedDigest proof);
 
   const WriterCounters& counters() const;

@@ -7,14 +7,16 @@
 //   load af_packet
 // "module NAME PATH [DEPENDENCY...]": the dependencies in load order, all of them before NAME.
 // "load NAME": loaded at start whatever the hardware. Names are normalised ('-' is '_').
+// Some dependencies are soft (a faster CRC for a CPU that may not be there), so a dependency that
+// the kernel refuses is no reason to give up NAME: finit_module(2) of NAME tells what is missing.
 #pragma once
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
+#include "formats/alias_pattern.h"
 
 namespace curlingiron {
 
@@ -36,13 +38,26 @@ struct ModuleIndex {
   std::vector<std::string> load;
 };
 
-// Bounds: 4 MiB of text, 20,000 modules. A dependency or alias that names no module is an error.
+// Bounds: 4 MiB of text, 20,000 modules. A dependency, an alias or a load record that names no
+// module, a name that is there twice, and a path that leaves the initramfs are errors.
 Result<ModuleIndex> parse_module_index(std::string_view text);
 std::string format_module_index(const ModuleIndex& index);
 
-// "virtio-net" -> "virtio_net": '-' equals '_', except inside [...] (kmod's alias_normalize).
-std::string normalize_module_name(std::string_view name);
-// The modules an alias or a module name leads to, in the index's order; empty: none.
+// The modules an alias or a module name leads to, in the index's order; empty: none. A name wins
+// over an alias, as in kmod. One question: linear in the aliases; for many, use ModuleLookup.
 std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view alias_or_name);
+
+// The same answers, prepared once: microseconds each. Borrows the index, which must not change.
+class ModuleLookup {
+ public:
+  explicit ModuleLookup(const ModuleIndex& index);
+  std::vector<std::string> modules_for(std::string_view alias_or_name) const;
+  // By normalised name; nullptr: none.
+  const IndexedModule* find(std::string_view name) const;
+
+ private:
+  const ModuleIndex& index_;
+  AliasTable aliases_;
+};
 
 }  // namespace curlingiron

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/address.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -49,31 +50,17 @@ Result<E> parse_choice(std::string_view value, const Choice<E> (&choices)[N]) {
   return Error(concat("\"", printable(value, 40), "\" is none of ", words));
 }
 
-Result<uint32_t> parse_ipv4(std::string_view text) {
-  std::vector<std::string_view> parts = split(text, '.');
-  if (parts.size() != 4)
-    return Error(concat("\"", printable(text, 40), "\" is not an IPv4 address"));
-  uint32_t address = 0;
-  for (std::string_view part : parts) {
-    uint32_t octet = TRY(parse_u32(part));
-    if (octet > 255) return Error(concat("\"", printable(text, 40), "\" is not an IPv4 address"));
-    address = address << 8 | octet;
-  }
-  return address;
-}
-
+// "255.255.255.0" or "24".
 Result<uint8_t> parse_netmask(std::string_view text) {
   if (text.find('.') == std::string_view::npos) {
     uint32_t length = TRY(parse_u32(text));
     if (length > 32) return Error(concat("prefix length ", length, " is more than 32"));
     return static_cast<uint8_t>(length);
   }
-  uint32_t mask = TRY(parse_ipv4(text));
-  uint32_t inverted = ~mask;
-  if ((inverted & (inverted + 1)) != 0) {
-    return Error(concat("\"", printable(text, 40), "\" is not a contiguous netmask"));
-  }
-  return static_cast<uint8_t>(__builtin_popcount(mask));
+  Ipv4 mask = TRY(parse_ipv4(text));
+  std::optional<uint8_t> length = prefix_length(mask);
+  if (!length) return Error(concat("\"", printable(text, 40), "\" is not a contiguous netmask"));
+  return *length;
 }
 
 // A device by MAC has colons of its own; it is written with '-' there: 52-54-00-12-34-56.

@@ -14,7 +14,7 @@ enum class UrlScheme { Http, Https };
 struct Url {
   UrlScheme scheme = UrlScheme::Https;
   std::string user_info;  // "user:password", secret; empty where there is none
-  std::string host;       // name, IPv4, or [IPv6]
+  std::string host;       // name in lower case, IPv4, or [IPv6]
   uint16_t port = 443;
   std::string target;  // path and query, at least "/"
 
@@ -22,7 +22,14 @@ struct Url {
   std::string display() const;  // without credentials and query: fit for messages
 };
 
-// At most 4,096 bytes; other schemes, blanks and control characters are errors.
+uint16_t default_port(UrlScheme scheme);
+
+// At most 4,096 bytes; other schemes, blanks and control characters are errors. A fragment is
+// dropped; bytes outside ASCII in the path are percent-encoded.
 Result<Url> parse_url(std::string_view text);
+
+// What a Location header on `base` names (RFC 3986 section 5.2): absolute or relative. Credentials
+// are never taken over from `base`.
+Result<Url> resolve_reference(const Url& base, std::string_view reference);
 
 }  // namespace curlingiron

@@ -86,7 +86,9 @@ Result<void> install_proven(Journal& journal, Proven& proven) {
   Verified verified = TRY(run_phase(journal, "verify", [&] {
     return verify(journal, proven.configuration, committed.value(), proven.source, installed);
   }));
-  TRY(run_phase(journal, "finish", [&] { return finish(proven.mounts, proven.disk, verified); }));
+  TRY(run_phase(journal, "finish", [&] {
+    return finish(proven.mounts, std::move(committed).value(), std::move(proven.disk), verified);
+  }));
   return {};
 }
 

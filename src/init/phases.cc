@@ -309,7 +309,11 @@ Result<Verified> verify(Journal& journal, const Configuration& configuration, Co
 
 Facts Verified::facts() const { return {{"by", proof}, {"seconds", format_seconds(took)}}; }
 
-Result<Finished> finish(const Mounts& mounts, const ProvenDisk& disk, const Verified&) {
+Result<Finished> finish(const Mounts& mounts, Committed committed, ProvenDisk disk,
+                        const Verified&) {
+  // The kernel reads no partitions of a disk that somebody holds for himself.
+  committed.writer.reset();
+  disk.target.reset();
   // Partitions show the table that is on the disk now; a plain file system has none.
   Result<UniqueFd> device = open_at(mounts.root, concat("dev/", disk.disk.name), O_RDONLY);
   Result<void> reread =

@@ -97,11 +97,12 @@ struct Verified {
 Result<Verified> verify(Journal& journal, const Configuration& configuration, Committed& committed,
                         ProvenSource& source, const Installed& installed);
 
-// The kernel has read the new partition table.
+// The disk is closed, and the kernel has read its new partition table.
 struct Finished {
   size_t partitions = 0;
   Facts facts() const;
 };
-Result<Finished> finish(const Mounts& mounts, const ProvenDisk& disk, const Verified& verified);
+Result<Finished> finish(const Mounts& mounts, Committed committed, ProvenDisk disk,
+                        const Verified& verified);
 
 }  // namespace curlingiron

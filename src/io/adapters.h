@@ -1,12 +1,10 @@
-// Small Sources that stand on another Source.
+// Sources on top of memory, files and other Sources.
 #pragma once
 
-#include <atomic>
 #include <memory>
-#include <string>
+#include <optional>
 
-#include "base/bytes.h"
-#include "base/result.h"
+#include "base/units.h"
 #include "io/digest.h"
 #include "io/source.h"
 #include "sys/fd.h"
@@ -31,19 +29,22 @@ class FileSource final : public Source {
   UniqueFd fd_;
 };
 
+inline constexpr size_t kPeekLimit = 4_MiB;
+
 // Lets the first bytes be looked at before they are read.
 class PeekSource final : public Source {
  public:
   explicit PeekSource(Source& inner) : inner_(inner) {}
-  // The next bytes, up to `count` (at most 4 MiB); fewer only where the stream ends. Does not
-  // consume.
+  // The next bytes, up to `count` (at most kPeekLimit); fewer only where the stream ends. Does not
+  // consume. The view holds until the next call on this source.
   Result<ConstBytes> peek(size_t count);
   Result<size_t> read(MutableBytes into) override;
 
  private:
   Source& inner_;
   ByteVector held_;
-  size_t used_ = 0;
+  size_t used_ = 0;     // of held_, already read
+  bool ended_ = false;  // peek() saw the end: the inner source is not asked again
 };
 
 // Feeds all that passes through to a digest.
@@ -57,8 +58,11 @@ class DigestSource final : public Source {
   Sha256& digest_;
 };
 
+inline constexpr size_t kReadAhead = 4_MiB;
+
 // Pulls from `inner` on a thread of its own, up to kReadAhead bytes ahead: network and decoder
-// overlap. The destructor waits for the read that is under way.
+// overlap. An error of `inner` is handed on behind the bytes that came before it, and stays. The
+// destructor waits for the inner read that is under way.
 class ReadAheadSource final : public Source {
  public:
   static Result<std::unique_ptr<ReadAheadSource>> start(Source& inner);

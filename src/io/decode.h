@@ -25,8 +25,8 @@ std::string_view format_name(Format format);
 // zstd several frames (windows up to 128 MiB).
 Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner);
 
-// The decoded size, where the compressed head tells it reliably (a single zstd frame with content
-// size).
+// The decoded size, where the compressed head tells it: a zstd frame with content size. A file of
+// several frames (pzstd, cat) has more than its first frame says, so this is a lower bound.
 std::optional<uint64_t> decoded_size_hint(Format format, ConstBytes head);
 
 }  // namespace curlingiron

@@ -4,10 +4,15 @@
 // length and validator; a server without Range is read again from its start and the bytes already
 // delivered are compared by digest. 5xx, 408, 425, 429, DNS and TCP failures are retried with
 // jittered backoff until the deadline, or without end when there is none. 4xx, TLS verification
-// failures and a changed image are errors at once.
+// failures and a changed image are errors at once; but a certificate that is refused when a download
+// without deadline resumes is tried again: behind the commit point nothing is lost by that.
+//
+// At most 10 redirects, to http and https only and never from https to http. Headers and credentials
+// go to the URL's own host (and port) only; answers with a Content-Encoding, or with neither length
+// nor chunks, are refused.
 #pragma once
 
-#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +34,8 @@ struct HttpOptions {
   std::string proxy;
   std::vector<std::string> nameservers;  // empty: /etc/resolv.conf
   std::string user_agent = "curlingiron";
+  Duration stall = kStall;                                   // shorter in tests
+  Duration first_backoff = std::chrono::milliseconds(500);  // doubles with each failure, to 8 s
 };
 
 struct HttpAnswer {
@@ -50,7 +57,8 @@ class HttpSource final : public Source {
   Result<size_t> read(MutableBytes into) override;
 
   const HttpAnswer& answer() const;
-  // nullopt: retries have no end (after the commit point).
+  // nullopt: retries have no end (after the commit point). From any thread; a time that is past
+  // ends a read that waits.
   void set_deadline(std::optional<Time> deadline);
   // Bytes delivered so far, and resumptions so far; readable from another thread.
   uint64_t delivered() const;

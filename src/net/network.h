@@ -22,6 +22,12 @@ struct Nic {
   bool carrier = false;
 };
 
+// Which links count as NICs.
+enum class NicRule {
+  Physical,     // a device behind them, no `master`, no wireless
+  AnyEthernet,  // virtual ones too: tests on veth pairs
+};
+
 // Physical Ethernet NICs (a device behind them, no `master`), by sysfs and netlink. `root` holds
 // sys/.
 Result<std::vector<Nic>> list_nics(const UniqueFd& root);
@@ -43,7 +49,8 @@ class Network {
   // `deadline`. The error tells for each NIC how far it got (no carrier, no offer). Writes
   // /etc/resolv.conf below `root`.
   static Result<std::unique_ptr<Network>> join(const UniqueFd& root, const Settings& settings,
-                                               Time deadline);
+                                               Time deadline,
+                                               NicRule rule = NicRule::Physical);
   ~Network();
   const Connection& connection() const;  // the first one
   // Links down, so that the switch and the next system start clean.

@@ -1,41 +1,93 @@
 // Which kernel modules a machine needs: modaliases -> modules -> their dependencies, in load order.
 #pragma once
 
-#include <map>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
+#include "formats/alias_pattern.h"
+#include "formats/module_index.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
 
-// What depmod left in lib/modules/RELEASE, parsed (modules.dep, .alias, .softdep, .builtin,
-// .builtin.modinfo, .symbols is not needed). Names are normalised.
+// What depmod left in lib/modules/RELEASE, parsed (modules.dep, .alias, .softdep, .weakdep,
+// .builtin, .builtin.modinfo). Names are normalised.
 class ModuleTree {
  public:
-  // `root` holds lib/modules/RELEASE (or usr/lib/modules/RELEASE). A missing modules.dep or
-  // modules.alias is an error that names the file and `depmod -b`.
+  // `root` holds lib/modules/RELEASE (or usr/lib/modules/RELEASE). A release that is not there is
+  // an error that names those that are; a missing modules.dep or modules.alias is an error that
+  // names the file and `depmod -b`.
   static Result<ModuleTree> load(const UniqueFd& root, const std::string& release);
-  // Releases found below root.
+  // Releases found below root, sorted; none is no error.
   static Result<std::vector<std::string>> releases(const UniqueFd& root);
 
   const std::string& release() const { return release_; }
-  // Module names for a modalias or a module name, in modules.alias order. Empty: unknown. Builtin
-  // modules resolve to nothing to load, but are known: see is_builtin.
+  // Where the modules are, relative to root: "lib/modules/RELEASE".
+  const std::string& directory() const { return directory_; }
+  // Module names for a modalias or a module name, in modules.alias order; a name wins over an
+  // alias. Empty: unknown. Builtin modules resolve to nothing to load, but are known: see
+  // is_builtin.
   std::vector<std::string> resolve(std::string_view alias_or_name) const;
   bool is_builtin(std::string_view name) const;
-  // True when something, loadable or built in, answers to this modalias.
-  bool covers(std::string_view alias) const;
-  // Path relative to lib/modules/RELEASE ("kernel/drivers/net/virtio_net.ko.xz"); empty: not a
-  // module.
+  // True when something, loadable or built in, answers to this modalias or name.
+  bool covers(std::string_view alias_or_name) const;
+  // Path relative to directory() ("kernel/drivers/net/virtio_net.ko.xz"); empty: not a module.
   std::string_view path_of(std::string_view name) const;
+  // The patterns that lead to any of these modules, in modules.alias order.
+  std::vector<IndexedAlias> aliases_of(const std::unordered_set<std::string>& names) const;
+
+  // What must be loaded before `name`, in load order: its dependencies and softdeps "pre", and
+  // theirs. modprobe --show-depends prints the same set.
+  std::vector<std::string> load_order_before(const std::string& name) const;
+  // Softdeps "post" of `name`, resolved: to be loaded too.
+  std::vector<std::string> wanted_after(const std::string& name) const;
+  // Weakdeps of `name`, resolved: to be there, not to be loaded.
+  std::vector<std::string> wanted_beside(const std::string& name) const;
 
  private:
-  friend class Closure;
-  // Private members are the implementer's to define.
+  struct Module {
+    std::string name;
+    std::string path;
+    std::vector<uint32_t> dependencies;  // as in modules.dep: the last is loaded first
+    std::vector<std::string> soft_before;
+    std::vector<std::string> soft_after;
+    std::vector<std::string> weak;
+  };
+  struct Alias {
+    std::string pattern;
+    std::string module;
+  };
+
+  Result<void> read_dependencies(const UniqueFd& directory);
+  Result<void> read_aliases(const UniqueFd& directory);
+  Result<void> read_soft_dependencies(const UniqueFd& directory);
+  Result<void> read_builtin(const UniqueFd& directory);
+  std::vector<std::string> resolve_all(const std::vector<std::string>& names) const;
+  void visit(uint32_t module, std::vector<bool>& seen, std::vector<std::string>& order) const;
+
+  std::string release_;
+  std::string directory_;
+  std::vector<Module> modules_;
+  std::unordered_map<std::string, uint32_t> by_name_;
+  std::vector<Alias> aliases_;
+  AliasTable alias_table_;  // values: indexes into aliases_
+  std::unordered_set<std::string> builtin_;
+  AliasTable builtin_aliases_;
 };
+
+// Everything that loading `roots` (names of modules in the tree) may need.
+struct Closure {
+  // In an order in which each can be loaded after those before it.
+  std::vector<std::string> modules;
+  // Softdeps "post" of any of them.
+  std::vector<std::string> load_after;
+};
+Closure close_over(const ModuleTree& tree, std::span<const std::string> roots);
 
 }  // namespace curlingiron

@@ -1,5 +1,5 @@
 // An initramfs from parts: /init, the modules with their index, CA bundle, config. Reproducible to
-// the byte.
+// the byte. Layout: docs in initramfs.cc.
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,17 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "payload/closure.h"
+#include "payload/compress.h"
+#include "payload/hardware.h"
+#include "payload/kernel.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
 
-enum class Compression { Xz, Zstd, Gzip, None };
-enum class Effort { Best, Fast };
+// Strip falls back to Keep where the kernel's configuration enforces signatures
+// (CONFIG_MODULE_SIG_FORCE). That the running kernel enforces them (lockdown, module.sig_enforce) is
+// the caller's to know.
 enum class Signatures { Strip, Keep };
-
-struct KernelImage {
-  std::string path;
-  std::string release;  // "6.1.0-56-amd64", from the image's own header
-};
-// x86 boot protocol (Documentation/arch/x86/boot.rst): "HdrS" magic, version string. Wrong
-// architecture or not a kernel: an error that says what the file is.
-Result<KernelImage> read_kernel_image(const UniqueFd& root, const std::string& path);
-
-// Which compressors the kernel can unpack, from config-RELEASE (CONFIG_RD_*); nullopt when no
-// config is found.
-Result<std::optional<std::vector<Compression>>> kernel_decompressors(const UniqueFd& root,
-                                                                     const std::string& release);
 
 struct InitramfsPlan {
   ByteVector init;                            // /init: an ELF program
@@ -49,18 +40,29 @@ struct InitramfsPart {
   uint64_t size = 0;  // uncompressed
 };
 
+// One of the concatenated archives.
+struct InitramfsSegment {
+  std::string name;           // "modules and settings", "/init"
+  uint64_t unpacked_size = 0;
+  uint64_t packed_size = 0;
+};
+
 struct Initramfs {
   ByteVector bytes;  // what the kernel is given
   uint64_t unpacked_size = 0;
+  std::vector<InitramfsSegment> segments;
   std::vector<InitramfsPart> parts;   // in archive order
   std::vector<std::string> modules;   // names, in archive order
   std::vector<std::string> warnings;  // firmware or optional modules that were not found
 };
 
-// `modules_root` holds lib/modules/RELEASE (and lib/firmware).
+// `modules_root` holds lib/modules/RELEASE (and lib/firmware, and boot/config-RELEASE). Refused,
+// because the kernel would only panic or the machine stay deaf: an /init that is no program for
+// this machine, modules of another release, a compression that the kernel's configuration lacks, a
+// named module that is not there.
 Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsPlan& plan);
 
-// All modaliases of the devices present, below sys/ of `root`: sorted, unique.
-Result<std::vector<std::string>> hardware_modaliases(const UniqueFd& root);
+// For people: sizes by kind of part, packed and unpacked, and the warnings. Several lines.
+std::string summarize(const Initramfs& initramfs);
 
 }  // namespace curlingiron

@@ -1,0 +1,393 @@
+#include "disk/block_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "disk/request_queue.h"
+#include "io/digest.h"
+
+namespace curlingiron {
+namespace {
+
+// One BLKZEROOUT: long enough for a disk that zeroes by itself, short enough for one that has to be
+// sent the zeros (the ioctl cannot be interrupted, and progress is shown between two).
+constexpr uint64_t kLongestZero = 64_MiB;
+// Digests for verify(): a disk of 2 TiB and less has one per MiB, a larger one has larger blocks.
+constexpr uint64_t kMostDigests = uint64_t{1} << 21;
+// Buffers that verify() reads ahead into; the others may hold the withheld tail.
+constexpr size_t kVerifyAhead = kBuffers - 2;
+
+static_assert(kHeldBack == kBlock, "the withheld head is the first block");
+static_assert(kBlock / kZeroStep <= 32, "a block's steps fit a request's bits");
+
+// A block's digest grows by pieces of kBlock bytes.
+uint64_t extend_digest(uint64_t so_far, ConstBytes piece) {
+  std::array<uint64_t, 2> chain = {so_far, xxh3(piece)};
+  return xxh3({reinterpret_cast<const uint8_t*>(chain.data()), sizeof chain});
+}
+
+Result<void> read_back(BlockTarget& target, uint64_t offset, MutableBytes into) {
+  Result<void> result = target.read(offset, into);
+  if (!result.ok()) return request_error("reading back", offset, into.size(), result.error());
+  return {};
+}
+
+Result<void> flush(BlockTarget& target) { return target.flush().with_context("flushing the disk"); }
+
+Result<void> zero(BlockTarget& target, uint64_t offset, uint64_t length) {
+  Result<void> result = target.zero(offset, length);
+  if (!result.ok()) return request_error("zeroing", offset, length, result.error());
+  return {};
+}
+
+std::string_view next_step() {
+  return "the disk, its cable or its controller is faulty; replace the disk";
+}
+
+}  // namespace
+
+struct BlockWriter::State {
+  enum class Phase { Writing, Finished, Committed };
+
+  explicit State(BlockTarget& disk) : target(disk), geometry(disk.geometry()) {}
+
+  Result<void> start();
+  Result<void> clear_head();
+  Result<void> accept(ConstBytes bytes);
+  Result<void> complete_block();
+  Result<void> submit(uint64_t offset, Buffer* block);
+  Result<void> extend_zeros(uint64_t begin, uint64_t end);
+  Result<void> submit_zeros();
+  Result<void> finish();
+  Result<void> verify_body();
+  Result<void> commit();
+  Result<void> commit_tail();
+  Result<void> commit_head();
+  Result<void> write_withheld(uint64_t offset, ConstBytes bytes);
+  Result<void> check_tail();
+  Result<void> check(uint64_t offset, ConstBytes expected);
+  void withdraw();
+
+  // The withheld bytes, padded to the sector.
+  ConstBytes head_bytes() const { return {head.get(), padded(std::min(image_size, kHeldBack))}; }
+  ConstBytes held_bytes() const { return held->bytes(); }
+  ConstBytes coming_bytes() const { return coming->bytes().first(padded(filled)); }
+  uint64_t coming_offset() const { return held != nullptr ? body_end + kBlock : body_end; }
+  uint64_t padded(uint64_t size) const { return round_up(size, geometry.logical_sector); }
+
+  // Every error is the last word: nothing more is done to the disk after it.
+  template <typename T>
+  Result<T> remember(Result<T> result) {
+    if (!result.ok() && !failure) failure = result.error();
+    return result;
+  }
+
+  BlockTarget& target;
+  BlockGeometry geometry;
+  WriterCounters counters;
+  Phase phase = Phase::Writing;
+  std::optional<Error> failure;
+
+  // The image as it comes: block 0 goes to `head` and stays there; a later block is held until
+  // another whole one has come, so that the last MiB is always here and never on the disk.
+  AlignedBytes head;
+  uint64_t image_size = 0;
+  size_t filled = 0;              // of the block that is coming
+  Buffer* coming = nullptr;       // not for block 0
+  Buffer* held = nullptr;         // the complete block before `coming`
+  uint64_t body_end = kHeldBack;  // submitted: [kHeldBack, body_end)
+
+  uint64_t zeros_begin = 0;  // a run of zeros that may go on
+  uint64_t zeros_end = 0;
+
+  uint64_t pieces_per_digest = 1;
+  std::vector<uint64_t> digests;  // of the body, in its order
+
+  // Last: its destructor joins the threads that use what is above.
+  std::unique_ptr<RequestQueue> queue;
+};
+
+Result<std::unique_ptr<BlockWriter>> BlockWriter::start(BlockTarget& target) {
+  auto state = std::make_unique<State>(target);
+  TRY(state->start());
+  return std::unique_ptr<BlockWriter>(new BlockWriter(std::move(state)));
+}
+
+Result<void> BlockWriter::State::start() {
+  uint64_t sector = geometry.logical_sector;
+  if (sector == 0 || (sector & (sector - 1)) != 0 || sector > kZeroStep ||
+      geometry.size % sector != 0) {
+    return Error(concat("the disk has sectors of ", sector, " bytes and a size of ", geometry.size,
+                        " bytes, which this program cannot write to"));
+  }
+  if (geometry.size < 2 * kHeldBack) {
+    return Error(concat("the disk has ", format_size(geometry.size),
+                        "; less than 2 MiB cannot hold a system; choose another disk"));
+  }
+  while (kBlock * pieces_per_digest * kMostDigests < geometry.size) pieces_per_digest *= 2;
+  digests.reserve(static_cast<size_t>(geometry.size / (kBlock * pieces_per_digest)) + 1);
+  head = allocate_aligned(kHeldBack);
+  AlignedBytes scratch = allocate_aligned(kHeldBack);
+  if (head == nullptr || scratch == nullptr) {
+    return Error("not enough memory for the disk's buffers", ENOMEM);
+  }
+  queue = TRY(RequestQueue::start(target, counters));
+
+  // From here on the old system is gone.
+  uint64_t last = geometry.size - kHeldBack;
+  TRY(clear_head());
+  TRY(zero(target, last, kHeldBack));
+  TRY(flush(target));
+  for (uint64_t offset : {uint64_t{0}, last}) {
+    MutableBytes bytes(scratch.get(), kHeldBack);
+    TRY(read_back(target, offset, bytes));
+    if (!all_zero(bytes)) {
+      return Error(concat("the 1 MiB at byte ", offset,
+                          " does not read back as the zeros that were written; ", next_step()));
+    }
+  }
+  return {};
+}
+
+// The first sector goes first: a power cut in between must not leave boot code that finds nothing
+// behind it.
+Result<void> BlockWriter::State::clear_head() {
+  TRY(zero(target, 0, geometry.logical_sector));
+  TRY(flush(target));
+  return zero(target, geometry.logical_sector, kHeldBack - geometry.logical_sector);
+}
+
+Result<void> BlockWriter::State::accept(ConstBytes bytes) {
+  if (phase != Phase::Writing) return Error("the image is complete; nothing can be added to it");
+  if (bytes.size() > geometry.size - image_size) {
+    return Error(concat("the image is larger than the disk of ", format_size(geometry.size), " (",
+                        geometry.size, " bytes); choose a larger disk"));
+  }
+  while (!bytes.empty()) {
+    uint8_t* block = head.get();
+    if (image_size >= kHeldBack) {
+      if (coming == nullptr) coming = TRY(queue->take());
+      block = coming->bytes().data();
+    }
+    size_t n = std::min(bytes.size(), static_cast<size_t>(kBlock) - filled);
+    std::memcpy(block + filled, bytes.data(), n);
+    bytes = bytes.subspan(n);
+    filled += n;
+    image_size += n;
+    counters.received = image_size;
+    if (filled == kBlock) TRY(complete_block());
+  }
+  return {};
+}
+
+Result<void> BlockWriter::State::complete_block() {
+  filled = 0;
+  if (image_size == kHeldBack) return {};
+  if (held != nullptr) TRY(submit(body_end, held));
+  held = std::exchange(coming, nullptr);
+  return {};
+}
+
+Result<void> BlockWriter::State::submit(uint64_t offset, Buffer* block) {
+  body_end = offset + kBlock;
+  uint64_t piece = offset / kBlock - 1;
+  if (piece % pieces_per_digest == 0) digests.push_back(0);
+  digests.back() = extend_digest(digests.back(), block->bytes());
+
+  uint32_t steps = 0;
+  for (uint64_t step = 0; step < kBlock / kZeroStep; ++step) {
+    uint64_t begin = step * kZeroStep;
+    if (!all_zero(block->bytes().subspan(begin, kZeroStep))) {
+      steps |= uint32_t{1} << step;
+    } else {
+      TRY(extend_zeros(offset + begin, offset + begin + kZeroStep));
+    }
+  }
+  if (steps != 0) return queue->write(offset, block, steps);
+  queue->give_back(block);
+  return {};
+}
+
+Result<void> BlockWriter::State::extend_zeros(uint64_t begin, uint64_t end) {
+  if (begin != zeros_end || zeros_end - zeros_begin >= kLongestZero) {
+    TRY(submit_zeros());
+    zeros_begin = begin;
+  }
+  zeros_end = end;
+  return {};
+}
+
+Result<void> BlockWriter::State::submit_zeros() {
+  if (zeros_begin == zeros_end) return {};
+  uint64_t begin = std::exchange(zeros_begin, zeros_end);
+  return queue->zero(begin, zeros_end - begin);
+}
+
+Result<void> BlockWriter::State::finish() {
+  if (phase != Phase::Writing) return Error("finish() was called twice");
+  if (image_size == 0) return Error("the image is empty; check the URL");
+  TRY(submit_zeros());
+  TRY(queue->drain());
+  TRY(flush(target));
+  phase = Phase::Finished;
+  // What pads the image to its sector must not be what a buffer held before.
+  uint8_t* block = image_size < kHeldBack ? head.get()
+                   : coming != nullptr    ? coming->bytes().data()
+                                          : nullptr;
+  if (block != nullptr) std::memset(block + filled, 0, kBlock - filled);
+  return {};
+}
+
+Result<void> BlockWriter::State::verify_body() {
+  std::deque<Buffer*> ahead;
+  uint64_t next = kHeldBack;
+  uint64_t digest = 0;
+  for (uint64_t offset = kHeldBack; offset < body_end; offset += kBlock) {
+    while (next < body_end && ahead.size() < kVerifyAhead) {
+      ahead.push_back(TRY(queue->take()));
+      TRY(queue->read(next, ahead.back()));
+      next += kBlock;
+    }
+    TRY(queue->wait(ahead.front()));
+    uint64_t piece = offset / kBlock - 1;
+    if (piece % pieces_per_digest == 0) digest = 0;
+    digest = extend_digest(digest, ahead.front()->bytes());
+    counters.verified += kBlock;
+    queue->give_back(ahead.front());
+    ahead.pop_front();
+    bool complete = (piece + 1) % pieces_per_digest == 0 || offset + kBlock == body_end;
+    uint64_t block = piece / pieces_per_digest;
+    if (complete && digest != digests[static_cast<size_t>(block)]) {
+      return Error(concat("the ", format_size(kBlock * pieces_per_digest), " at byte ",
+                          kHeldBack + block * kBlock * pieces_per_digest,
+                          " do not read back as they were written; ", next_step()));
+    }
+  }
+  return {};
+}
+
+Result<void> BlockWriter::State::check(uint64_t offset, ConstBytes expected) {
+  Buffer* buffer = TRY(queue->take());
+  MutableBytes actual = buffer->bytes().first(expected.size());
+  TRY(read_back(target, offset, actual));
+  auto differs = std::mismatch(expected.begin(), expected.end(), actual.begin()).first;
+  queue->give_back(buffer);
+  if (differs != expected.end()) {
+    return Error(concat("byte ", offset + static_cast<uint64_t>(differs - expected.begin()),
+                        " does not read back as it was written; ", next_step()));
+  }
+  counters.verified += expected.size();
+  return {};
+}
+
+Result<void> BlockWriter::State::write_withheld(uint64_t offset, ConstBytes bytes) {
+  Result<void> result = target.write(offset, bytes);
+  if (!result.ok()) return request_error("writing", offset, bytes.size(), result.error());
+  return {};
+}
+
+Result<void> BlockWriter::State::commit_tail() {
+  if (image_size <= kHeldBack) return {};
+  if (held != nullptr) TRY(write_withheld(body_end, held_bytes()));
+  if (coming != nullptr) TRY(write_withheld(coming_offset(), coming_bytes()));
+  TRY(flush(target));
+  return check_tail();
+}
+
+Result<void> BlockWriter::State::check_tail() {
+  if (held != nullptr) TRY(check(body_end, held_bytes()));
+  if (coming != nullptr) TRY(check(coming_offset(), coming_bytes()));
+  return {};
+}
+
+Result<void> BlockWriter::State::commit_head() {
+  Buffer* buffer = TRY(queue->take());
+  MutableBytes without_first = buffer->bytes().first(head_bytes().size());
+  std::memcpy(without_first.data(), head_bytes().data(), without_first.size());
+  std::memset(without_first.data(), 0, geometry.logical_sector);
+  TRY(write_withheld(0, without_first));
+  TRY(flush(target));
+  TRY(check(0, without_first));
+  queue->give_back(buffer);
+  // A sector is written whole or not at all: this is the moment at which the disk becomes bootable.
+  TRY(write_withheld(0, head_bytes().first(geometry.logical_sector)));
+  TRY(flush(target));
+  return check(0, head_bytes());
+}
+
+Result<void> BlockWriter::State::commit() {
+  if (phase != Phase::Finished) return Error("commit() was called before finish()");
+  auto attempt = [&]() -> Result<void> {
+    TRY(commit_tail());
+    return commit_head();
+  };
+  Result<void> result = attempt();
+  if (result.ok()) {
+    phase = Phase::Committed;
+  } else {
+    withdraw();
+  }
+  return result;
+}
+
+void BlockWriter::State::withdraw() {
+  auto attempt = [&](Result<void> cleared) {
+    if (cleared.ok()) cleared = flush(target);
+    if (!cleared.ok()) {
+      log_warning("the partition table could not be taken away again", cleared.error());
+    }
+  };
+  attempt(clear_head());
+  if (image_size > kHeldBack) attempt(zero(target, body_end, padded(image_size) - body_end));
+}
+
+BlockWriter::BlockWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+BlockWriter::~BlockWriter() = default;
+
+Result<void> BlockWriter::write(ConstBytes bytes) {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->accept(bytes));
+}
+
+Result<void> BlockWriter::finish() {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->finish());
+}
+
+Result<void> BlockWriter::verify() {
+  State& s = *state_;
+  if (s.failure) return *s.failure;
+  if (s.phase == State::Phase::Writing) return Error("verify() was called before finish()");
+  auto attempt = [&]() -> Result<void> {
+    TRY(s.verify_body());
+    if (s.phase == State::Phase::Finished) return {};
+    TRY(s.check_tail());
+    return s.check(0, s.head_bytes());
+  };
+  Result<void> result = s.remember(attempt());
+  if (!result.ok() && s.phase == State::Phase::Committed) s.withdraw();
+  return result;
+}
+
+Result<void> BlockWriter::commit(VerifiedDigest) {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->commit());
+}
+
+const WriterCounters& BlockWriter::counters() const { return state_->counters; }
+uint64_t BlockWriter::image_size() const { return state_->image_size; }
+
+Result<VerifiedDigest> VerifiedDigest::compare(std::string_view what, ConstBytes expected,
+                                               ConstBytes actual) {
+  if (!std::equal(expected.begin(), expected.end(), actual.begin(), actual.end())) {
+    return Error(concat("the ", what, " is ", to_hex(actual), ", but ", to_hex(expected),
+                        " was expected; the file on the server is not the one that was meant"));
+  }
+  return VerifiedDigest();
+}
+
+}  // namespace curlingiron

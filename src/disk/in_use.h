@@ -1,0 +1,16 @@
+// What keeps a disk from being replaced while this system runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/fd.h"
+
+namespace curlingiron {
+
+// Who uses the disk NAME or its partitions, for people: "sda1 is mounted on /", "sda2 is swap",
+// "sda3 is held by dm-0". `root` holds sys/ and proc/; what cannot be read is left out.
+std::vector<std::string> uses_of(const UniqueFd& root, const std::string& name);
+
+}  // namespace curlingiron

@@ -1,0 +1,174 @@
+#include "formats/gpt.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kGptSignature = "EFI PART";
+constexpr size_t kSmallestGptHeader = 92;
+constexpr size_t kSmallestGptEntry = 128;
+constexpr size_t kHeaderCrcOffset = 16;
+constexpr size_t kMbrBytes = 512;
+constexpr size_t kMbrSignatureOffset = 440;
+constexpr uint16_t kMbrMark = 0xAA55;
+constexpr uint8_t kProtectiveType = 0xEE;
+
+constexpr std::array<uint32_t, 256> make_crc_table() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? 0xEDB88320u : 0);
+    table[i] = value;
+  }
+  return table;
+}
+
+constexpr std::array<uint32_t, 256> kCrcTable = make_crc_table();
+
+uint32_t crc_feed(uint32_t state, ConstBytes bytes) {
+  for (uint8_t byte : bytes) state = (state >> 8) ^ kCrcTable[(state ^ byte) & 0xff];
+  return state;
+}
+
+Result<Guid> read_guid(ByteReader& in) {
+  ConstBytes bytes = TRY(in.take(16));
+  Guid guid{};
+  std::copy(bytes.begin(), bytes.end(), guid.begin());
+  return guid;
+}
+
+bool is_unset(const Guid& guid) { return all_zero(guid); }
+
+bool has_gpt_at(ConstBytes head, size_t offset) {
+  return head.size() >= offset + kGptSignature.size() &&
+         as_text(head.subspan(offset, kGptSignature.size())) == kGptSignature;
+}
+
+}  // namespace
+
+uint32_t crc32(ConstBytes bytes) { return ~crc_feed(~uint32_t{0}, bytes); }
+
+std::string format_guid(const Guid& guid) {
+  static constexpr uint8_t kOrder[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+  std::string text;
+  for (size_t i = 0; i < guid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += to_hex(ConstBytes(guid).subspan(kOrder[i], 1));
+  }
+  return text;
+}
+
+bool Mbr::is_protective() const {
+  return std::any_of(partitions.begin(), partitions.end(),
+                     [](const MbrPartition& p) { return p.type == kProtectiveType; });
+}
+
+Result<Mbr> parse_mbr(ConstBytes sector) {
+  ByteReader in(sector);
+  TRY(in.skip(kMbrSignatureOffset));
+  Mbr mbr;
+  mbr.signature = TRY(in.le32());
+  TRY(in.skip(2));
+  for (MbrPartition& partition : mbr.partitions) {
+    uint8_t status = TRY(in.u8());
+    // A file system's boot sector has code here. Partition tables have 0x00 or 0x80.
+    if ((status & 0x7f) != 0) return Error("no partition table: not an MBR's status byte");
+    partition.active = status == 0x80;
+    TRY(in.skip(3));  // cylinder, head, sector
+    partition.type = TRY(in.u8());
+    TRY(in.skip(3));
+    partition.first_sector = TRY(in.le32());
+    partition.sector_count = TRY(in.le32());
+  }
+  if (TRY(in.le16()) != kMbrMark) return Error("no partition table: the 0xAA55 mark is missing");
+  return mbr;
+}
+
+Result<GptHeader> parse_gpt_header(ConstBytes sector) {
+  ByteReader in(sector);
+  if (as_text(TRY(in.take(kGptSignature.size()))) != kGptSignature) {
+    return Error("no GPT: the signature is missing");
+  }
+  TRY(in.skip(4));  // revision
+  uint32_t size = TRY(in.le32());
+  uint32_t crc = TRY(in.le32());
+  if (size < kSmallestGptHeader || size > sector.size()) {
+    return Error(concat("the GPT header claims a size of ", size, " bytes"));
+  }
+  static constexpr uint8_t kZeroCrc[4] = {};
+  ConstBytes header = sector.first(size);
+  uint32_t actual = crc_feed(~uint32_t{0}, header.first(kHeaderCrcOffset));
+  actual = crc_feed(actual, kZeroCrc);
+  actual = ~crc_feed(actual, header.subspan(kHeaderCrcOffset + sizeof kZeroCrc));
+  if (actual != crc) return Error("the GPT header's checksum is wrong");
+
+  GptHeader result;
+  TRY(in.skip(4));  // reserved
+  result.own_sector = TRY(in.le64());
+  result.other_sector = TRY(in.le64());
+  result.first_usable = TRY(in.le64());
+  result.last_usable = TRY(in.le64());
+  result.disk = TRY(read_guid(in));
+  result.entries_sector = TRY(in.le64());
+  result.entry_count = TRY(in.le32());
+  result.entry_size = TRY(in.le32());
+  result.entries_crc = TRY(in.le32());
+  if (result.entry_size < kSmallestGptEntry || result.entry_size % 8 != 0 ||
+      result.entries_bytes() > kMostGptEntryBytes) {
+    return Error(
+        concat("the GPT claims ", result.entry_count, " entries of ", result.entry_size, " bytes"));
+  }
+  return result;
+}
+
+Result<std::vector<GptPartition>> parse_gpt_entries(const GptHeader& header, ConstBytes bytes) {
+  if (bytes.size() != header.entries_bytes()) return Error("the GPT's entries are truncated");
+  if (crc32(bytes) != header.entries_crc) return Error("the GPT entries' checksum is wrong");
+  std::vector<GptPartition> partitions;
+  ByteReader table(bytes);
+  while (!table.at_end()) {
+    ByteReader in(TRY(table.take(header.entry_size)));
+    GptPartition partition;
+    partition.type = TRY(read_guid(in));
+    if (is_unset(partition.type)) continue;
+    partition.id = TRY(read_guid(in));
+    partition.first_sector = TRY(in.le64());
+    partition.last_sector = TRY(in.le64());
+    if (partition.last_sector < partition.first_sector) {
+      return Error("a GPT entry ends before it begins");
+    }
+    TRY(in.skip(8));  // attributes
+    for (int i = 0; i < 36; ++i) {
+      uint16_t unit = TRY(in.le16());  // UTF-16
+      if (unit == 0) break;
+      partition.name += unit >= ' ' && unit <= '~' ? static_cast<char>(unit) : '?';
+    }
+    partitions.push_back(std::move(partition));
+  }
+  return partitions;
+}
+
+std::optional<uint32_t> find_gpt_sector_size(ConstBytes head) {
+  for (uint32_t size : {512u, 4096u}) {
+    if (has_gpt_at(head, size)) return size;
+  }
+  return std::nullopt;
+}
+
+std::string partition_table_id(ConstBytes head, uint32_t logical_sector) {
+  if (logical_sector != 0 && head.size() >= uint64_t{logical_sector} * 2) {
+    Result<GptHeader> gpt = parse_gpt_header(head.subspan(logical_sector, logical_sector));
+    if (gpt.ok()) return format_guid(gpt.value().disk);
+  }
+  Result<Mbr> mbr = parse_mbr(head.first(std::min(head.size(), kMbrBytes)));
+  if (!mbr.ok() || mbr.value().signature == 0 || mbr.value().is_protective()) return {};
+  uint32_t signature = mbr.value().signature;
+  std::array<uint8_t, 4> bytes{};
+  for (unsigned i = 0; i < 4; ++i) bytes[i] = static_cast<uint8_t>(signature >> (24 - 8 * i));
+  return to_hex(bytes);
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,171 @@
+#include "net/http_resume.h"
+
+#include "base/text.h"
+
+namespace curlingiron {
+namespace {
+
+bool is_redirect(unsigned status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool is_transient(unsigned status) {
+  return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+std::string_view next_step(unsigned status) {
+  switch (status) {
+    case 401:
+    case 403: return "; check the credentials (header=) and the permissions on the server";
+    case 404:
+    case 410: return "; check the URL";
+    case 407: return "; check the proxy's credentials";
+    default: return "; check the URL and the server";
+  }
+}
+
+HttpJudgement fail(FailureKind kind, std::string message) {
+  return {HttpVerdict::Body, HttpFailure{Error(std::move(message)), kind, std::nullopt}};
+}
+
+HttpJudgement changed(const std::string& subject, std::string_view what, std::string_view before,
+                      std::string_view after) {
+  return fail(FailureKind::Final,
+              concat(subject, ": the image changed on the server while it was read (", what, ' ',
+                     printable(before, 60), " is now ", printable(after, 60), "); start again"));
+}
+
+std::string length_text(const std::optional<uint64_t>& length) {
+  return length ? concat(*length) : "unknown";
+}
+
+// Statuses that are no answer with bytes of the file.
+std::optional<HttpJudgement> judge_status(const HttpHead& head, const std::string& subject,
+                                          int64_t wall_clock) {
+  if (is_redirect(head.status)) {
+    if (!head.location.empty()) return HttpJudgement{HttpVerdict::Redirect, std::nullopt};
+    return fail(FailureKind::Final, concat(subject, ": ", head.status,
+                                           " redirects to nowhere; check the URL"));
+  }
+  if (head.status >= 200 && head.status < 300) return std::nullopt;
+  HttpFailure failure{Error(concat(subject, ": ", head.status, head.reason.empty() ? "" : " ",
+                                   head.reason, next_step(head.status))),
+                      is_transient(head.status) ? FailureKind::Transient : FailureKind::Final,
+                      std::nullopt};
+  if (!head.retry_after.empty()) {
+    Result<Duration> wait = parse_retry_after(head.retry_after, wall_clock);
+    if (wait.ok()) failure.retry_after = wait.value();
+  }
+  return HttpJudgement{HttpVerdict::Body, std::move(failure)};
+}
+
+std::optional<HttpJudgement> judge_body_form(const HttpHead& head, const std::string& subject) {
+  if (!head.content_encoding.empty()) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server encodes the file (Content-Encoding: ",
+                       head.content_encoding, ") though it was not asked to; turn that off there"));
+  }
+  if (!head.length && !head.chunked) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server tells neither length nor chunks, so that a cut "
+                                "would look like the end; serve it with Content-Length"));
+  }
+  return std::nullopt;
+}
+
+// A date proves equality only where it is older than the answer (RFC 9110 section 8.8.2.2): a file
+// may change twice within a second.
+bool date_proves(const HttpHead& head) {
+  if (!head.date || head.last_modified.empty()) return false;
+  Result<int64_t> modified = parse_http_date(head.last_modified);
+  return modified.ok() && modified.value() < *head.date;
+}
+
+}  // namespace
+
+std::string HttpPin::if_range() const {
+  return is_strong_entity_tag(etag) ? etag : last_modified;
+}
+
+HttpPin pin_of(const HttpHead& head) {
+  HttpPin pin;
+  pin.length = head.length;
+  pin.etag = head.etag.size() <= 1024 ? head.etag : "";
+  if (date_proves(head)) pin.last_modified = head.last_modified;
+  return pin;
+}
+
+HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int64_t wall_clock) {
+  if (auto judged = judge_status(head, subject, wall_clock)) return *judged;
+  if (head.status != 200) {
+    return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
+                                           head.reason, next_step(head.status)));
+  }
+  if (auto judged = judge_body_form(head, subject)) return *judged;
+  return {};
+}
+
+HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, uint64_t position,
+                            const std::string& subject, int64_t wall_clock) {
+  // "Not satisfiable" at the position where the file ends: only the end mark was missing.
+  if (head.status == 416 && head.range && head.range->length && !head.range->span) {
+    if (*head.range->length == position && !pin.length) return {HttpVerdict::AtEnd, std::nullopt};
+    return changed(subject, "length", length_text(pin.length), length_text(head.range->length));
+  }
+  if (auto judged = judge_status(head, subject, wall_clock)) return *judged;
+  if (head.status != 200 && head.status != 206) {
+    return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
+                                           head.reason, " when resuming"));
+  }
+  if (auto judged = judge_body_form(head, subject)) return *judged;
+  if (!pin.etag.empty() && !head.etag.empty() && pin.etag != head.etag) {
+    return changed(subject, "ETag", pin.etag, head.etag);
+  }
+  bool same_tag = !pin.etag.empty() && pin.etag == head.etag;
+  if (!same_tag && !pin.last_modified.empty() && !head.last_modified.empty() &&
+      pin.last_modified != head.last_modified) {
+    return changed(subject, "Last-Modified", pin.last_modified, head.last_modified);
+  }
+
+  if (head.status == 200) {
+    if (pin.length && head.length && *pin.length != *head.length) {
+      return changed(subject, "length", length_text(pin.length), length_text(head.length));
+    }
+    if (head.length && *head.length < position) {
+      return changed(subject, "length", concat("at least ", position), length_text(head.length));
+    }
+    if (!pin.length) pin.length = head.length;
+    return {HttpVerdict::FromStart, std::nullopt};
+  }
+
+  if (!head.range || !head.range->span) {
+    return fail(FailureKind::Final, concat(subject, ": the server resumes without Content-Range"));
+  }
+  const ContentRange::Span& span = *head.range->span;
+  if (span.first != position) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server resumed at byte ", span.first, " instead of ",
+                       position, "; it cannot be trusted with Range"));
+  }
+  const std::optional<uint64_t>& whole = head.range->length;
+  if (pin.length && whole && *pin.length != *whole) {
+    return changed(subject, "length", length_text(pin.length), length_text(whole));
+  }
+  if (head.length && *head.length != span.last - span.first + 1) {
+    return fail(FailureKind::Final,
+                concat(subject, ": Content-Length and Content-Range of the server disagree"));
+  }
+  if (pin.length && span.last >= *pin.length) {
+    return changed(subject, "length", length_text(pin.length), concat("at least ", span.last + 1));
+  }
+  if (!pin.length) pin.length = whole;
+  // A server may send less than was asked for: then the end comes early, and the rest is asked for
+  // again. Without a known length that end would look like the file's.
+  if (!pin.length) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server resumes without telling the file's length"));
+  }
+  return {HttpVerdict::Body, std::nullopt};
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,334 @@
+#include "payload/initramfs.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <unordered_set>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/cpio.h"
+#include "formats/elf.h"
+#include "formats/module_index.h"
+#include "formats/pem.h"
+#include "payload/driver_rules.h"
+#include "payload/firmware.h"
+#include "payload/module_file.h"
+
+// The layout:
+//   /dev /dev/console /etc /proc /run /sys /tmp   what /init mounts over, and the first console
+//   /curlingiron/modules                          the index (formats/module_index.h)
+//   /curlingiron/config  /curlingiron/ca.pem
+//   /lib/modules/NAME.ko                          plain, flat
+//   /lib/firmware/...
+//   /init
+// With xz, /init is an archive of its own behind the rest: the kernel unpacks one after the other,
+// and each is packed with what suits it.
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kModuleFolder = "lib/modules";
+
+struct LoadedModule {
+  std::string name;
+  ByteVector bytes;
+  std::vector<std::string> firmware;  // patterns
+};
+
+struct ModuleChoice {
+  std::vector<std::string> modules;  // in an order that loads
+  std::vector<std::string> load;     // at start, whatever the hardware
+};
+
+Error unknown_module(const ModuleTree& tree, const std::string& name) {
+  return Error(concat(printable(name), ": no such module for kernel ", tree.release(),
+                      "; see modules.dep in ", tree.directory()));
+}
+
+void append_unique(std::vector<std::string>& names, const std::string& name) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+}
+
+// Modules that the plan names: roots, and loaded at start.
+Result<void> choose_named(const ModuleTree& tree, const InitramfsPlan& plan, ModuleChoice& choice,
+                          std::vector<std::string>& warnings) {
+  for (const std::string& name : plan.modules) {
+    if (!tree.covers(name)) return unknown_module(tree, name);
+    for (const std::string& module : tree.resolve(name)) append_unique(choice.load, module);
+  }
+  for (const std::string& name : plan.optional_modules) {
+    if (!tree.covers(name)) warnings.push_back(unknown_module(tree, name).message());
+    for (const std::string& module : tree.resolve(name)) append_unique(choice.load, module);
+  }
+  return {};
+}
+
+Result<ModuleChoice> choose_modules(const ModuleTree& tree, const InitramfsPlan& plan,
+                                    std::vector<std::string>& warnings) {
+  ModuleChoice choice;
+  choice.load = always_needed(tree);
+  TRY(choose_named(tree, plan, choice, warnings));
+  std::vector<std::string> roots = choice.load;
+  for (const std::string& modalias : plan.modaliases) {
+    for (const std::string& module : tree.resolve(modalias)) {
+      if (belongs_in_installer(tree.path_of(module), modalias)) append_unique(roots, module);
+    }
+  }
+  // A companion may bring others that have companions.
+  Closure closure = close_over(tree, roots);
+  for (;;) {
+    size_t before = roots.size();
+    for (const std::string& name : companions_of(tree, closure.modules)) {
+      append_unique(roots, name);
+    }
+    if (roots.size() == before) break;
+    closure = close_over(tree, roots);
+  }
+  for (const std::string& name : closure.load_after) append_unique(choice.load, name);
+  choice.modules = std::move(closure.modules);
+  return choice;
+}
+
+Result<void> check_module(const ModuleInfo& info, std::string_view path,
+                          const std::string& release) {
+  // weak-updates: built for an earlier kernel with the same interfaces, by the distribution's word.
+  bool weak = path.starts_with("weak-updates/");
+  if (info.release() != release && !weak) {
+    return Error(concat("is for kernel ", printable(info.release(), 80), ", not for ", release,
+                        "; reinstall the kernel's modules or run depmod"));
+  }
+  auto machine = static_cast<uint16_t>(ElfMachine::X86_64);
+  if (info.machine != machine) {
+    return Error(concat("is for ", machine_name(info.machine), ", not for ",
+                        machine_name(machine)));
+  }
+  return {};
+}
+
+Result<LoadedModule> load_module(const UniqueFd& directory, const ModuleTree& tree,
+                                 const std::string& name, Signatures signatures,
+                                 std::vector<std::string>& warnings) {
+  std::string path(tree.path_of(name));
+  LoadedModule module;
+  module.name = name;
+  module.bytes = TRY(read_plain_file(directory, path));
+  ModuleInfo info = TRY_CONTEXT(path, read_module_info(module.bytes));
+  TRY_CONTEXT(path, check_module(info, path, tree.release()));
+  module.firmware = std::move(info.firmware);
+  if (signatures == Signatures::Strip) {
+    Result<ByteVector> stripped = strip_module(module.bytes);
+    if (stripped.ok()) {
+      module.bytes = std::move(stripped).value();
+    } else {
+      warnings.push_back(concat(path, ": not stripped: ", stripped.error().message()));
+    }
+  }
+  return module;
+}
+
+Result<std::vector<LoadedModule>> load_modules(const UniqueFd& root, const ModuleTree& tree,
+                                               const std::vector<std::string>& names,
+                                               Signatures signatures,
+                                               std::vector<std::string>& warnings) {
+  UniqueFd directory =
+      TRY_CONTEXT(tree.directory(), open_at(root, tree.directory(), O_RDONLY | O_DIRECTORY));
+  std::vector<LoadedModule> modules;
+  modules.reserve(names.size());
+  for (const std::string& name : names) {
+    modules.push_back(TRY_CONTEXT(
+        tree.directory(), load_module(directory, tree, name, signatures, warnings)));
+  }
+  return modules;
+}
+
+ModuleIndex make_index(const ModuleTree& tree, const ModuleChoice& choice) {
+  ModuleIndex index;
+  index.release = tree.release();
+  std::unordered_set<std::string> names(choice.modules.begin(), choice.modules.end());
+  for (const std::string& name : choice.modules) {
+    index.modules.push_back(
+        {name, concat(kModuleFolder, "/", name, ".ko"), tree.load_order_before(name)});
+  }
+  std::sort(index.modules.begin(), index.modules.end(),
+            [](const IndexedModule& a, const IndexedModule& b) { return a.name < b.name; });
+  index.aliases = tree.aliases_of(names);
+  index.load = choice.load;
+  return index;
+}
+
+Result<std::vector<FirmwareFile>> collect_firmware(const UniqueFd& root, const ModuleTree& tree,
+                                                   const std::vector<LoadedModule>& modules,
+                                                   std::vector<std::string>& warnings) {
+  std::vector<FirmwareFile> files;
+  for (const LoadedModule& module : modules) {
+    std::vector<std::string> missing;
+    for (const std::string& pattern : module.firmware) {
+      std::vector<FirmwareFile> found = TRY(find_firmware(root, tree.release(), pattern));
+      if (found.empty()) missing.push_back(pattern);
+      std::move(found.begin(), found.end(), std::back_inserter(files));
+    }
+    if (missing.empty()) continue;
+    std::string_view more = missing.size() > 1 ? ", ..." : "";
+    warnings.push_back(concat(module.name, ": ", missing.size(), " of its ",
+                              module.firmware.size(), " firmware files are not installed (",
+                              printable(missing.front(), 80), more,
+                              "); most devices work without"));
+  }
+  std::sort(files.begin(), files.end(),
+            [](const FirmwareFile& a, const FirmwareFile& b) { return a.name < b.name; });
+  files.erase(std::unique(files.begin(), files.end(),
+                          [](const FirmwareFile& a, const FirmwareFile& b) {
+                            return a.name == b.name;
+                          }),
+              files.end());
+  return files;
+}
+
+// An archive that remembers what it holds.
+class Archive {
+ public:
+  explicit Archive(std::vector<InitramfsPart>& parts) : parts_(parts) {}
+
+  Result<void> directory(const std::string& path, uint32_t permissions = 0755) {
+    return cpio_.add_directory(path, permissions);
+  }
+  // The directories above `path`, where they are not there yet.
+  Result<void> parents_of(std::string_view path) {
+    for (size_t slash = path.find('/'); slash != std::string_view::npos;
+         slash = path.find('/', slash + 1)) {
+      std::string parent(path.substr(0, slash));
+      if (!made_.insert(parent).second) continue;
+      TRY(cpio_.add_directory(parent));
+    }
+    return {};
+  }
+  Result<void> file(const std::string& path, uint32_t permissions, ConstBytes bytes) {
+    TRY(parents_of(path));
+    TRY(cpio_.add_file(path, permissions, bytes));
+    parts_.push_back({path, bytes.size()});
+    return {};
+  }
+  Result<void> console() {
+    TRY(directory("dev"));
+    return cpio_.add_character_device("dev/console", 0600, 5, 1);
+  }
+  ByteVector finish() && { return std::move(cpio_).finish(); }
+
+ private:
+  CpioWriter cpio_;
+  std::unordered_set<std::string> made_;
+  std::vector<InitramfsPart>& parts_;
+};
+
+struct PayloadFiles {
+  std::string index;
+  ByteVector ca_bundle;
+  std::vector<LoadedModule> modules;
+  std::vector<FirmwareFile> firmware;
+};
+
+Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& plan,
+                                      const PayloadFiles& contents) {
+  TRY(archive.console());
+  for (const char* path : {"etc", "proc", "run", "sys"}) TRY(archive.directory(path));
+  TRY(archive.directory("tmp", 01777));
+  TRY(archive.file("curlingiron/config", 0600, as_bytes(plan.config)));
+  TRY(archive.file("curlingiron/modules", 0644, as_bytes(contents.index)));
+  if (!contents.ca_bundle.empty()) {
+    TRY(archive.file("curlingiron/ca.pem", 0644, contents.ca_bundle));
+  }
+  for (const FirmwareFile& file : contents.firmware) {
+    TRY(archive.file(concat("lib/firmware/", file.name), 0644, file.bytes));
+  }
+  for (const LoadedModule& module : contents.modules) {
+    TRY(archive.file(concat(kModuleFolder, "/", module.name, ".ko"), 0644, module.bytes));
+  }
+  return {};
+}
+
+struct Segment {
+  std::string name;
+  ByteVector archive;
+  Contents contents;
+};
+
+// Packs the segments at the same time: the bytes do not depend on it.
+Result<void> pack(const std::vector<Segment>& segments, const InitramfsPlan& plan,
+                  Initramfs& initramfs) {
+  std::vector<Result<ByteVector>> packed(segments.size(), Error("not packed"));
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    threads.emplace_back([&, i] {
+      packed[i] =
+          compress(segments[i].archive, plan.compression, plan.effort, segments[i].contents);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < segments.size(); ++i) {
+    ByteVector bytes = TRY(std::move(packed[i]));
+    initramfs.unpacked_size += segments[i].archive.size();
+    initramfs.segments.push_back({segments[i].name, segments[i].archive.size(), bytes.size()});
+    initramfs.bytes.insert(initramfs.bytes.end(), bytes.begin(), bytes.end());
+  }
+  return {};
+}
+
+Result<void> check_kernel_unpacks(const std::optional<KernelConfig>& config,
+                                  const InitramfsPlan& plan) {
+  if (!config.has_value()) return {};
+  if (!config->built_in("BLK_DEV_INITRD")) {
+    return Error(concat("kernel ", plan.release,
+                        " cannot start from an initramfs (CONFIG_BLK_DEV_INITRD is not set)"));
+  }
+  std::string_view option = kernel_option(plan.compression);
+  if (option.empty() || config->built_in(option)) return {};
+  return Error(concat("kernel ", plan.release, " cannot unpack ",
+                      compression_name(plan.compression), " (CONFIG_", option,
+                      " is not set); choose another --compress"));
+}
+
+}  // namespace
+
+Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsPlan& plan) {
+  TRY_CONTEXT("/init", check_executable(plan.init, ElfMachine::X86_64));
+  std::optional<KernelConfig> config = TRY(find_kernel_config(modules_root, plan.release));
+  TRY(check_kernel_unpacks(config, plan));
+  ModuleTree tree = TRY(ModuleTree::load(modules_root, plan.release));
+
+  Initramfs initramfs;
+  Signatures signatures = plan.signatures;
+  if (config.has_value() && config->built_in("MODULE_SIG_FORCE")) signatures = Signatures::Keep;
+  ModuleChoice choice = TRY(choose_modules(tree, plan, initramfs.warnings));
+  PayloadFiles files;
+  files.modules =
+      TRY(load_modules(modules_root, tree, choice.modules, signatures, initramfs.warnings));
+  files.firmware =
+      TRY(collect_firmware(modules_root, tree, files.modules, initramfs.warnings));
+  files.index = format_module_index(make_index(tree, choice));
+  if (!plan.ca_bundle.empty()) {
+    files.ca_bundle = TRY_CONTEXT("CA bundle", compact_ca_bundle(plan.ca_bundle));
+  }
+  initramfs.modules = choice.modules;
+
+  bool apart = plan.compression == Compression::Xz && config.has_value() &&
+               config->built_in("XZ_DEC_X86");
+  std::vector<Segment> segments;
+  Archive first(initramfs.parts);
+  TRY(add_settings_and_modules(first, plan, files));
+  if (apart) {
+    segments.push_back({"modules and settings", std::move(first).finish(), Contents::Modules});
+    Archive second(initramfs.parts);
+    TRY(second.file("init", 0755, plan.init));
+    segments.push_back({"/init", std::move(second).finish(), Contents::X86Program});
+  } else {
+    TRY(first.file("init", 0755, plan.init));
+    segments.push_back({"everything", std::move(first).finish(), Contents::Modules});
+  }
+  TRY(pack(segments, plan, initramfs));
+  return initramfs;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,50 @@
+#include "io/digest.h"
+
+#include <gtest/gtest.h>
+
+namespace curlingiron {
+namespace {
+
+TEST(Sha256, KnownAnswers) {  // FIPS 180-4's examples
+  EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(to_hex(sha256(as_bytes("abc"))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(sha256(as_bytes("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"))),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+}
+
+TEST(Sha256, PiecesGiveTheDigestOfTheWhole) {
+  ByteVector bytes(1000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 7);
+  for (size_t piece = 1; piece < 200; piece += 13) {
+    Sha256 digest;
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      digest.update(ConstBytes(bytes).subspan(at, std::min(piece, bytes.size() - at)));
+    }
+    EXPECT_EQ(digest.finish(), sha256(bytes));
+  }
+}
+
+TEST(Sha256, CanBeMovedWhileItRuns) {
+  Sha256 first;
+  first.update(as_bytes("ab"));
+  Sha256 second = std::move(first);
+  second.update(as_bytes("c"));
+  EXPECT_EQ(second.finish(), sha256(as_bytes("abc")));
+}
+
+TEST(Xxh3, KnownAnswersAndPieces) {
+  EXPECT_EQ(xxh3({}), 0x2d06800538d394c2u);  // xxHash's specification, empty input, seed 0
+  ByteVector bytes(5000, 3);
+  Xxh3 digest;
+  EXPECT_EQ(digest.value(), xxh3({}));
+  digest.update(ConstBytes(bytes).first(1234));
+  EXPECT_EQ(digest.value(), xxh3(ConstBytes(bytes).first(1234)));
+  digest.update(ConstBytes(bytes).subspan(1234));
+  EXPECT_EQ(digest.value(), xxh3(bytes));
+  bytes[4321] ^= 1;
+  EXPECT_NE(digest.value(), xxh3(bytes));
+}
+
+}  // namespace
+}  // namespace curlingiron

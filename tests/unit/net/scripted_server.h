@@ -1,0 +1,79 @@
+// An HTTP server on loopback that does what a test tells it to, wrongly where that is the point.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+typedef struct ssl_ctx_st SSL_CTX;
+typedef struct ssl_st SSL;
+
+namespace curlingiron::testing {
+
+struct Request {
+  unsigned number = 0;  // from 0, in the order of arrival
+  std::string text;     // request line and headers
+  // The value of a header, or "".
+  std::string header(std::string_view name) const;
+  std::string path() const;
+  // N of "Range: bytes=N-", or nullopt.
+  std::optional<uint64_t> range_start() const;
+};
+
+// The connection under one answer. The server closes it afterwards.
+class Exchange {
+ public:
+  explicit Exchange(int fd, SSL* tls, const std::atomic<bool>& stopping)
+      : fd_(fd), tls_(tls), stopping_(stopping) {}
+  // False when the client has gone.
+  bool send(std::string_view bytes);
+  // Closes with a reset instead of an orderly end.
+  void reset();
+  // Holds the connection open without a byte until the client goes or the test ends.
+  void hang();
+
+ private:
+  int fd_;
+  SSL* tls_;
+  const std::atomic<bool>& stopping_;
+};
+
+struct TlsIdentity {
+  std::string certificate_file;  // PEM, with the chain
+  std::string key_file;
+};
+
+class ScriptedServer {
+ public:
+  using Script = std::function<void(const Request&, Exchange&)>;
+
+  explicit ScriptedServer(Script script, const TlsIdentity* identity = nullptr);
+  ~ScriptedServer();
+
+  uint16_t port() const { return port_; }
+  std::string url(std::string_view path, std::string_view host = "127.0.0.1") const;
+  std::vector<Request> requests() const;
+
+ private:
+  void serve();
+  void handle(int fd);
+
+  Script script_;
+  SSL_CTX* tls_ = nullptr;
+  int listener_ = -1;
+  uint16_t port_ = 0;
+  std::atomic<bool> stopping_ = false;
+  mutable std::mutex mutex_;
+  std::vector<Request> requests_;
+  std::vector<std::thread> handlers_;
+  std::thread acceptor_;
+};
+
+}  // namespace curlingiron::testing
