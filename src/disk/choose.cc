@@ -166,14 +166,18 @@ std::string normal_path(std::string_view path) {
   return std::string(path);
 }
 
-std::string list_of(const std::vector<Disk>& disks) {
-  if (disks.empty()) return "there is no disk at all; is the driver of its controller included?";
-  std::string text = disks.size() == 1 ? "the only disk is " : "the disks are ";
+std::string descriptions(const std::vector<Disk>& disks) {
+  std::string text;
   for (const Disk& disk : disks) {
     if (&disk != disks.data()) text += "; ";
     text += disk.describe();
   }
   return text;
+}
+
+std::string list_of(const std::vector<Disk>& disks) {
+  if (disks.empty()) return "there is no disk at all; is the driver of its controller included?";
+  return concat(disks.size() == 1 ? "the only disk is " : "the disks are ", descriptions(disks));
 }
 
 using Matches = bool (*)(const Disk& disk, const std::string& value);
@@ -219,7 +223,7 @@ Result<Disk> the_one(const std::vector<Disk>& disks, std::string_view wanted, Ma
   if (found.size() == 1) return found.front();
   std::string shown = printable(wanted);
   if (found.empty()) return Error(concat("no disk is ", shown, ": ", list_of(disks)));
-  return Error(concat(shown, " fits more than one disk: ", list_of(found),
+  return Error(concat(shown, " fits more than one disk: ", descriptions(found),
                       "; name the disk by serial:, wwn: or by-path:"));
 }
 

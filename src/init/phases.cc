@@ -142,7 +142,7 @@ Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configu
   auto enough = [&] {
     running.nics = count_devices(mounts.root, "sys/class/net");
     running.disks = count_devices(mounts.root, "sys/block");
-    return (running.nics != 0 && running.disks != 0) || running.drivers->settled();
+    return running.nics != 0 || running.drivers->settled();
   };
   running.drivers->wait_until(enough, std::min(configuration.deadline, now() + kDriversPatience));
   return running;

@@ -23,7 +23,7 @@ namespace curlingiron {
 namespace {
 
 constexpr size_t kBuffer = 1_MiB;          // what arrived beyond the reader's own buffer
-constexpr long kSocketBuffer = 256 << 10;  // bytes that curl asks of the socket at once
+constexpr long kSocketBuffer = 128 << 10;  // bytes that curl asks of the socket at once
 constexpr Duration kConnectTimeout = 15s;  // name, TCP and TLS
 constexpr Duration kLongestBackoff = 8s;
 constexpr Duration kLongestRetryAfter = 60s;

@@ -249,7 +249,7 @@ class Network:
         """DNS, and DHCP if wanted."""
         arguments = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--user=root",
                      "--pid-file=", "--no-resolv", "--no-hosts", "--interface=br0", "--bind-interfaces",
-                     "--except-interface=lo", "--local=/test/", f"--dhcp-leasefile={self.artifacts}/{name}.leases"]
+                     "--except-interface=lo", "--no-ping", "--local=/test/", f"--dhcp-leasefile={self.artifacts}/{name}.leases"]
         arguments += [f"--address=/{host}.test/{GATEWAY}"
                       for host in ("image", "other", "expired", "future", "wrong", "unknown", "cut")]
         if dhcp:
@@ -292,6 +292,7 @@ http {{
   default_type application/octet-stream;
   sendfile on;
   keepalive_timeout 30s;
+  ssl_protocols TLSv1.2 TLSv1.3;
   client_body_temp_path {home}/body;
   proxy_temp_path {home}/proxy;
   fastcgi_temp_path {home}/fastcgi;

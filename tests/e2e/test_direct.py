@@ -133,9 +133,9 @@ Row = collections.namedtuple("Row", "name server settings where says at_once", d
 GOOD = "src=https://image.test/image.raw"
 
 ROWS = [
-    Row("host_not_found", "all", ["src=https://nowhere.test/image.raw", "dst=/dev/vda", "deadline=15s"],
+    Row("host_not_found", "all", ["src=https://nowhere.test/image.raw", "dst=/dev/vda", "deadline=8s"],
         "source", r"nowhere\.test.*(not found|does not exist|unknown|no such|resolve)", at_once=False),
-    Row("connection_refused", "all", ["src=https://image.test:444/image.raw", "dst=/dev/vda", "deadline=15s"],
+    Row("connection_refused", "all", ["src=https://image.test:444/image.raw", "dst=/dev/vda", "deadline=8s"],
         "source", r"image\.test:444.*refused", at_once=False),
     Row("not_found", "all", ["src=https://image.test/missing.raw", "dst=/dev/vda"], "source", r"missing\.raw.*404"),
     Row("certificate_expired", "all", ["src=https://expired.test/image.raw", "dst=/dev/vda"],
@@ -152,13 +152,13 @@ ROWS = [
     Row("disk_smaller_than_the_image", "small_disk", [GOOD, "dst=/dev/vda"], "disk", r"vda: .*smaller"),
     Row("disk_smaller_than_the_zstd_image", "small_disk", ["src=https://image.test/image.raw.zst", "dst=/dev/vda"],
         "disk", r"vda: .*smaller"),
-    Row("no_such_disk", "all", [GOOD, "dst=serial:another", "deadline=15s"],
+    Row("no_such_disk", "all", [GOOD, "dst=serial:another", "deadline=8s"],
         "disk", rf"serial:another.*{SERIAL}", at_once=False),
-    Row("no_dhcp", "no_dhcp", [GOOD, "dst=/dev/vda", "deadline=15s"], "network", r"DHCP", at_once=False),
+    Row("no_dhcp", "no_dhcp", [GOOD, "dst=/dev/vda", "deadline=8s"], "network", r"DHCP", at_once=False),
     Row("a_web_page", "web_page", ["src=https://image.test/page.html", "dst=/dev/vda"],
         "(source|disk)", r"(html|web page)"),
     Row("an_empty_file", "web_page", ["src=https://image.test/empty.raw", "dst=/dev/vda"], "(source|disk)", r"empty"),
-    Row("server_errors_without_end", "always_503", ["src=https://cut.test:8443/image.raw", "dst=/dev/vda", "deadline=15s"],
+    Row("server_errors_without_end", "always_503", ["src=https://cut.test:8443/image.raw", "dst=/dev/vda", "deadline=8s"],
         "source", r"503", at_once=False),
 ]
 
