@@ -247,6 +247,14 @@ inline std::optional<std::map<std::string, ByteVector>> load_elf_module(ConstByt
         return std::nullopt;
       }
       uint64_t value = 0;
+      uint64_t at_field = relocation.r_offset;
+      if (symbol.st_shndx == SHN_UNDEF &&
+          text(symbols.sh_link, symbol.st_name) == "__fentry__" && at_field > 0 &&
+          at_field + 4 <= data.size() && data[at_field - 1] == 0xe8) {
+        static constexpr uint8_t kNoOp[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+        std::memcpy(data.data() + at_field - 1, kNoOp, sizeof kNoOp);
+        continue;
+      }
       if (symbol.st_shndx == SHN_UNDEF) {
         value = hash(text(symbols.sh_link, symbol.st_name));
       } else if (symbol.st_shndx == SHN_ABS) {
