@@ -1,6 +1,5 @@
 #include "init/dead_man.h"
 
-#include "base/text.h"
 #include "sys/clock.h"
 #include "sys/power.h"
 
@@ -24,9 +23,9 @@ void DeadMan::watch() {
     Duration left = deadline_ - now();
     if (left <= 0s) {
       std::string phase = journal_.current_phase();
-      journal_.failed(phase, Error(concat("no answer by the deadline; nothing was written, the old "
-                                          "system starts again")));
-      journal_.flush();
+      journal_.failed(phase, Error("no answer by the deadline; nothing was written, the old system "
+                                   "starts again"));
+      journal_.flush_for_readers();
       // Not sync(2) first: it may be what hangs.
       Error refused = restart_at_once();
       journal_.failed(phase, refused);

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "base/units.h"
 #include "sys/clock.h"
@@ -112,13 +114,19 @@ void Journal::progress(std::string_view line) {
 
 void Journal::flush() {
   std::lock_guard lock(mutex_);
-  bool screen = false;
-  for (const Console& console : consoles_) {
-    drain_terminal(console.fd, 2s);
-    screen = screen || console.screen;
-  }
+  for (const Console& console : consoles_) drain_terminal(console.fd, 2s);
+}
+
+void Journal::flush_for_readers() {
+  flush();
   // Nothing tells when a person has read a line; this is the only wait in /init without an event.
-  if (screen) (void)poll_items({}, kReadingTime);
+  if (has_screen()) (void)poll_items({}, kReadingTime);
+}
+
+bool Journal::has_screen() {
+  std::lock_guard lock(mutex_);
+  return std::any_of(consoles_.begin(), consoles_.end(),
+                     [](const Console& console) { return console.screen; });
 }
 
 }  // namespace curlingiron

@@ -45,8 +45,10 @@ class Journal final : public LogSink {
   // Replaces the last progress line on a virtual terminal; a new line every kSerialInterval
   // elsewhere.
   void progress(std::string_view line);
-  // Everything written has left the serial ports (bounded), and people at a screen could read it.
+  // Everything written has left the serial ports (bounded).
   void flush();
+  // As flush(); what a screen says before it goes dark can be read, too.
+  void flush_for_readers();
 
  private:
   struct Console {
@@ -55,6 +57,7 @@ class Journal final : public LogSink {
     Time last_progress{};
   };
   void write_line(std::string_view line);
+  bool has_screen();
 
   std::mutex mutex_;
   std::vector<Console> consoles_;

@@ -139,6 +139,7 @@ std::string_view leave_name(Leave how) {
   Result<Proven> proven = prove_everything(journal);
   if (!proven.ok()) {
     log_error("nothing was written; the old system starts again");
+    journal.flush_for_readers();
     leave_machine(journal, Leave::Restart);
   }
 

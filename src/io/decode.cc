@@ -222,7 +222,13 @@ class GzipDecoder final : public Decoder {
   State state_ = State::BetweenMembers;
 };
 
-// RFC 8878. libzstd checks a frame's XXH64 where the frame has one, and its content size.
+std::optional<uint64_t> content_size(ConstBytes frame) {
+  unsigned long long size = ::ZSTD_getFrameContentSize(frame.data(), frame.size());
+  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR) return std::nullopt;
+  return size;
+}
+
+// RFC 8878. libzstd checks a frame's XXH64 where the frame has one.
 class ZstdDecoder final : public Decoder {
  public:
   explicit ZstdDecoder(Source& inner) : Decoder(inner) {}
@@ -251,8 +257,16 @@ class ZstdDecoder final : public Decoder {
       size_t code = ::ZSTD_decompressStream(context_.get(), &out, &in);
       input().take(in.pos);
       if (::ZSTD_isError(code) != 0) return explain(code);
-      // 0: the frame is complete and all of it has been handed out.
-      if (code == 0) state_ = State::BetweenFrames;
+      frame_bytes_ += out.pos;
+      if (code == 0) {  // the frame is complete and all of it has been handed out
+        if (frame_size_ && *frame_size_ != frame_bytes_) {
+          return Error(concat("the zstd stream is damaged: a frame that ends at compressed byte ",
+                              input().position(), " has ", frame_bytes_, " bytes instead of ",
+                              *frame_size_,
+                              "; download it again, or check the file on the server"));
+        }
+        state_ = State::BetweenFrames;
+      }
       output_pending_ = code != 0 && out.pos == out.size;
       if (out.pos != 0) return out.pos;
     }
@@ -266,7 +280,7 @@ class ZstdDecoder final : public Decoder {
   };
 
   Result<void> begin_frame() {
-    TRY(input().require(kZstdMagic.size()));
+    TRY(input().require(ZSTD_FRAMEHEADERSIZE_MAX));
     ConstBytes next = input().rest();
     if (next.empty()) {
       if (!seen_frame_) return truncated();
@@ -274,6 +288,9 @@ class ZstdDecoder final : public Decoder {
       return {};
     }
     if (starts_with(next, kZstdMagic) || is_skippable_magic(next)) {
+      // libzstd itself compares the size only where the last block is not empty.
+      frame_size_ = content_size(next);
+      frame_bytes_ = 0;
       seen_frame_ = true;
       state_ = State::InFrame;
       return {};
@@ -318,6 +335,8 @@ class ZstdDecoder final : public Decoder {
 
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   bool seen_frame_ = false;
+  std::optional<uint64_t> frame_size_;  // as the frame's header tells it
+  uint64_t frame_bytes_ = 0;            // decoded of it so far
   bool output_pending_ = false;  // the last call filled its buffer: more may wait in the decoder
   State state_ = State::BetweenFrames;
 };
@@ -395,9 +414,7 @@ Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner) {
 
 std::optional<uint64_t> decoded_size_hint(Format format, ConstBytes head) {
   if (format != Format::Zstd || !starts_with(head, kZstdMagic)) return std::nullopt;
-  unsigned long long size = ::ZSTD_getFrameContentSize(head.data(), head.size());
-  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR) return std::nullopt;
-  return size;
+  return content_size(head);
 }
 
 }  // namespace curlingiron

@@ -197,19 +197,26 @@ std::vector<std::string> ModuleTree::resolve_all(const std::vector<std::string>&
   return found;
 }
 
-void ModuleTree::visit(uint32_t module, std::vector<bool>& seen,
+void ModuleTree::visit(uint32_t module, std::vector<Visit>& visits,
                        std::vector<std::string>& order) const {
-  // Softdeps may form circles; whoever was met first is loaded last.
-  if (seen[module]) return;
-  seen[module] = true;
+  if (visits[module] != Visit::Not) return;
+  visits[module] = Visit::Begun;
   const Module& m = modules_[module];
+  // Softdeps may form circles; hard dependencies, which do not, must not be torn by one.
+  auto waits_for_us = [&](uint32_t soft) {
+    auto begun = [&](uint32_t other) { return visits[other] == Visit::Begun; };
+    const std::vector<uint32_t>& needs = modules_[soft].dependencies;
+    return begun(soft) || std::any_of(needs.begin(), needs.end(), begun);
+  };
   for (const std::string& name : resolve_all(m.soft_before)) {
-    visit(by_name_.at(name), seen, order);
+    uint32_t soft = by_name_.at(name);
+    if (!waits_for_us(soft)) visit(soft, visits, order);
   }
   for (auto dependency = m.dependencies.rbegin(); dependency != m.dependencies.rend();
        ++dependency) {
-    visit(*dependency, seen, order);
+    visit(*dependency, visits, order);
   }
+  visits[module] = Visit::Done;
   order.push_back(m.name);
 }
 
@@ -217,8 +224,8 @@ std::vector<std::string> ModuleTree::load_order_before(const std::string& name) 
   std::vector<std::string> order;
   auto found = by_name_.find(name);
   if (found == by_name_.end()) return order;
-  std::vector<bool> seen(modules_.size(), false);
-  visit(found->second, seen, order);
+  std::vector<Visit> visits(modules_.size(), Visit::Not);
+  visit(found->second, visits, order);
   order.pop_back();  // itself
   return order;
 }
@@ -232,7 +239,10 @@ std::vector<std::string> ModuleTree::wanted_after(const std::string& name) const
 std::vector<std::string> ModuleTree::wanted_beside(const std::string& name) const {
   auto found = by_name_.find(name);
   if (found == by_name_.end()) return {};
-  return resolve_all(modules_[found->second].weak);
+  const Module& module = modules_[found->second];
+  std::vector<std::string> names = resolve_all(module.weak);
+  for (const std::string& soft : resolve_all(module.soft_before)) append_unique(names, soft);
+  return names;
 }
 
 Closure close_over(const ModuleTree& tree, std::span<const std::string> roots) {

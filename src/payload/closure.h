@@ -47,7 +47,8 @@ class ModuleTree {
   std::vector<std::string> load_order_before(const std::string& name) const;
   // Softdeps "post" of `name`, resolved: to be loaded too.
   std::vector<std::string> wanted_after(const std::string& name) const;
-  // Weakdeps of `name`, resolved: to be there, not to be loaded.
+  // Weakdeps of `name` (to be there, not to be loaded) and its softdeps "pre", resolved: a circle may
+  // have kept one of these from being loaded before.
   std::vector<std::string> wanted_beside(const std::string& name) const;
 
  private:
@@ -59,6 +60,7 @@ class ModuleTree {
     std::vector<std::string> soft_after;
     std::vector<std::string> weak;
   };
+  enum class Visit : uint8_t { Not, Begun, Done };
   struct Alias {
     std::string pattern;
     std::string module;
@@ -69,7 +71,7 @@ class ModuleTree {
   Result<void> read_soft_dependencies(const UniqueFd& directory);
   Result<void> read_builtin(const UniqueFd& directory);
   std::vector<std::string> resolve_all(const std::vector<std::string>& names) const;
-  void visit(uint32_t module, std::vector<bool>& seen, std::vector<std::string>& order) const;
+  void visit(uint32_t module, std::vector<Visit>& visits, std::vector<std::string>& order) const;
 
   std::string release_;
   std::string directory_;

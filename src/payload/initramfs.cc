@@ -147,10 +147,14 @@ Result<std::vector<LoadedModule>> load_modules(const UniqueFd& root, const Modul
 ModuleIndex make_index(const ModuleTree& tree, const ModuleChoice& choice) {
   ModuleIndex index;
   index.release = tree.release();
-  std::unordered_set<std::string> names(choice.modules.begin(), choice.modules.end());
+  // Only what stands before a module in the one order that loads: no circle of softdeps is left.
+  std::unordered_set<std::string> names;
   for (const std::string& name : choice.modules) {
+    std::vector<std::string> before = tree.load_order_before(name);
+    std::erase_if(before, [&](const std::string& other) { return !names.contains(other); });
     index.modules.push_back(
-        {name, concat(kModuleFolder, "/", name, ".ko"), tree.load_order_before(name)});
+        {name, concat(kModuleFolder, "/", name, ".ko"), std::move(before)});
+    names.insert(name);
   }
   std::sort(index.modules.begin(), index.modules.end(),
             [](const IndexedModule& a, const IndexedModule& b) { return a.name < b.name; });

@@ -75,7 +75,7 @@ PHASES = ["mounts", "config", "drivers", "network", "source", "disk", "install",
 def watch_install(machine, first="mounts", timeout=900):
     """From the jump into the installer to the restart that it asks for, with all CPUs stopped."""
     for name in PHASES[PHASES.index(first):]:
-        machine.expect(rf"^curlingiron: phase={name} status=ok.*$", timeout, unless=FAILED)
+        machine.expect(rf"^curlingiron: phase={name} status=ok.*\n", timeout, unless=FAILED)
     machine.wait_pause(120)
     return phases(machine.text)
 

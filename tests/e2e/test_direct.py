@@ -45,7 +45,8 @@ class DirectTest(harness.E2ETest):
         self.served = self.web / self.name
 
     def start(self, settings, disk=None, nic=None, **options):
-        words = ["console=ttyS0", "panic=1", *(f"curlingiron.{s}" for s in settings)]
+        # The kernel's informational lines would cut those of /init in two on a serial console.
+        words = ["console=ttyS0", "panic=1", "loglevel=4", *(f"curlingiron.{s}" for s in settings)]
         return self.machine(network=self.net, kernel=payload.KERNEL / "vmlinuz", initrd=self.initramfs,
                             append=" ".join(words), memory=options.pop("memory", 256),
                             disks=[{"file": self.disk, "serial": SERIAL, **(disk or {})}], nics=[nic or {}],
@@ -56,11 +57,15 @@ class DirectTest(harness.E2ETest):
         machine = self.start(settings, **options)
         facts = {}
         for name in ("mounts", "config", "drivers", "network", "source", "disk", "install", "verify", "finish", "leave"):
-            match = machine.expect(phase(name, "ok", r"(.*)$"), timeout,
+            match = machine.expect(phase(name, "ok", r"(.*)\n"), timeout,
                                    unless=r"status=failed.*|Kernel panic.*|Oops.*")
             facts[name] = dict(re.findall(r'(\S+?)=("[^"]*"|\S*)', match[1]))
         machine.wait_exit(30)
         self.assert_same(self.disk, self.image)
+        size = self.disk.stat().st_size
+        if size >= self.image.stat().st_size + WITHHELD:
+            # Else the old system's backup partition table would still be there.
+            self.assertTrue(harness.is_zero(self.disk, size - WITHHELD, WITHHELD), "the disk's last MiB is not zero")
         return facts
 
 
@@ -136,7 +141,7 @@ ROWS = [
     Row("host_not_found", "all", ["src=https://nowhere.test/image.raw", "dst=/dev/vda", "deadline=8s"],
         "source", r"nowhere\.test.*(not found|does not exist|unknown|no such|resolve)", at_once=False),
     Row("connection_refused", "all", ["src=https://image.test:444/image.raw", "dst=/dev/vda", "deadline=8s"],
-        "source", r"image\.test:444.*refused", at_once=False),
+        "source", r"image\.test.*refused.*444", at_once=False),
     Row("not_found", "all", ["src=https://image.test/missing.raw", "dst=/dev/vda"], "source", r"missing\.raw.*404"),
     Row("certificate_expired", "all", ["src=https://expired.test/image.raw", "dst=/dev/vda"],
         "source", r"expired\.test.*certificate.*expired"),
@@ -145,7 +150,7 @@ ROWS = [
     Row("certificate_for_another_name", "all", ["src=https://wrong.test/image.raw", "dst=/dev/vda"],
         "source", r"wrong\.test.*certificate.*image\.test|certificate.*(not|another|other).*wrong\.test"),
     Row("unknown_ca", "all", ["src=https://unknown.test/image.raw", "dst=/dev/vda"],
-        "source", r"unknown\.test.*certificate.*(CA|issuer|authority)"),
+        "source", r"unknown\.test.*unknown CA"),
     Row("digest_of_wrong_length", "all", [GOOD, "dst=/dev/vda", "sha256=0123456789abcdef"],
         "config", r"sha256.*64 hex"),
     Row("unknown_setting", "all", [GOOD, "dst=/dev/vda", "sha265=00"], "config", r"sha265.*sha256"),
@@ -192,7 +197,7 @@ class Untouched(DirectTest):
         getattr(self, row.server)()
         before = harness.sha256_of(self.disk)
         machine = self.start(row.settings)
-        match = machine.expect(rf'^curlingiron: phase=(\w+) status=failed t=(\S+) reason="(.*)"$', 90,
+        match = machine.expect(rf'^curlingiron: phase=(\w+) status=failed t=(\S+) reason="([^"\n]*)"\n', 90,
                                unless=phase("install", "ok") + "|Kernel panic.*|Oops.*")
         machine.expect(phase("leave", "ok", r" how=reboot"), 30)
         machine.wait_exit(30)
@@ -214,17 +219,22 @@ for row in ROWS:
 class NotBootable(DirectTest):
     """Found wrong at the end: firmware must not start what is there."""
 
+    def not_bootable(self):
+        """No partition table, no boot code: neither the old ones, nor the image's, nor a backup."""
+        self.assertTrue(harness.is_zero(self.disk, 0, WITHHELD), "the first MiB is not zero")
+        self.assertTrue(harness.is_zero(self.disk, self.disk.stat().st_size - WITHHELD, WITHHELD),
+                        "the last MiB is not zero")
+        with open(self.disk, "rb") as disk:
+            disk.seek(IMAGE_SIZE - WITHHELD)
+            self.assertNotIn(b"EFI PART", disk.read(WITHHELD), "the image's backup partition table is there")
+
     def holds(self, settings, says, timeout=120):
         machine = self.start(settings)
         machine.expect(phase("(install|verify)", "failed", f".*{says}"), timeout, unless=r"phase=finish.*|Kernel panic.*")
         machine.expect(r"curlingiron: .*stays up", 10)
         self.assertTrue(machine.running())
-        # What the disk holds is what a reader finds there after a power cut now.
         machine.kill()
-        self.assertTrue(harness.is_zero(self.disk, 0, WITHHELD), "the first MiB is not zero")
-        self.assertTrue(harness.is_zero(self.disk, IMAGE_SIZE - WITHHELD, WITHHELD),
-                        "the last MiB of the image is not zero")
-        return machine
+        self.not_bootable()
 
     def test_wrong_digest_raw(self):
         self.serve("raw")
@@ -264,10 +274,10 @@ class NotBootable(DirectTest):
 
     def truncated(self):
         machine = self.start([f"src=https://image.test/{self.name}", "dst=/dev/vda"])
-        machine.expect(phase("install", "failed", r' reason=".+"$'), 120, unless=r"phase=finish.*|Kernel panic.*")
+        machine.expect(phase("install", "failed", r' reason="[^"\n]+"\n'), 120, unless=r"phase=finish.*|Kernel panic.*")
         machine.expect(r"curlingiron: .*stays up", 10)
         machine.kill()
-        self.assertTrue(harness.is_zero(self.disk, 0, WITHHELD), "the first MiB is not zero")
+        self.not_bootable()
 
 
 class Resumes(DirectTest):

@@ -19,7 +19,7 @@ struct ElfSymbolPart {
   std::string name;
   uint8_t type = STT_NOTYPE;
   uint8_t binding = STB_GLOBAL;
-  std::string section;  // empty: undefined
+  std::string section = {};  // empty: undefined
   uint64_t value = 0;
 };
 
@@ -35,7 +35,7 @@ struct ElfSectionPart {
   uint32_t type = SHT_PROGBITS;
   uint64_t flags = SHF_ALLOC;
   ByteVector data;
-  std::vector<ElfRelocationPart> relocations;
+  std::vector<ElfRelocationPart> relocations = {};
   uint64_t no_bits_size = 0;
 };
 
@@ -75,7 +75,7 @@ inline ByteVector make_elf_module(const ElfModuleParts& parts) {
   // Locals first.
   std::vector<ElfSymbolPart> ordered(1);
   ordered[0].binding = STB_LOCAL;
-  for (uint8_t binding : {STB_LOCAL, STB_GLOBAL}) {
+  for (uint8_t binding : {uint8_t{STB_LOCAL}, uint8_t{STB_GLOBAL}}) {
     for (const ElfSymbolPart& symbol : parts.symbols) {
       if (symbol.binding == binding) ordered.push_back(symbol);
     }
@@ -91,7 +91,7 @@ inline ByteVector make_elf_module(const ElfModuleParts& parts) {
       strings.insert(strings.end(), symbol.name.begin(), symbol.name.end());
       strings.push_back(0);
     }
-    raw.st_info = ELF64_ST_INFO(symbol.binding, symbol.type);
+    raw.st_info = static_cast<uint8_t>(symbol.binding << 4 | symbol.type);
     raw.st_shndx = symbol.section.empty() ? uint16_t{SHN_UNDEF} : number.at(symbol.section);
     raw.st_value = symbol.value;
     raw.st_size = symbol.type == STT_FUNC ? 7 : 0;

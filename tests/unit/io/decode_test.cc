@@ -224,6 +224,18 @@ TEST(Zstd, WindowsUpTo128MiB) {
   EXPECT_NE(result.error().message().find("128 MiB"), std::string::npos);
 }
 
+TEST(Zstd, AFrameShorterThanItSaysIsAnError) {
+  // An empty last block, which libzstd's streaming decoder does not hold against the content size.
+  ByteVector frame = {0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00};
+  EXPECT_EQ(decode(Format::Zstd, frame, 3).value().size(), 0u);
+  frame[5] = 1;
+  for (size_t drip : {1, 3, 100}) {
+    Result<ByteVector> result = decode(Format::Zstd, frame, drip);
+    ASSERT_FALSE(result.ok());
+    EXPECT_NE(result.error().message().find("damaged"), std::string::npos);
+  }
+}
+
 TEST(Zstd, GarbageBehindTheEndIsAnError) {
   ByteVector compressed = zstd(sample(1000));
   for (ByteVector garbage : {ByteVector{0}, ByteVector{0x28}, ByteVector{0x28, 0xb5, 0x2f},
