@@ -85,10 +85,11 @@ Result<std::optional<Duration>> seconds(ConstBytes value) {
 Result<std::string> name(ConstBytes value) {
   std::string_view text = as_text(value);
   while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
-  bool good = !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_';
-  });
+  bool good =
+      !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '.' || c == '_';
+      });
   if (!good) return Error("is no host or domain name");
   return std::string(text);
 }

@@ -87,14 +87,14 @@ struct DhcpRoute {
 struct DhcpLease {
   Ipv4 address;
   uint8_t prefix_length = 32;
-  std::optional<Ipv4> server;  // option 54
-  std::vector<Ipv4> routers;   // option 3
+  std::optional<Ipv4> server;               // option 54
+  std::vector<Ipv4> routers;                // option 3
   std::vector<DhcpRoute> classless_routes;  // option 121, else 249
   std::vector<Ipv4> nameservers;
   std::vector<Ipv4> time_servers;
   std::string host_name;
   std::string domain;
-  std::optional<uint16_t> mtu;        // at least 576
+  std::optional<uint16_t> mtu;  // at least 576
   std::optional<Ipv4> broadcast;
   std::optional<Duration> duration;   // nullopt: for ever
   std::optional<Duration> renewal;    // T1

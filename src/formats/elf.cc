@@ -228,11 +228,14 @@ class Stripper {
     }
     if (symbol_table_ == 0) return Error("no symbol table; it is stripped already");
     string_table_ = sections_[symbol_table_].link;
+    if (sections_[header_.names_section].type != SHT_STRTAB) return Error("sections without names");
     if (string_table_ >= sections_.size() || sections_[string_table_].type != SHT_STRTAB ||
         string_table_ == header_.names_section || symbol_table_ == header_.names_section) {
       return Error("a symbol table without names of its own");
     }
     symbols_ = TRY(parse_symbols(sections_[symbol_table_]));
+    if (symbols_.empty()) return Error("an empty symbol table");
+    symbols_[0] = Symbol();
     return {};
   }
 
@@ -246,13 +249,13 @@ class Stripper {
       if (section.type == SHT_SYMTAB_SHNDX) return Error("more sections than a module has");
       if (section.type == SHT_REL) return Error("relocations without addends");
       bool loaded = (section.flags & SHF_ALLOC) != 0;
-      if (section.type == SHT_RELA && !loaded) continue;
+      if (section.type == SHT_RELA && loaded) return Error("relocations that are to be loaded");
       if (loaded && !is_dispensable(section.name)) keep_[i] = true;
     }
     // Relocations follow what they are applied to.
     for (size_t i = 1; i < sections_.size(); ++i) {
       const Section& section = sections_[i];
-      if (section.type != SHT_RELA || (section.flags & SHF_ALLOC) != 0) continue;
+      if (section.type != SHT_RELA) continue;
       if (section.info >= sections_.size()) return Error("relocations of no section");
       keep_[i] = section.info != 0 && (sections_[section.info].flags & SHF_ALLOC) != 0 &&
                  keep_[section.info];

@@ -40,8 +40,8 @@ Result<void> HttpHeadReader::add_field(const HeaderField& field) {
     head_.length = length;
   } else if (is("Transfer-Encoding")) {
     std::string coding = to_lower(field.value);
-    head_.chunked = coding == "chunked" || coding.ends_with(" chunked") ||
-                    coding.ends_with(",chunked");
+    head_.chunked =
+        coding == "chunked" || coding.ends_with(" chunked") || coding.ends_with(",chunked");
   } else if (is("Content-Range")) {
     head_.range = TRY(parse_content_range(field.value));
   } else if (is("ETag")) {

@@ -164,8 +164,8 @@ std::string format_date(int64_t seconds) {
 
 std::string format_date_time(int64_t seconds) {
   int64_t rest = (seconds % kDay + kDay) % kDay;
-  return concat(format_date(seconds), ' ', two_digits(rest / 3600), ':',
-                two_digits(rest / 60 % 60), ':', two_digits(rest % 60), " UTC");
+  return concat(format_date(seconds), ' ', two_digits(rest / 3600), ':', two_digits(rest / 60 % 60),
+                ':', two_digits(rest % 60), " UTC");
 }
 
 bool is_strong_entity_tag(std::string_view etag) {

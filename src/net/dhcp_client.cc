@@ -9,11 +9,11 @@ namespace {
 
 constexpr Duration kFirstRetry = 500ms;
 constexpr Duration kLongestRetry = 8s;
-constexpr unsigned kBroadcastAfter = 2;    // failures, before the broadcast flag is set
-constexpr unsigned kRequestTries = 5;      // of one offer, before a new search
-constexpr Duration kRenewalRetry = 60s;    // RFC 2131 section 4.4.5: at least
-constexpr Duration kShortestLease = 10s;   // shorter ones would only make traffic
-constexpr uint16_t kMaxMessage = 1472;     // bytes; fits every Ethernet frame
+constexpr unsigned kBroadcastAfter = 2;   // failures, before the broadcast flag is set
+constexpr unsigned kRequestTries = 5;     // of one offer, before a new search
+constexpr Duration kRenewalRetry = 60s;   // RFC 2131 section 4.4.5: at least
+constexpr Duration kShortestLease = 10s;  // shorter ones would only make traffic
+constexpr uint16_t kMaxMessage = 1472;    // bytes; fits every Ethernet frame
 constexpr Time kNever = Time::max();
 
 ByteVector be32_bytes(uint32_t value) {
@@ -189,8 +189,10 @@ DhcpActions DhcpClient::on(DhcpEvent event, Time now) {
       if (lease_ && now >= expires_at_) {
         lose(actions);
         actions.note = "the lease has expired";
-        if (link_) begin(now, actions);
-        else state_ = State::Idle;
+        if (link_)
+          begin(now, actions);
+        else
+          state_ = State::Idle;
         break;
       }
       if (!link_ || now < wake_) break;
@@ -225,12 +227,12 @@ DhcpActions DhcpClient::on(DhcpEvent event, Time now) {
 
 DhcpActions DhcpClient::on_packet(const DhcpPacket& packet, Time now) {
   DhcpActions actions;
-  bool ours = packet.operation == DhcpOperation::Reply && packet.xid == xid_ &&
-              packet.mac == mac_ && link_;
+  bool ours =
+      packet.operation == DhcpOperation::Reply && packet.xid == xid_ && packet.mac == mac_ && link_;
   if (!ours) return finish(std::move(actions));
 
-  bool waiting_for_ack = state_ == State::Requesting || state_ == State::Renewing ||
-                         state_ == State::Rebinding;
+  bool waiting_for_ack =
+      state_ == State::Requesting || state_ == State::Renewing || state_ == State::Rebinding;
   if (packet.type == DhcpType::Nak && waiting_for_ack) {
     // Another server's NAK does not concern the offer that was taken.
     auto id = packet.options.find(static_cast<uint8_t>(DhcpOption::ServerId));

@@ -71,11 +71,11 @@ class DhcpClient {
   uint32_t xid_ = 0;
   Time began_{};  // of this search or renewal, for the `secs` field
   Time wake_{};
-  unsigned tries_ = 0;       // of the message of this state
-  unsigned failures_ = 0;    // sends without an answer, over all states of this search
-  unsigned discovers_ = 0;   // since the start, for people
-  unsigned offers_ = 0;      // since the start, for people
-  unsigned refusals_ = 0;    // NAKs in a row
+  unsigned tries_ = 0;      // of the message of this state
+  unsigned failures_ = 0;   // sends without an answer, over all states of this search
+  unsigned discovers_ = 0;  // since the start, for people
+  unsigned offers_ = 0;     // since the start, for people
+  unsigned refusals_ = 0;   // NAKs in a row
   std::optional<DhcpLease> offer_;
   std::optional<DhcpLease> lease_;
   Time renew_at_{}, rebind_at_{}, expires_at_{};

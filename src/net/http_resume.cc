@@ -44,8 +44,8 @@ std::optional<HttpJudgement> judge_status(const HttpHead& head, const std::strin
                                           int64_t wall_clock) {
   if (is_redirect(head.status)) {
     if (!head.location.empty()) return HttpJudgement{HttpVerdict::Redirect, std::nullopt};
-    return fail(FailureKind::Final, concat(subject, ": ", head.status,
-                                           " redirects to nowhere; check the URL"));
+    return fail(FailureKind::Final,
+                concat(subject, ": ", head.status, " redirects to nowhere; check the URL"));
   }
   if (head.status >= 200 && head.status < 300) return std::nullopt;
   HttpFailure failure{Error(concat(subject, ": ", head.status, head.reason.empty() ? "" : " ",
@@ -67,8 +67,9 @@ std::optional<HttpJudgement> judge_body_form(const HttpHead& head, const std::st
   }
   if (!head.length && !head.chunked) {
     return fail(FailureKind::Final,
-                concat(subject, ": the server tells neither length nor chunks, so that a cut "
-                                "would look like the end; serve it with Content-Length"));
+                concat(subject,
+                       ": the server tells neither length nor chunks, so that a cut "
+                       "would look like the end; serve it with Content-Length"));
   }
   return std::nullopt;
 }
@@ -83,9 +84,7 @@ bool date_proves(const HttpHead& head) {
 
 }  // namespace
 
-std::string HttpPin::if_range() const {
-  return is_strong_entity_tag(etag) ? etag : last_modified;
-}
+std::string HttpPin::if_range() const { return is_strong_entity_tag(etag) ? etag : last_modified; }
 
 HttpPin pin_of(const HttpHead& head) {
   HttpPin pin;

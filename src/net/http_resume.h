@@ -35,10 +35,10 @@ struct HttpPin {
 };
 
 enum class HttpVerdict {
-  Body,        // what follows are the bytes from the position asked for on
-  FromStart,   // what follows are the bytes from 0 on: compare what is known, then go on
-  AtEnd,       // the position asked for is the proven end
-  Redirect,    // see Location
+  Body,       // what follows are the bytes from the position asked for on
+  FromStart,  // what follows are the bytes from 0 on: compare what is known, then go on
+  AtEnd,      // the position asked for is the proven end
+  Redirect,   // see Location
 };
 
 struct HttpJudgement {

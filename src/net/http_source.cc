@@ -34,8 +34,8 @@ constexpr size_t kMaxRequestHeaders = 64;
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 long milliseconds(Duration duration) {
-  return static_cast<long>(
-      std::max<int64_t>(1, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
+  return static_cast<long>(std::max<int64_t>(
+      1, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
 }
 
 std::string seconds_text(Duration duration) {
@@ -112,10 +112,10 @@ struct HttpSource::State {
 
   // --- the file, over all requests
   HttpPin pin;
-  uint64_t received = 0;     // bytes proven to follow each other; the next one wanted
-  Xxh3 digest;               // of those
-  bool opened = false;       // the first answer was good
-  bool ended = false;        // all bytes are here
+  uint64_t received = 0;  // bytes proven to follow each other; the next one wanted
+  Xxh3 digest;            // of those
+  bool opened = false;    // the first answer was good
+  bool ended = false;     // all bytes are here
   std::optional<Error> broken;
   std::optional<Url> final_url;  // where the redirects led to
   unsigned failures = 0;         // in a row
@@ -181,9 +181,7 @@ struct HttpSource::State {
   bool on_line(std::string_view line);
   size_t on_body(ConstBytes bytes);
   void store(ConstBytes bytes);
-  size_t room() const {
-    return reader_space.size() - reader_filled + (buffer.size() - buffer_end);
-  }
+  size_t room() const { return reader_space.size() - reader_filled + (buffer.size() - buffer_end); }
 
   Result<size_t> read(MutableBytes into);
 };
@@ -344,9 +342,8 @@ void HttpSource::State::on_head() {
   int64_t clock = wall_clock_seconds();
   bool resuming = opened;
   // Nothing was received yet: this is as good as the first answer, but it must be the same file.
-  HttpJudgement judged = resuming
-                             ? judge_resumed(head.head(), pin, received, subject, clock)
-                             : judge_first(head.head(), subject, clock);
+  HttpJudgement judged = resuming ? judge_resumed(head.head(), pin, received, subject, clock)
+                                  : judge_first(head.head(), subject, clock);
   if (judged.failure) {
     failure = std::move(judged.failure);
     return;
@@ -410,11 +407,11 @@ size_t HttpSource::State::on_body(ConstBytes bytes) {
     skipped_digest->update(bytes.first(known));
     skipped += known;
     if (skipped == received && skipped_digest->value() != digest.value()) {
-      failure = HttpFailure{
-          Error(concat(request_url.display(), ": the image changed on the server while it was read "
-                                              "(its first ",
-                       received, " bytes differ); start again")),
-          FailureKind::Final, std::nullopt};
+      failure = HttpFailure{Error(concat(request_url.display(),
+                                         ": the image changed on the server while it was read "
+                                         "(its first ",
+                                         received, " bytes differ); start again")),
+                            FailureKind::Final, std::nullopt};
       return 0;
     }
     if (skipped == received) verdict = HttpVerdict::Body;
@@ -471,7 +468,8 @@ HttpFailure HttpSource::State::describe_connect(CURLcode code) const {
   std::string text;
   switch (number) {
     case ECONNREFUSED:
-      text = concat(where, "connection refused on ", port, "; check that the server runs and the port");
+      text = concat(where, "connection refused on ", port,
+                    "; check that the server runs and the port");
       break;
     case EHOSTUNREACH:
     case ENETUNREACH:
@@ -543,8 +541,7 @@ HttpFailure HttpSource::State::describe(CURLcode code) const {
     case CURLE_RECV_ERROR:
       return make(FailureKind::Transient,
                   concat("the connection broke at byte ", received, " (", detail, ')'));
-    default:
-      return make(FailureKind::Transient, concat("the download failed (", detail, ')'));
+    default: return make(FailureKind::Transient, concat("the download failed (", detail, ')'));
   }
 }
 
@@ -578,9 +575,9 @@ std::optional<HttpFailure> HttpSource::State::step() {
     if (!verdict) return describe(CURLE_GOT_NOTHING);
     // With a known length `ended` would be set; less than that is a server that sent less.
     if (pin.length || *verdict == HttpVerdict::FromStart) {
-      return HttpFailure{Error(concat(request_url.host, ": the answer ended early, at byte ",
-                                      received)),
-                         FailureKind::Transient, std::nullopt};
+      return HttpFailure{
+          Error(concat(request_url.host, ": the answer ended early, at byte ", received)),
+          FailureKind::Transient, std::nullopt};
     }
     ended = true;  // the last chunk's mark was seen
     return std::nullopt;
@@ -589,8 +586,8 @@ std::optional<HttpFailure> HttpSource::State::step() {
 
   Time time = now();
   if (time - last_activity >= options.stall) {
-    return HttpFailure{Error(concat(request_url.host, ": no data for ",
-                                    seconds_text(options.stall), ", at byte ", received)),
+    return HttpFailure{Error(concat(request_url.host, ": no data for ", seconds_text(options.stall),
+                                    ", at byte ", received)),
                        FailureKind::Transient, std::nullopt};
   }
   Duration wait = std::min<Duration>(kLongestPoll, last_activity + options.stall - time);
@@ -633,9 +630,9 @@ Result<void> HttpSource::State::recover(HttpFailure cause) {
     Duration base = options.first_backoff * (int64_t{1} << std::min(failures - 1, 10U));
     base = std::min<Duration>(base, kLongestBackoff);
     // Between a half and the whole: machines that lost the same server come back spread out.
-    wait = base / 2 + Duration(static_cast<int64_t>(
-                          random_u64() % static_cast<uint64_t>(std::max<int64_t>(
-                                             (base / 2).count(), 1))));
+    wait = base / 2 +
+           Duration(static_cast<int64_t>(
+               random_u64() % static_cast<uint64_t>(std::max<int64_t>((base / 2).count(), 1))));
   }
   if (cause.retry_after) {
     wait = std::max<Duration>(wait, std::min<Duration>(*cause.retry_after, kLongestRetryAfter));

@@ -4,12 +4,13 @@
 // length and validator; a server without Range is read again from its start and the bytes already
 // delivered are compared by digest. 5xx, 408, 425, 429, DNS and TCP failures are retried with
 // jittered backoff until the deadline, or without end when there is none. 4xx, TLS verification
-// failures and a changed image are errors at once; but a certificate that is refused when a download
-// without deadline resumes is tried again: behind the commit point nothing is lost by that.
+// failures and a changed image are errors at once; but a certificate that is refused when a
+// download without deadline resumes is tried again: behind the commit point nothing is lost by
+// that.
 //
-// At most 10 redirects, to http and https only and never from https to http. Headers and credentials
-// go to the URL's own host (and port) only; answers with a Content-Encoding, or with neither length
-// nor chunks, are refused.
+// At most 10 redirects, to http and https only and never from https to http. Headers and
+// credentials go to the URL's own host (and port) only; answers with a Content-Encoding, or with
+// neither length nor chunks, are refused.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,7 @@ struct HttpOptions {
   std::string proxy;
   std::vector<std::string> nameservers;  // empty: /etc/resolv.conf
   std::string user_agent = "curlingiron";
-  Duration stall = kStall;                                   // shorter in tests
+  Duration stall = kStall;                                  // shorter in tests
   Duration first_backoff = std::chrono::milliseconds(500);  // doubles with each failure, to 8 s
 };
 

@@ -106,7 +106,9 @@ struct Card {
         driver(std::move(driver_name)),
         client(link.mac, host_name, random_u64()) {}
 
-  std::string label() const { return driver.empty() ? link.name : concat(link.name, " (", driver, ')'); }
+  std::string label() const {
+    return driver.empty() ? link.name : concat(link.name, " (", driver, ')');
+  }
 
   Link link;
   std::string driver;
@@ -189,7 +191,8 @@ class Loop {
       }
     }
     if (!named) {
-      text += concat("; no network card is called ", settings_.address->device, ", which ip= names");
+      text +=
+          concat("; no network card is called ", settings_.address->device, ", which ip= names");
     } else {
       text += fixed_ ? "; check the cable" : "; check the cable and the DHCP server, or give ip=";
     }
@@ -262,10 +265,10 @@ class Loop {
       return;
     }
     if (found == cards_.end()) {
-      found = cards_
-                  .try_emplace(link.index, Card(link, driver_of(root_, link.name),
-                                                settings_.hostname))
-                  .first;
+      found =
+          cards_
+              .try_emplace(link.index, Card(link, driver_of(root_, link.name), settings_.hostname))
+              .first;
       Card& card = found->second;
       // Believed only from the kernel's own message about the link being up.
       card.link.carrier = false;
@@ -423,7 +426,8 @@ class Loop {
     if (auto r = routes_.add_address(card.link.index, address.host, address.prefix_length,
                                      address.broadcast);
         !r.ok()) {
-      card.trouble = concat("cannot take ", format_ipv4(address.host), " (", r.error().message(), ')');
+      card.trouble =
+          concat("cannot take ", format_ipv4(address.host), " (", r.error().message(), ')');
       log_warning(concat(card.label(), ": ", card.trouble));
       return;
     }
@@ -530,7 +534,8 @@ class Loop {
 }  // namespace
 
 Result<std::vector<Nic>> list_nics(const UniqueFd& root) {
-  std::vector<std::string> names = TRY_CONTEXT("/sys/class/net", list_directory(root, "sys/class/net"));
+  std::vector<std::string> names =
+      TRY_CONTEXT("/sys/class/net", list_directory(root, "sys/class/net"));
   std::vector<Link> links;
   if (Result<RouteSocket> routes = RouteSocket::open(); routes.ok()) {
     if (Result<std::vector<Link>> list = routes.value().links(); list.ok()) {
@@ -599,7 +604,8 @@ Network::~Network() { state_->end_thread(); }
 Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, const Settings& settings,
                                                Time deadline, NicRule rule) {
   // A path without carrier must not swallow what another NIC could carry.
-  if (auto set = write_existing(root, "proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown", "1");
+  if (auto set =
+          write_existing(root, "proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown", "1");
       !set.ok()) {
     log_debug(concat("ignore_routes_with_linkdown unchanged: ", set.error().message()));
   }

@@ -49,8 +49,7 @@ class Network {
   // `deadline`. The error tells for each NIC how far it got (no carrier, no offer). Writes
   // /etc/resolv.conf below `root`.
   static Result<std::unique_ptr<Network>> join(const UniqueFd& root, const Settings& settings,
-                                               Time deadline,
-                                               NicRule rule = NicRule::Physical);
+                                               Time deadline, NicRule rule = NicRule::Physical);
   ~Network();
   const Connection& connection() const;  // the first one
   // Links down, so that the switch and the next system start clean.

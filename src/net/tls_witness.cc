@@ -29,8 +29,8 @@ int64_t seconds_of(const ASN1_TIME* time) {
 }
 
 std::string_view text_of(const ASN1_STRING* string) {
-  return as_text(ConstBytes(ASN1_STRING_get0_data(string),
-                            static_cast<size_t>(ASN1_STRING_length(string))));
+  return as_text(
+      ConstBytes(ASN1_STRING_get0_data(string), static_cast<size_t>(ASN1_STRING_length(string))));
 }
 
 // The common name, else the organization: what people call it.

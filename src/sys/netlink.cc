@@ -20,9 +20,9 @@ namespace {
 // Netlink speaks the machine's byte order.
 static_assert(std::endian::native == std::endian::little);
 
-constexpr size_t kDatagram = 64_KiB;    // the kernel's dumps use at most 32 KiB
-constexpr int kEventBuffer = 1 << 20;   // bytes
-constexpr size_t kMaxLinks = 4096;      // of one dump
+constexpr size_t kDatagram = 64_KiB;   // the kernel's dumps use at most 32 KiB
+constexpr int kEventBuffer = 1 << 20;  // bytes
+constexpr size_t kMaxLinks = 4096;     // of one dump
 constexpr size_t kMaxInterfaceName = 15;
 constexpr uint16_t kTypeMask = 0x3fff;  // NLA_TYPE_MASK: without the nested and byte order bits
 

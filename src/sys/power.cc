@@ -15,7 +15,7 @@
 namespace curlingiron {
 namespace {
 
-int reboot_command(Leave how) {
+unsigned reboot_command(Leave how) {
   switch (how) {
     case Leave::Restart: return RB_AUTOBOOT;
     case Leave::PowerOff: return RB_POWER_OFF;
@@ -77,7 +77,7 @@ Error explain_kexec(int code) {
 
 Error leave(Leave how) {
   ::sync();
-  ::reboot(reboot_command(how));
+  ::reboot(static_cast<int>(reboot_command(how)));
   return last_system_error("reboot");
 }
 

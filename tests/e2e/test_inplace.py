@@ -94,12 +94,12 @@ class InPlace(harness.E2ETest):
         good, tail = scene.url, "--ca /root/ca.pem --yes"
         rows = [
             (f"https://nowhere.test/x /dev/vda {tail}", 1, r"nowhere\.test"),
-            (f"https://image.test:444/x /dev/vda {tail}", 1, r"image\.test:444.*refused"),
+            (f"https://image.test:444/x /dev/vda {tail}", 1, r"image\.test.*refused.*444"),
             (f"https://image.test/missing /dev/vda {tail}", 1, r"missing.*404"),
             (f"https://expired.test/new.raw /dev/vda {tail}", 1, r"expired\.test.*certificate.*expired"),
             (f"https://wrong.test/new.raw /dev/vda {tail}", 1, r"wrong\.test|certificate"),
-            (f"https://unknown.test/new.raw /dev/vda {tail}", 1, r"unknown\.test.*certificate.*(CA|issuer|authority)"),
-            (f"{good} /dev/vda --yes", 1, r"image\.test.*certificate.*(CA|issuer|authority)"),
+            (f"https://unknown.test/new.raw /dev/vda {tail}", 1, r"unknown\.test.*unknown CA"),
+            (f"{good} /dev/vda --yes", 1, r"image\.test.*unknown CA"),
             (f"{good} /dev/vda {tail} --sha256 0123", 1, r"64 hex"),
             (f"{good} /dev/vda {tail} --set sha265=1", 1, r"sha265.*sha256"),
             (f"{good} /dev/vdb {tail}", 1, r"vdb: .*smaller"),

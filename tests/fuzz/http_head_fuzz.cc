@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)judge_first(head, "subject", 0);
   HttpPin pin = pin_of(head);
   constexpr uint64_t kPosition = 500;
-  for (std::optional<uint64_t> length : {std::optional<uint64_t>(), std::optional<uint64_t>(1000)}) {
+  for (std::optional<uint64_t> length :
+       {std::optional<uint64_t>(), std::optional<uint64_t>(1000)}) {
     HttpPin known = pin;
     known.length = length;
     HttpJudgement judged = judge_resumed(head, known, kPosition, "subject", 0);

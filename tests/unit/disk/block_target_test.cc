@@ -189,6 +189,8 @@ TEST_F(Files, AWriteProtectedDiskIsRefused) {
   int read_only = 1;
   ASSERT_EQ(::ioctl(device.get(), BLKROSET, &read_only), 0);
   Result<std::unique_ptr<BlockTarget>> target = open_block_device(loop.value().path());
+  read_only = 0;  // It would outlive the loop device.
+  ASSERT_EQ(::ioctl(device.get(), BLKROSET, &read_only), 0);
   ASSERT_FALSE(target.ok());
   EXPECT_THAT(target.error().message(), HasSubstr(loop.value().path()));
 }

@@ -402,34 +402,50 @@ class SparseDisk final : public BlockTarget {
   BlockGeometry geometry() const override { return {uint64_t{16} << 40, 512, 512}; }
   Result<void> write(uint64_t offset, ConstBytes bytes) override {
     std::lock_guard lock(mutex_);
-    for (size_t at = 0; at < bytes.size(); ++at) set(offset + at, bytes[at]);
+    for_pages(offset, bytes.size(), [&](uint64_t page, size_t within, size_t at, size_t n) {
+      ByteVector& content = pages_.try_emplace(page, kPage).first->second;
+      std::memcpy(content.data() + within, bytes.data() + at, n);
+    });
     return {};
   }
   Result<void> zero(uint64_t offset, uint64_t length) override {
     std::lock_guard lock(mutex_);
-    for (uint64_t at = 0; at < length; ++at) set(offset + at, 0);
+    for_pages(offset, length, [&](uint64_t page, size_t within, size_t, size_t n) {
+      auto found = pages_.find(page);
+      if (found != pages_.end()) std::memset(found->second.data() + within, 0, n);
+    });
     return {};
   }
   Result<void> read(uint64_t offset, MutableBytes into) override {
     std::lock_guard lock(mutex_);
-    for (size_t at = 0; at < into.size(); ++at) {
-      auto page = pages_.find((offset + at) / kPage);
-      into[at] = page == pages_.end() ? 0 : page->second[(offset + at) % kPage];
-    }
+    for_pages(offset, into.size(), [&](uint64_t page, size_t within, size_t at, size_t n) {
+      auto found = pages_.find(page);
+      if (found != pages_.end()) {
+        std::memcpy(into.data() + at, found->second.data() + within, n);
+      } else {
+        std::memset(into.data() + at, 0, n);
+      }
+    });
     return {};
   }
   Result<void> flush() override { return {}; }
   void set(uint64_t offset, uint8_t value) {
-    auto page = pages_.find(offset / kPage);
-    if (page == pages_.end()) {
-      if (value == 0) return;
-      page = pages_.emplace(offset / kPage, ByteVector(kPage)).first;
-    }
-    page->second[offset % kPage] = value;
+    pages_.try_emplace(offset / kPage, kPage).first->second[offset % kPage] = value;
   }
 
  private:
   static constexpr uint64_t kPage = 65536;
+
+  template <typename Visit>
+  static void for_pages(uint64_t offset, uint64_t length, Visit visit) {
+    for (uint64_t at = 0; at < length;) {
+      uint64_t within = (offset + at) % kPage;
+      uint64_t n = std::min(length - at, kPage - within);
+      visit((offset + at) / kPage, within, at, n);
+      at += n;
+    }
+  }
+
   std::mutex mutex_;
   std::map<uint64_t, ByteVector> pages_;
 };

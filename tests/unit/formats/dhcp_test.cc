@@ -130,15 +130,14 @@ TEST(Dhcp, ClasslessRoutes) {
   DhcpPacket packet = ack();
   packet.options[3] = {10, 0, 2, 9};
   packet.options[249] = {8, 1, 10, 0, 2, 7};
-  packet.options[121] = {24, 198, 51, 100, 172, 31, 1, 1,        //
-                         0,  172, 31, 1, 1,                      //
-                         32, 172, 31, 1, 1, 0, 0, 0, 0};
+  packet.options[121] = {24, 198, 51, 100, 172, 31, 1, 1,  //
+                         0,  172, 31, 1,   1,              //
+                         32, 172, 31, 1,   1,   0,  0, 0, 0};
   DhcpLease lease = lease_of(packet).value();
   // On-link first, whatever the server's order; 3 and 249 do not count.
-  EXPECT_THAT(lease.routes(),
-              ElementsAre(DhcpRoute{ip("172.31.1.1"), 32, {}},
-                          DhcpRoute{ip("198.51.100.0"), 24, ip("172.31.1.1")},
-                          DhcpRoute{{}, 0, ip("172.31.1.1")}));
+  EXPECT_THAT(lease.routes(), ElementsAre(DhcpRoute{ip("172.31.1.1"), 32, {}},
+                                          DhcpRoute{ip("198.51.100.0"), 24, ip("172.31.1.1")},
+                                          DhcpRoute{{}, 0, ip("172.31.1.1")}));
   packet.options[121] = {24, 198, 51, 100, 10, 0, 2, 8};
   EXPECT_THAT(lease_of(packet).value().routes(),
               ElementsAre(DhcpRoute{ip("198.51.100.0"), 24, ip("10.0.2.8")},

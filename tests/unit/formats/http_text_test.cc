@@ -13,9 +13,10 @@ TEST(HttpText, Dates) {
   EXPECT_EQ(parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT").value(), 784111777);
   EXPECT_EQ(parse_http_date("Sun Nov  6 08:49:37 1994").value(), 784111777);
   EXPECT_EQ(parse_http_date("Thu, 29 Feb 2024 23:59:59 GMT").value(), 1709251199);
-  for (std::string_view bad : {"", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT",
-                               "Sun, 06 Nox 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
-                               "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 06 Nov 1994 8:49 GMT"}) {
+  for (std::string_view bad :
+       {"", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nox 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
+        "Sun, 06 Nov 99999 08:49:37 GMT", "Sun, 06 Nov 1994 8:49 GMT"}) {
     EXPECT_FALSE(parse_http_date(bad).ok()) << bad;
   }
   EXPECT_EQ(format_date(784111777), "1994-11-06");
@@ -65,8 +66,9 @@ Result<HttpHead> read_head(std::string_view text) {
 
 TEST(HttpHead, InterimAnswersArePassedOver) {
   HttpHead head =
-      read_head("HTTP/1.1 103 Hints\r\nETag: \"x\"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n"
-                "Content-Encoding: identity\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n")
+      read_head(
+          "HTTP/1.1 103 Hints\r\nETag: \"x\"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n"
+          "Content-Encoding: identity\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n")
           .value();
   EXPECT_EQ(head.status, 200U);
   EXPECT_EQ(head.reason, "OK");

@@ -25,7 +25,11 @@ TEST(Url, Defaults) {
   EXPECT_EQ(parse_url("http://h").value().port, 80);
   EXPECT_EQ(parse_url("https://h?x").value().target, "/?x");
   EXPECT_EQ(parse_url("https://[FE80::1]:444/").value().text(), "https://[fe80::1]:444/");
-  EXPECT_EQ(parse_url("http://h/gr\xc3\xb6\xc3\x9f" "e").value().target, "/gr%c3%b6%c3%9fe");
+  EXPECT_EQ(parse_url("http://h/gr\xc3\xb6\xc3\x9f"
+                      "e")
+                .value()
+                .target,
+            "/gr%c3%b6%c3%9fe");
 }
 
 TEST(Url, Refused) {

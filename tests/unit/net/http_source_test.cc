@@ -17,9 +17,9 @@
 namespace curlingiron {
 namespace {
 
+using testing::Exchange;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Exchange;
 using testing::Request;
 using testing::ScriptedServer;
 using testing::TlsIdentity;
@@ -216,8 +216,10 @@ TEST_F(HttpSourceTest, ReadAgainWithOtherBytesIsAChangedImage) {
   other[1000] = static_cast<char>(other[1000] ^ 1);
   ScriptedServer server([&](const Request& request, Exchange& out) {
     out.send(ok_head(file.size(), ""));
-    if (request.number == 0) out.send(std::string_view(file).substr(0, 300'000));
-    else out.send(other);
+    if (request.number == 0)
+      out.send(std::string_view(file).substr(0, 300'000));
+    else
+      out.send(other);
   });
   EXPECT_THAT(error_of(server.url("/a.img"), std::nullopt), HasSubstr("changed on the server"));
   EXPECT_EQ(server.requests().size(), 2U);
@@ -270,7 +272,8 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadResumeTest,
     ::testing::Values(
         BadResume{"WrongOffset", partial_head(499, 1000), "resumed at byte 499 instead of 500"},
-        BadResume{"OtherEtag", partial_head(500, 1000, "ETag: \"v2\"\r\n"), "changed on the server"},
+        BadResume{"OtherEtag", partial_head(500, 1000, "ETag: \"v2\"\r\n"),
+                  "changed on the server"},
         BadResume{"OtherEtagFromStart", ok_head(1000, "ETag: \"v2\"\r\n"),
                   "changed on the server while it was read (ETag \"v1\" is now \"v2\")"},
         BadResume{"OtherLength", partial_head(500, 1001), "(length 1000 is now 1001)"},
@@ -431,7 +434,8 @@ TEST_F(HttpSourceTest, AStallIsResumed) {
 
 TEST_F(HttpSourceTest, ASlowReaderIsNoStall) {
   std::string file = make_file(8'000'000);
-  ScriptedServer server([&](const Request& request, Exchange& out) { serve_file(file, request, out); });
+  ScriptedServer server(
+      [&](const Request& request, Exchange& out) { serve_file(file, request, out); });
   Result<std::unique_ptr<HttpSource>> source = open(server.url("/"));
   ASSERT_TRUE(source.ok());
   std::this_thread::sleep_for(options_.stall * 2);
@@ -461,7 +465,9 @@ TEST_F(HttpSourceTest, APastDeadlineEndsAReadThatWaits) {
 
 TEST_F(HttpSourceTest, ConnectionRefusedSaysSo) {
   uint16_t port = 0;
-  { port = ScriptedServer([](const Request&, Exchange&) {}).port(); }
+  {
+    port = ScriptedServer([](const Request&, Exchange&) {}).port();
+  }
   EXPECT_EQ(error_of(concat("http://127.0.0.1:", port, "/"), 60ms),
             concat("127.0.0.1: connection refused on port ", port,
                    "; check that the server runs and the port"));
@@ -497,7 +503,8 @@ TEST_F(HttpSourceTest, AnEndlessHeaderLineIsFinal) {
 
 TEST_F(HttpSourceTest, RedirectsAreFollowedAndHeadersStayHome) {
   std::string file = make_file(100);
-  ScriptedServer other([&](const Request& request, Exchange& out) { serve_file(file, request, out); });
+  ScriptedServer other(
+      [&](const Request& request, Exchange& out) { serve_file(file, request, out); });
   ScriptedServer server([&](const Request& request, Exchange& out) {
     out.send(concat("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ",
                     request.path() == "/a" ? "b?x=1" : other.url("/c"), "\r\n\r\n"));
@@ -568,7 +575,8 @@ TEST_F(HttpSourceTest, MalformedHeadersOfTheUserAreNotQuoted) {
 class HttpsSourceTest : public HttpSourceTest {
  protected:
   static void run(const std::string& command) {
-    int status = std::system(concat("cd ", folder(), " && (", command, ") >/dev/null 2>&1").c_str());
+    int status =
+        std::system(concat("cd ", folder(), " && (", command, ") >/dev/null 2>&1").c_str());
     ASSERT_EQ(status, 0) << command;
   }
 

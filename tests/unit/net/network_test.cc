@@ -32,11 +32,13 @@ TEST(ListNics, ReadsSysfs) {
   auto make = [&](const std::string& command) {
     ASSERT_EQ(std::system(concat("cd ", directory.path(), " && ", command).c_str()), 0);
   };
-  make("mkdir -p sys/class/net sys/devices/pci/net sys/drivers/e1000 && ln -s "
-       "../../drivers/e1000 sys/devices/pci/driver");
+  make(
+      "mkdir -p sys/class/net sys/devices/pci/net sys/drivers/e1000 && ln -s "
+      "../../drivers/e1000 sys/devices/pci/driver");
   auto add = [&](const std::string& name, const std::string& type, bool physical) {
     make(concat("mkdir sys/devices/pci/net/", name, " && cd sys/devices/pci/net/", name,
-                " && echo ", type, " > type && echo 52:54:00:AB:00:01 > address && "
+                " && echo ", type,
+                " > type && echo 52:54:00:AB:00:01 > address && "
                 "echo 4711 > ifindex && echo 1 > carrier"));
     if (physical) make(concat("ln -s ../.. sys/devices/pci/net/", name, "/device"));
     make(concat("ln -s ../../devices/pci/net/", name, " sys/class/net/", name));
@@ -137,10 +139,19 @@ class NetworkTest : public ::testing::Test {
 
   // A T1 below 3 s is not sent by dnsmasq.
   void start_dnsmasq(const std::string& range, const std::vector<std::string>& options = {}) {
-    std::vector<std::string> words = {"nsenter", "-t", concat(holder_), "-n", "dnsmasq",
-                                      "--keep-in-foreground", "--conf-file=/dev/null", "--port=0",
-                                      "--no-ping", "--user=root", "--dhcp-authoritative",
-                                      "--pid-file=", concat("--dhcp-leasefile=", directory_.path(), "/leases"),
+    std::vector<std::string> words = {"nsenter",
+                                      "-t",
+                                      concat(holder_),
+                                      "-n",
+                                      "dnsmasq",
+                                      "--keep-in-foreground",
+                                      "--conf-file=/dev/null",
+                                      "--port=0",
+                                      "--no-ping",
+                                      "--user=root",
+                                      "--dhcp-authoritative",
+                                      "--pid-file=",
+                                      concat("--dhcp-leasefile=", directory_.path(), "/leases"),
                                       concat("--log-facility=", directory_.path(), "/dnsmasq.log"),
                                       concat("--dhcp-range=", range)};
     words.insert(words.end(), options.begin(), options.end());
@@ -241,9 +252,9 @@ TEST_F(NetworkTest, ANicThatAppearsLaterIsTakenAtOnce) {
   // As a driver that is still loading: the device comes only after the join has begun.
   std::thread later([this] {
     std::this_thread::sleep_for(200ms);
-    std::system(concat("ip link add eth0 type veth peer name s0 netns ", holder_,
-                       " && nsenter -t ", holder_, " -n ip addr add 10.9.0.1/24 dev s0 && nsenter -t ",
-                       holder_, " -n ip link set s0 up")
+    std::system(concat("ip link add eth0 type veth peer name s0 netns ", holder_, " && nsenter -t ",
+                       holder_, " -n ip addr add 10.9.0.1/24 dev s0 && nsenter -t ", holder_,
+                       " -n ip link set s0 up")
                     .c_str());
     start_dnsmasq("10.9.0.50,10.9.0.60,2m");
   });
@@ -271,8 +282,7 @@ TEST_F(NetworkTest, ClasslessRoutesReplaceTheRouter) {
 
 TEST_F(NetworkTest, AHostAddressReachesItsGatewayOnTheLink) {
   plug(0, "10.9.0.1/24");
-  start_dnsmasq("10.9.0.50,10.9.0.50,2m",
-                {"--dhcp-option-force=option:netmask,255.255.255.255"});
+  start_dnsmasq("10.9.0.50,10.9.0.50,2m", {"--dhcp-option-force=option:netmask,255.255.255.255"});
   Result<std::unique_ptr<Network>> network = join();
   ASSERT_TRUE(network.ok()) << network.error().message();
   EXPECT_EQ(network.value()->connection().address, "10.9.0.50/32");

@@ -41,9 +41,8 @@ std::optional<uint64_t> Request::range_start() const {
 bool Exchange::send(std::string_view bytes) {
   while (!bytes.empty()) {
     if (stopping_) return false;
-    ssize_t n = tls_ != nullptr
-                    ? SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
-                    : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    ssize_t n = tls_ != nullptr ? SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()))
+                                : ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(n));
   }
