@@ -36,10 +36,8 @@ class [[nodiscard]] Result {
  public:
   using Value = T;
 
-  Result(T value)
-      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error)
-      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
   bool ok() const { return state_.index() == 0; }
   // Each aborts when the other alternative is held: that is our bug, never the input's.
@@ -64,8 +62,7 @@ class [[nodiscard]] Result<void> {
   using Value = void;
 
   Result() = default;
-  Result(Error error)
-      : error_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error) : error_(std::in_place_index<1>, std::move(error)) {}
 
   bool ok() const { return error_.index() == 0; }
   void value() const {}
@@ -83,18 +80,24 @@ class [[nodiscard]] Result<void> {
 
 }  // namespace curlingiron
 
-// The value of `expression`, or return its error from the enclosing function.
-#define TRY(expression)                                           \
-  ({                                                              \
-    auto try_result_ = (expression);                              \
-    if (!try_result_.ok()) return std::move(try_result_).error(); \
-    std::move(try_result_).value();                               \
+// The value of `expression`, or return its error from the enclosing function. The counter gives
+// nested uses names of their own.
+#define TRY(expression) CURLINGIRON_TRY(__COUNTER__, expression)
+#define CURLINGIRON_TRY(counter, expression) CURLINGIRON_TRY_NUMBERED(counter, expression)
+#define CURLINGIRON_TRY_NUMBERED(counter, expression)                               \
+  ({                                                                                \
+    auto try_result_##counter = (expression);                                       \
+    if (!try_result_##counter.ok()) return std::move(try_result_##counter).error(); \
+    std::move(try_result_##counter).value();                                        \
   })
 
-// As TRY; the error says "CONTEXT: …".
-#define TRY_CONTEXT(context, expression)                                     \
-  ({                                                                         \
-    auto try_result_ = (expression);                                         \
-    if (!try_result_.ok()) return try_result_.error().with_context(context); \
-    std::move(try_result_).value();                                          \
+// As TRY; the error says "CONTEXT: …". The context is computed only for an error.
+#define TRY_CONTEXT(context, expression) CURLINGIRON_TRY_IN(__COUNTER__, context, expression)
+#define CURLINGIRON_TRY_IN(counter, context, expression) \
+  CURLINGIRON_TRY_IN_NUMBERED(counter, context, expression)
+#define CURLINGIRON_TRY_IN_NUMBERED(counter, context, expression)                              \
+  ({                                                                                           \
+    auto try_result_##counter = (expression);                                                  \
+    if (!try_result_##counter.ok()) return try_result_##counter.error().with_context(context); \
+    std::move(try_result_##counter).value();                                                   \
   })

@@ -16,13 +16,12 @@ namespace curlingiron {
 // One argument of concat(): text, a character, or an integer in decimal.
 class Piece {
  public:
-  Piece(std::string_view text) : text_(text) {}     // NOLINT(google-explicit-constructor)
-  Piece(const std::string& text) : text_(text) {}   // NOLINT(google-explicit-constructor)
-  Piece(const char* text) : text_(text) {}          // NOLINT(google-explicit-constructor)
-  Piece(char c) : digits_{c}, text_(digits_, 1) {}  // NOLINT(google-explicit-constructor)
+  Piece(std::string_view text) : text_(text) {}
+  Piece(const std::string& text) : text_(text) {}
+  Piece(const char* text) : text_(text) {}
+  Piece(char c) : digits_{c}, text_(digits_, 1) {}
   template <std::integral T>
-  requires(!std::same_as<T, char> && !std::same_as<T, bool>)
-      Piece(T value) {  // NOLINT(google-explicit-constructor)
+  requires(!std::same_as<T, char> && !std::same_as<T, bool>) Piece(T value) {
     bool negative = value < T{0};
     auto magnitude = static_cast<uint64_t>(value);
     set_number(negative ? ~magnitude + 1 : magnitude, negative);

@@ -19,6 +19,6 @@ struct BootClock {
 
 using Time = BootClock::time_point;
 
-using namespace std::chrono_literals;  // NOLINT(google-global-names-in-headers)
+using namespace std::chrono_literals;
 
 }  // namespace curlingiron

@@ -57,9 +57,10 @@ struct WriterCounters {               // readable from another thread while the 
 
 // start() -> write()... -> finish() -> [verify()] -> commit() -> [verify()]. Dropped before
 // commit(), it leaves the disk without a partition table. After an error every call returns that
-// error. Requests are aligned and large, carried out by threads of their own; runs of zeros are
-// zeroed, not written. Memory: 9 MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that
-// ends within a sector is padded with zeros to the sector's end.
+// error. Requests are aligned and large, carried out by threads of their own; runs of 256 KiB
+// of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9 MiB, and 8 bytes per MiB of
+// image (at most 16 MiB). An image that ends within a sector is padded with zeros to the sector's
+// end.
 class BlockWriter final : public Sink {
  public:
   // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,

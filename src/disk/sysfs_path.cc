@@ -76,6 +76,8 @@ uint64_t rank_beside(const UniqueFd& root, const std::string& folder, std::strin
 bool is_discovery_order(std::string_view name) {
   static constexpr std::string_view kFolders[] = {"devices", "nvme", "nvme-subsystem", "mmc_host"};
   if (std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders)) return true;
+  // "mmc0:aaaa" is the card in the slot: there is one.
+  if (name.starts_with("mmc") && name.find(':') != std::string_view::npos) return true;
   static constexpr std::string_view kNumbered[] = {"virtio", "usb", "nvme-subsys", "session"};
   for (std::string_view prefix : kNumbered) {
     if (number_behind(name, prefix)) return true;
@@ -112,11 +114,11 @@ std::string stable_path(const UniqueFd& root, const std::string& device_path,
   for (std::string_view name : split(device_path, '/')) {
     if (name.empty()) continue;
     std::string here = concat(folder, "/", name);
-    if (is_pci_function(name)) {
+    if (is_pci_root(name) || is_discovery_order(name)) {
+      // Nothing lasting.
+    } else if (is_pci_function(name)) {
       if (!words.empty() && words.back().starts_with("pci-")) words.pop_back();  // a bridge
       words.push_back(concat("pci-", name));
-    } else if (is_pci_root(name) || is_discovery_order(name)) {
-      // Nothing lasting.
     } else if (std::optional<uint64_t> ata = number_behind(name, "ata")) {
       is_ata = true;
       Result<std::string> port = read_line(root, concat(here, "/ata_port/", name, "/port_no"));
@@ -144,8 +146,6 @@ std::string stable_path(const UniqueFd& root, const std::string& device_path,
       words.push_back(concat("nvme-", nsid.empty() ? std::string_view("1") : nsid));
     } else if (std::optional<uint64_t> mmc = number_behind(name, "mmc")) {
       words.push_back(concat("mmc-", rank_beside(root, folder, "mmc", *mmc)));
-    } else if (name.starts_with("mmc") && name.find(':') != std::string_view::npos) {
-      // The card in the slot: there is one.
     } else {
       words.emplace_back(name);
     }

@@ -56,7 +56,7 @@ struct Relocation {
 };
 
 std::string_view text_at(ConstBytes strings, uint64_t offset) {
-  if (offset >= strings.size()) return {};
+  if (offset == 0 || offset >= strings.size()) return {};  // 0 is "no name" by definition
   std::string_view text = as_text(strings.subspan(static_cast<size_t>(offset)));
   return text.substr(0, text.find('\0'));
 }
@@ -251,7 +251,13 @@ class Stripper {
       bool loaded = (section.flags & SHF_ALLOC) != 0;
       if (section.type == SHT_RELA && loaded) return Error("relocations that are to be loaded");
       if (loaded && !is_dispensable(section.name)) keep_[i] = true;
+      if (section.name != ".modinfo") continue;
+      if (modinfo_section_ != 0 || !loaded || section.type != SHT_PROGBITS) {
+        return Error("a .modinfo that the kernel does not find");
+      }
+      modinfo_section_ = i;
     }
+    if (modinfo_section_ == 0) return Error("no .modinfo");
     // Relocations follow what they are applied to.
     for (size_t i = 1; i < sections_.size(); ++i) {
       const Section& section = sections_[i];
@@ -289,7 +295,7 @@ class Stripper {
       return Error(concat("what is loaded refers to ", printable(sections_[section].name, 40),
                           ", which is not"));
     }
-    points_into_modinfo_ = points_into_modinfo_ || sections_[section].name == ".modinfo";
+    points_into_modinfo_ = points_into_modinfo_ || section == modinfo_section_;
     auto known = section_symbols_.find(section);
     if (known == section_symbols_.end()) {
       known = section_symbols_.emplace(section, static_cast<uint32_t>(symbols_.size())).first;
@@ -366,17 +372,16 @@ class Stripper {
   }
 
   void rewrite_modinfo() {
-    for (size_t i = 1; i < sections_.size(); ++i) {
-      if (sections_[i].name != ".modinfo" || !keep_[i] || points_into_modinfo_) continue;
-      for_each_modinfo(sections_[i].data,
-                       [&](std::string_view record, std::string_view key, std::string_view) {
-                         if (!kernel_reads_modinfo(key)) return;
-                         modinfo_.append(record);
-                         modinfo_.u8(0);
-                       });
-      sections_[i].data = modinfo_.bytes();
-      sections_[i].size = modinfo_.size();
-    }
+    if (points_into_modinfo_) return;
+    Section& section = sections_[modinfo_section_];
+    for_each_modinfo(section.data,
+                     [&](std::string_view record, std::string_view key, std::string_view) {
+                       if (!kernel_reads_modinfo(key)) return;
+                       modinfo_.append(record);
+                       modinfo_.u8(0);
+                     });
+    section.data = modinfo_.bytes();
+    section.size = modinfo_.size();
   }
 
   void put_symbols(ByteWriter& out, ByteWriter& strings) const {
@@ -510,6 +515,7 @@ class Stripper {
   std::unordered_map<uint16_t, uint32_t> section_symbols_;  // ours, behind the file's
   std::vector<std::vector<Relocation>> relocations_;        // by section
   std::deque<ByteVector> patched_code_;
+  size_t modinfo_section_ = 0;
   bool points_into_modinfo_ = false;
   std::vector<uint32_t> new_section_;
   uint32_t section_count_ = 0;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "base/units.h"
 #include "disk/choose.h"
 #include "disk/preflight.h"
+#include "host/capture.h"
 #include "host/coverage.h"
 #include "host/host.h"
 #include "net/image_download.h"
@@ -26,6 +28,12 @@ namespace {
 // The server is asked that long before a machine is put at stake.
 constexpr Duration kSourcePatience = 30s;
 
+// The user's own --set ip=… goes before what this machine has.
+bool sets_address(const FlashOptions& options) {
+  return std::any_of(options.settings.set.begin(), options.settings.set.end(),
+                     [](const std::string& setting) { return setting.starts_with("ip="); });
+}
+
 // What was proven and made, in the order in which it is shown.
 struct FlashPlan {
   Disk disk;
@@ -35,6 +43,7 @@ struct FlashPlan {
   std::string source_detail;
   KernelImage kernel;
   std::vector<std::string> network;
+  std::optional<std::string> static_address;  // the value of ip=; nullopt: DHCP, or the user's own
   std::string config;
   Initramfs initramfs;
   std::string command_line;
@@ -194,6 +203,12 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   plan.config = config;
   plan.config += TRY(format_setting("src", options.image));
   plan.config += TRY(format_setting("dst", plan.identity));
+  if (!sets_address(options)) {
+    Ipv4State state = TRY(read_ipv4_state());
+    std::vector<Nic> nics = TRY(list_nics(root));
+    plan.static_address = static_ip_setting(state, nics, system_nameservers(root));
+    if (plan.static_address) plan.config += TRY(format_setting("ip", *plan.static_address));
+  }
   // A machine whose battery clock is wrong but that asked a time server still passes a right clock
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
@@ -213,7 +228,12 @@ void show(const FlashPlan& plan) {
   text += concat("by starting\n  kernel    ", plan.kernel.release, " (/", plan.kernel.path,
                  ")\n  initramfs ", format_size(plan.initramfs.bytes.size()), ", ",
                  plan.initramfs.modules.size(), " modules\n");
-  for (const std::string& nic : plan.network) text += concat("  network   ", nic, ", DHCP\n");
+  for (const std::string& nic : plan.network) text += concat("  network   ", nic, "\n");
+  text += concat("            ",
+                 plan.static_address
+                     ? concat("this machine's own static address, ip=", *plan.static_address)
+                     : "address as set, or by DHCP",
+                 "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

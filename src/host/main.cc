@@ -3,6 +3,7 @@
 #include "host/flash.h"
 #include "host/options.h"
 #include "host/run.h"
+#include "sys/process.h"
 
 namespace {
 
@@ -17,4 +18,7 @@ struct Dispatch {
 
 }  // namespace
 
-int main(int argc, char** argv) { return std::visit(Dispatch(), parse_command(argc, argv)); }
+int main(int argc, char** argv) {
+  ignore_broken_pipes();
+  return std::visit(Dispatch(), parse_command(argc, argv));
+}

@@ -135,6 +135,7 @@ std::string_view leave_name(Leave how) {
 [[noreturn]] void run_boot() {
   Journal journal;
   set_log_sink(&journal);
+  ignore_broken_pipes();
 
   Result<Proven> proven = prove_everything(journal);
   if (!proven.ok()) {

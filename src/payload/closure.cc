@@ -157,7 +157,7 @@ Result<void> ModuleTree::read_builtin(const UniqueFd& directory) {
 std::vector<std::string> ModuleTree::resolve(std::string_view alias_or_name) const {
   std::string normal = normalize_module_name(alias_or_name);
   if (by_name_.contains(normal)) return {normal};
-  if (builtin_.contains(normal)) return {};
+  // An alias comes before a built-in module of the same name ("crc32"): so does kmod.
   std::vector<std::string> names;
   for (uint32_t alias : alias_table_.find(normal)) {
     const std::string& module = aliases_[alias].module;

@@ -43,7 +43,8 @@ class ModuleTree {
   std::vector<IndexedAlias> aliases_of(const std::unordered_set<std::string>& names) const;
 
   // What must be loaded before `name`, in load order: its dependencies and softdeps "pre", and
-  // theirs. modprobe --show-depends prints the same set.
+  // theirs. modprobe --show-depends prints the same set, except that kmod reads only the first of
+  // several softdep lines of a module.
   std::vector<std::string> load_order_before(const std::string& name) const;
   // Softdeps "post" of `name`, resolved: to be loaded too.
   std::vector<std::string> wanted_after(const std::string& name) const;

@@ -20,9 +20,10 @@ namespace {
 // Netlink speaks the machine's byte order.
 static_assert(std::endian::native == std::endian::little);
 
-constexpr size_t kDatagram = 64_KiB;   // the kernel's dumps use at most 32 KiB
-constexpr int kEventBuffer = 1 << 20;  // bytes
-constexpr size_t kMaxLinks = 4096;     // of one dump
+constexpr size_t kDatagram = 64_KiB;     // the kernel's dumps use at most 32 KiB
+constexpr int kEventBuffer = 1 << 20;    // bytes
+constexpr size_t kMaxLinks = 4096;       // of one dump
+constexpr size_t kMaxAddresses = 65536;  // of one dump
 constexpr size_t kMaxInterfaceName = 15;
 constexpr uint16_t kTypeMask = 0x3fff;  // NLA_TYPE_MASK: without the nested and byte order bits
 
@@ -96,12 +97,98 @@ std::optional<MacAddress> mac_of(ConstBytes value) {
   return mac;
 }
 
-// nullopt: a bridge's view of a port, which says nothing about the link as such.
-Result<std::optional<Link>> parse_link(const Message& message) {
+struct Attribute {
+  uint16_t type = 0;
+  ConstBytes value;
+};
+
+Result<Attribute> next_attribute(ByteReader& in) {
+  Attribute attribute;
+  uint16_t length = TRY(in.le16());
+  attribute.type = TRY(in.le16()) & kTypeMask;
+  if (length < 4) return Error("a netlink attribute shorter than its header");
+  attribute.value = TRY(in.take(length - size_t{4}));
+  TRY(in.skip(std::min(align4(length) - length, in.rest().size())));
+  return attribute;
+}
+
+Result<Ipv4> ipv4_of(ConstBytes value) {
+  ByteReader in(value);
+  return Ipv4{TRY(in.be32())};
+}
+
+Result<uint32_t> number_of(ConstBytes value) {
+  ByteReader in(value);
+  return in.le32();
+}
+
+// struct ifaddrmsg; what is not IPv4 is passed over.
+Result<void> parse_address(const Message& message, std::vector<AssignedAddress>& addresses) {
+  AssignedAddress address;
+  ByteReader in(message.body);
+  if (TRY(in.u8()) != AF_INET) return {};
+  address.prefix_length = TRY(in.u8());
+  uint32_t flags = TRY(in.u8());
+  TRY(in.skip(1));  // scope
+  address.index = static_cast<int>(TRY(in.le32()));
+  while (!in.at_end()) {
+    auto [type, value] = TRY(next_attribute(in));
+    if (type == IFA_LOCAL) address.address = TRY(ipv4_of(value));
+    if (type == IFA_FLAGS) flags = TRY(number_of(value));
+  }
+  if (address.prefix_length > 32) return Error("an IPv4 prefix longer than 32");
+  address.permanent = (flags & IFA_F_PERMANENT) != 0;
+  addresses.push_back(address);
+  return {};
+}
+
+// struct rtmsg; what is not a default IPv4 route of the main table is passed over.
+Result<void> parse_default_route(const Message& message, std::vector<DefaultRoute>& routes) {
+  DefaultRoute route;
+  ByteReader in(message.body);
+  if (TRY(in.u8()) != AF_INET) return {};
+  uint8_t prefix_length = TRY(in.u8());
+  TRY(in.skip(2));  // source prefix, TOS
+  uint32_t table = TRY(in.u8());
+  TRY(in.skip(2));  // protocol, scope
+  uint8_t kind = TRY(in.u8());
+  TRY(in.skip(4));  // flags
+  while (!in.at_end()) {
+    auto [type, value] = TRY(next_attribute(in));
+    if (type == RTA_TABLE) table = TRY(number_of(value));
+    if (type == RTA_PRIORITY) route.metric = TRY(number_of(value));
+    if (type == RTA_OIF) route.index = static_cast<int>(TRY(number_of(value)));
+    if (type == RTA_GATEWAY) route.gateway = TRY(ipv4_of(value));
+  }
+  if (prefix_length == 0 && table == RT_TABLE_MAIN && kind == RTN_UNICAST) routes.push_back(route);
+  return {};
+}
+
+// The messages of one datagram: `take` gets those of type `wanted`. True when the dump has ended.
+template <typename Take>
+Result<bool> take_messages(ConstBytes datagram, std::initializer_list<uint16_t> wanted, Take take) {
+  bool done = false;
+  ByteReader in(datagram);
+  while (!in.at_end()) {
+    Message message = TRY(next_message(in));
+    if (message.type == NLMSG_ERROR) {
+      int code = TRY(error_code(message));
+      if (code != 0) return system_error("rtnetlink", code);
+    } else if (message.type == NLMSG_DONE) {
+      done = true;
+    } else if (std::find(wanted.begin(), wanted.end(), message.type) != wanted.end()) {
+      TRY(take(message));
+    }
+  }
+  return done;
+}
+
+// Appends the link; a bridge's view of a port says nothing about the link as such, and is left out.
+Result<void> parse_link(const Message& message, std::vector<Link>& links) {
   Link link;
   link.change = message.type == RTM_DELLINK ? LinkChange::Removed : LinkChange::Present;
   ByteReader in(message.body);
-  if (TRY(in.u8()) != AF_UNSPEC) return std::optional<Link>();
+  if (TRY(in.u8()) != AF_UNSPEC) return {};
   TRY(in.skip(1));
   link.ethernet = TRY(in.le16()) == ARPHRD_ETHER;
   link.index = static_cast<int>(TRY(in.le32()));
@@ -111,11 +198,7 @@ Result<std::optional<Link>> parse_link(const Message& message) {
   link.carrier = (flags & IFF_LOWER_UP) != 0;
   link.loopback = (flags & IFF_LOOPBACK) != 0;
   while (!in.at_end()) {
-    uint16_t length = TRY(in.le16());
-    uint16_t type = TRY(in.le16()) & kTypeMask;
-    if (length < 4) return Error("a netlink attribute shorter than its header");
-    ConstBytes value = TRY(in.take(length - size_t{4}));
-    TRY(in.skip(std::min(align4(length) - length, in.rest().size())));
+    auto [type, value] = TRY(next_attribute(in));
     if (type == IFLA_IFNAME) {
       std::string_view name = as_text(value);
       name = name.substr(0, name.find('\0'));
@@ -132,7 +215,8 @@ Result<std::optional<Link>> parse_link(const Message& message) {
       link.mtu = TRY(mtu.le32());
     }
   }
-  return std::optional<Link>(std::move(link));
+  links.push_back(std::move(link));
+  return {};
 }
 
 void add_attribute(ByteWriter& out, uint16_t type, uint32_t host_order) {
@@ -176,19 +260,25 @@ ByteWriter address_body(int index, Ipv4 address, uint8_t prefix_length) {
 
 Result<LinkBatch> parse_links(ConstBytes datagram) {
   LinkBatch batch;
-  ByteReader in(datagram);
-  while (!in.at_end()) {
-    Message message = TRY(next_message(in));
-    if (message.type == NLMSG_ERROR) {
-      int code = TRY(error_code(message));
-      if (code != 0) return system_error("rtnetlink", code);
-    } else if (message.type == NLMSG_DONE) {
-      batch.done = true;
-    } else if (message.type == RTM_NEWLINK || message.type == RTM_DELLINK) {
-      std::optional<Link> link = TRY(parse_link(message));
-      if (link) batch.links.push_back(std::move(*link));
-    }
-  }
+  batch.done = TRY(take_messages(datagram, {RTM_NEWLINK, RTM_DELLINK}, [&](const Message& message) {
+    return parse_link(message, batch.links);
+  }));
+  return batch;
+}
+
+Result<AddressBatch> parse_addresses(ConstBytes datagram) {
+  AddressBatch batch;
+  batch.done = TRY(take_messages(datagram, {RTM_NEWADDR}, [&](const Message& message) {
+    return parse_address(message, batch.addresses);
+  }));
+  return batch;
+}
+
+Result<RouteBatch> parse_default_routes(ConstBytes datagram) {
+  RouteBatch batch;
+  batch.done = TRY(take_messages(datagram, {RTM_NEWROUTE}, [&](const Message& message) {
+    return parse_default_route(message, batch.default_routes);
+  }));
   return batch;
 }
 
@@ -219,26 +309,63 @@ Result<void> RouteSocket::request(uint16_t type, uint16_t flags, ConstBytes body
   }
 }
 
-Result<std::vector<Link>> RouteSocket::links() {
+template <typename Take>
+Result<void> RouteSocket::dump(uint16_t type, ConstBytes body, Take take) {
   uint32_t sequence = ++sequence_;
-  ByteWriter body = link_body(0, 0, 0);
   ByteWriter out;
   out.le32(static_cast<uint32_t>(NLMSG_HDRLEN + body.size()));
-  out.le16(RTM_GETLINK);
+  out.le16(type);
   out.le16(NLM_F_REQUEST | NLM_F_DUMP);
   out.le32(sequence);
   out.le32(0);
-  out.append(ConstBytes(body.bytes()));
+  out.append(body);
   TRY(write_all(fd_, out.bytes()));
-  std::vector<Link> all;
-  for (;;) {
+  bool done = false;
+  while (!done) {
     std::optional<ByteVector> datagram = TRY(receive(fd_, 0));
     if (!datagram) return Error("rtnetlink: no answer");
-    LinkBatch batch = TRY(parse_links(*datagram));
+    done = TRY(take(*datagram));
+  }
+  return {};
+}
+
+Result<std::vector<Link>> RouteSocket::links() {
+  std::vector<Link> all;
+  TRY(dump(RTM_GETLINK, link_body(0, 0, 0).bytes(), [&](ConstBytes datagram) -> Result<bool> {
+    LinkBatch batch = TRY(parse_links(datagram));
     for (Link& link : batch.links) all.push_back(std::move(link));
     if (all.size() > kMaxLinks) return Error("more than 4096 network interfaces");
-    if (batch.done) return all;
-  }
+    return batch.done;
+  }));
+  return all;
+}
+
+Result<std::vector<AssignedAddress>> RouteSocket::addresses() {
+  std::vector<AssignedAddress> all;
+  ByteWriter body;  // struct ifaddrmsg
+  body.u8(AF_INET);
+  body.zeros(7);
+  TRY(dump(RTM_GETADDR, body.bytes(), [&](ConstBytes datagram) -> Result<bool> {
+    AddressBatch batch = TRY(parse_addresses(datagram));
+    all.insert(all.end(), batch.addresses.begin(), batch.addresses.end());
+    if (all.size() > kMaxAddresses) return Error("more than 65536 addresses");
+    return batch.done;
+  }));
+  return all;
+}
+
+Result<std::vector<DefaultRoute>> RouteSocket::default_routes() {
+  std::vector<DefaultRoute> all;
+  ByteWriter body;  // struct rtmsg
+  body.u8(AF_INET);
+  body.zeros(11);
+  TRY(dump(RTM_GETROUTE, body.bytes(), [&](ConstBytes datagram) -> Result<bool> {
+    RouteBatch batch = TRY(parse_default_routes(datagram));
+    all.insert(all.end(), batch.default_routes.begin(), batch.default_routes.end());
+    if (all.size() > kMaxAddresses) return Error("more than 65536 default routes");
+    return batch.done;
+  }));
+  return all;
 }
 
 Result<void> RouteSocket::set_up(int index) {

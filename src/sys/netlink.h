@@ -38,6 +38,33 @@ struct LinkBatch {
 };
 Result<LinkBatch> parse_links(ConstBytes datagram);
 
+// An IPv4 address of an interface, as RTM_NEWADDR describes it.
+struct AssignedAddress {
+  int index = 0;  // of the interface
+  Ipv4 address;
+  uint8_t prefix_length = 0;
+  bool permanent = false;  // IFA_F_PERMANENT: without a lifetime, so nobody leased it
+};
+
+// A default IPv4 route of the main table, as RTM_NEWROUTE describes it.
+struct DefaultRoute {
+  int index = 0;  // of the interface
+  std::optional<Ipv4> gateway;
+  uint32_t metric = 0;
+};
+
+// One datagram of a dump; messages of other kinds are passed over, NLMSG_ERROR is an error.
+struct AddressBatch {
+  std::vector<AssignedAddress> addresses;
+  bool done = false;
+};
+Result<AddressBatch> parse_addresses(ConstBytes datagram);
+struct RouteBatch {
+  std::vector<DefaultRoute> default_routes;
+  bool done = false;
+};
+Result<RouteBatch> parse_default_routes(ConstBytes datagram);
+
 struct Route {
   Ipv4 destination;
   uint8_t prefix_length = 0;
@@ -52,6 +79,8 @@ class RouteSocket {
   static Result<RouteSocket> open();
 
   Result<std::vector<Link>> links();
+  Result<std::vector<AssignedAddress>> addresses();
+  Result<std::vector<DefaultRoute>> default_routes();
   Result<void> set_up(int index);
   Result<void> set_down(int index);
   Result<void> set_mtu(int index, uint32_t mtu);
@@ -66,6 +95,10 @@ class RouteSocket {
  private:
   explicit RouteSocket(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<void> request(uint16_t type, uint16_t flags, ConstBytes body);
+  // Sends a dump request and hands each datagram of the answer to `take`, which says when it was
+  // the last.
+  template <typename Take>
+  Result<void> dump(uint16_t type, ConstBytes body, Take take);
 
   UniqueFd fd_;
   uint32_t sequence_ = 0;

@@ -56,6 +56,8 @@ std::optional<bool> run_in_child(bool (*body)(), Duration limit) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+void ignore_broken_pipes() { ::signal(SIGPIPE, SIG_IGN); }
+
 void reap_children() {
   while (::waitpid(-1, nullptr, WNOHANG) > 0) {
   }

@@ -20,6 +20,8 @@ bool program_exists(const std::string& name);
 // Runs `body` in a child; its result, or nullopt when it took longer than `limit` (then it is
 // killed).
 std::optional<bool> run_in_child(bool (*body)(), Duration limit);
+// A write to a connection that the peer closed is an error value, not a signal (SIGPIPE).
+void ignore_broken_pipes();
 // Reaps every child that has ended (PID 1 inherits them), without waiting.
 void reap_children();
 // Blocks the calling thread for ever, reaping children: what is left for PID 1 to do.

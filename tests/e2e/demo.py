@@ -63,7 +63,8 @@ def main():
         machine.log_in()
         before = inplace.identity(machine, "/dev/vda")
         scene.fetch_command(machine)
-        machine.shell("PS1='# '; stty echo; true")
+        machine.send("PS1='\\h# '; stty echo\n")
+        machine.expect(r"^old-machine# $", 60)
 
         say("curlingiron flash, typed on that console")
         started = time.monotonic()

@@ -65,7 +65,7 @@ TEST(ByteWriter, IsTheReadersMirror) {
 
 TEST(AllZero, FindsTheOneByteWhereverItIs) {
   EXPECT_TRUE(all_zero({}));
-  for (size_t size : {1, 7, 15, 16, 17, 31, 32, 33, 64, 1000}) {
+  for (size_t size : std::initializer_list<size_t>{1, 7, 15, 16, 17, 31, 32, 33, 64, 1000}) {
     ByteVector bytes(size);
     EXPECT_TRUE(all_zero(bytes));
     for (size_t at = 0; at < size; ++at) {

@@ -181,6 +181,24 @@ TEST(BlockWriter, ZeroesRunsInsteadOfWritingThem) {
   EXPECT_TRUE(writer->verify().ok());
 }
 
+TEST(BlockWriter, WritesShortRunsOfZerosWithTheDataAroundThem) {
+  constexpr size_t kStep = 64 * 1024;
+  ByteVector image = random_bytes(8 * MiB, 5);
+  std::fill_n(image.begin() + 2 * MiB, 3 * kStep, uint8_t{0});              // at a block's begin
+  std::fill_n(image.begin() + 3 * MiB + 5 * kStep, 3 * kStep, uint8_t{0});  // within
+  std::fill_n(image.begin() + 5 * MiB - 3 * kStep, 3 * kStep, uint8_t{0});  // at its end
+  std::fill_n(image.begin() + 5 * MiB + 5 * kStep, 4 * kStep, uint8_t{0});  // long enough
+  FakeDisk disk(old_system(8 * MiB));
+  ASSERT_FALSE(install(disk, image).error);
+  EXPECT_TRUE(disk.content() == image);
+  std::vector<uint64_t> zeroed;
+  for (const FakeDisk::Operation& operation : disk.log()) {
+    bool in_body = operation.offset >= MiB && operation.offset < 7 * MiB;
+    if (operation.kind == FakeDisk::Kind::Zero && in_body) zeroed.push_back(operation.offset);
+  }
+  EXPECT_EQ(zeroed, std::vector<uint64_t>{5 * MiB + 5 * kStep});
+}
+
 TEST(BlockWriter, WithholdsTheFirstAndLastMebibyteUntilCommit) {
   ByteVector image = make_image(6 * MiB);
   FakeDisk disk(old_system(6 * MiB));

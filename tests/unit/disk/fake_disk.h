@@ -67,6 +67,7 @@ class FakeDisk final : public BlockTarget {
     std::lock_guard lock(mutex_);
     check(offset, into.size(), into.data());
     if (!next()) return broken();
+    if (!pending_.empty()) misuse_ = "read back before it was flushed";
     log_.push_back({Kind::Read, offset, into.size(), {}});
     std::memcpy(into.data(), view_.data() + offset, into.size());
     if (corrupt_read_ == reads_++) into[into.size() / 2] ^= 0x10;

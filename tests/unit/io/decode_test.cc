@@ -177,7 +177,7 @@ TEST(Gzip, MembersNamesAndEmptyMembers) {
 
 TEST(Gzip, ZerosBehindTheEndArePadding) {
   ByteVector plain = sample(1000);
-  for (size_t zeros : {1, 2, 3, 512, 1'000'000}) {
+  for (size_t zeros : std::initializer_list<size_t>{1, 2, 3, 512, 1'000'000}) {
     ByteVector compressed = joined({gzip(plain), ByteVector(zeros, 0)});
     EXPECT_EQ(decode(Format::Gzip, compressed, 100).value(), plain);
     compressed.push_back(1);
@@ -229,7 +229,7 @@ TEST(Zstd, AFrameShorterThanItSaysIsAnError) {
   ByteVector frame = {0x28, 0xb5, 0x2f, 0xfd, 0x20, 0x00, 0x01, 0x00, 0x00};
   EXPECT_EQ(decode(Format::Zstd, frame, 3).value().size(), 0u);
   frame[5] = 1;
-  for (size_t drip : {1, 3, 100}) {
+  for (size_t drip : std::initializer_list<size_t>{1, 3, 100}) {
     Result<ByteVector> result = decode(Format::Zstd, frame, drip);
     ASSERT_FALSE(result.ok());
     EXPECT_NE(result.error().message().find("damaged"), std::string::npos);

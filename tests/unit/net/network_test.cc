@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <mutex>
 #include <thread>
 
 #include "base/log.h"
@@ -64,8 +65,16 @@ class QuietLog final : public LogSink {
   QuietLog() { set_log_sink(this); }
   ~QuietLog() override { set_log_sink(nullptr); }
   void log(LogLevel level, std::string_view line) override {
+    std::lock_guard lock(mutex_);
     if (level >= LogLevel::Warning) text_ += concat(line, '\n');
   }
+  std::string text() {
+    std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  std::mutex mutex_;
   std::string text_;
 };
 
@@ -229,7 +238,7 @@ TEST_F(NetworkTest, TakesALease) {
   EXPECT_THAT(read_text(root_, "leases").value(), HasSubstr("iron"));
   network.value()->leave();
   EXPECT_EQ(output_of("ip -4 -br addr show eth0").find("10.9"), std::string::npos);
-  EXPECT_EQ(log_.text_, "");
+  EXPECT_EQ(log_.text(), "");
 }
 
 TEST_F(NetworkTest, WithoutServerTheReportTellsHowFarItGot) {
@@ -319,7 +328,7 @@ TEST_F(NetworkTest, ARefusedRenewalEndsInANewAddress) {
     return output_of("ip -4 -br addr show eth0").find("10.9.0.70/24") != std::string::npos;
   })) << server_log();
   EXPECT_EQ(output_of("ip -4 -br addr show eth0").find("10.9.0.50"), std::string::npos);
-  EXPECT_THAT(log_.text_, HasSubstr("refused the address"));
+  EXPECT_THAT(log_.text(), HasSubstr("refused the address"));
 }
 
 TEST_F(NetworkTest, TheSecondNicIsAFallback) {

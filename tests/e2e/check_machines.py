@@ -1,4 +1,6 @@
-"""The machines that other tests stand on boot by themselves and let a person in."""
+"""The machines that other tests stand on boot by themselves and let a person in: to be run by hand
+when scripts/machines changes (python3 -m unittest tests.e2e.check_machines); test_inplace.py boots all
+of them, too."""
 
 from tests.e2e import harness
 
