@@ -38,7 +38,8 @@ Result<ModuleInfo> read_module_info(ConstBytes module);
 bool has_module_signature(ConstBytes module);
 
 // The module as a smaller, valid ELF file that the same kernel loads:
-// - without signature, sections that are not loaded, unwind tables (.orc_*: only stack traces become
+// - without signature, sections that are not loaded, unwind tables (.orc_*: only stack traces
+// become
 //   less exact), build id, and the tables of function tracing and call depth tracking
 //   (retbleed=stuff, never a default), whose calls are made no-ops;
 // - without symbols that no relocation names; relocations to what is defined in the module name

@@ -17,20 +17,22 @@ constexpr size_t kArm64MagicAt = 56;
 constexpr size_t kMaxVersion = 1024;
 
 bool has_at(ConstBytes bytes, size_t at, std::string_view magic) {
-  return bytes.size() >= at + magic.size() &&
-         as_text(bytes.subspan(at, magic.size())) == magic;
+  return bytes.size() >= at + magic.size() && as_text(bytes.subspan(at, magic.size())) == magic;
 }
 
 std::string_view what_it_looks_like(ConstBytes head) {
   using namespace std::string_view_literals;
   if (head.empty()) return "it is empty";
-  if (has_at(head, 0, "\x7f"
-                      "ELF")) {
+  if (has_at(head, 0,
+             "\x7f"
+             "ELF")) {
     return "it is an ELF file (vmlinux, perhaps); give the bzImage, usually /boot/vmlinuz-RELEASE";
   }
   if (has_at(head, 0, "070701")) return "it is a cpio archive, an initramfs perhaps";
-  if (has_at(head, 0, "\x1f\x8b") || has_at(head, 0, "\xfd"
-                                                     "7zXZ") ||
+  if (has_at(head, 0, "\x1f\x8b") ||
+      has_at(head, 0,
+             "\xfd"
+             "7zXZ") ||
       has_at(head, 0, "\x28\xb5\x2f\xfd")) {
     return "it is compressed data, an initramfs perhaps";
   }

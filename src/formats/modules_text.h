@@ -32,8 +32,8 @@ struct AliasLine {
 };
 Result<std::vector<AliasLine>> parse_modules_alias(std::string_view text);
 
-// modules.softdep: "softdep MODULE pre: NAME... post: NAME...". A NAME may be an alias; names before
-// "pre:" or "post:" are ignored, as kmod does. A line per module or several, in file order.
+// modules.softdep: "softdep MODULE pre: NAME... post: NAME...". A NAME may be an alias; names
+// before "pre:" or "post:" are ignored, as kmod does. A line per module or several, in file order.
 struct SoftDependencyLine {
   std::string module;
   std::vector<std::string> pre;

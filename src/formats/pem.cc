@@ -148,8 +148,9 @@ Result<ByteVector> compact_ca_bundle(ConstBytes pem) {
     put_certificate(out, der);
   }
   if (seen.empty()) {
-    return Error("no certificate in it (PEM: \"-----BEGIN CERTIFICATE-----\"); convert DER with "
-                 "`openssl x509 -inform der`");
+    return Error(
+        "no certificate in it (PEM: \"-----BEGIN CERTIFICATE-----\"); convert DER with "
+        "`openssl x509 -inform der`");
   }
   return std::move(out).bytes();
 }

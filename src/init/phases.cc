@@ -35,6 +35,13 @@ size_t count_devices(const UniqueFd& root, const std::string& directory) {
       }));
 }
 
+// True for identities that no disk that shows itself later can share.
+bool names_one_disk_for_good(std::string_view wanted) {
+  static constexpr std::string_view kLasting[] = {"serial:", "wwn:", "by-path:", "by-id:"};
+  return std::any_of(std::begin(kLasting), std::end(kLasting),
+                     [&](std::string_view prefix) { return wanted.starts_with(prefix); });
+}
+
 // Until a clock is right, certificates look expired or not yet valid.
 void set_clock(const Settings& settings) {
   int64_t wanted = wall_clock_seconds();
@@ -211,12 +218,14 @@ Facts ProvenSource::facts() const {
 
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
                               const DriversRunning& running, const ProvenSource& source) {
+  // "only", a size or sda can mean another disk once all of them are there.
+  bool lasting = names_one_disk_for_good(configuration.settings.destination);
   Result<Disk> chosen = Error("");
   auto found = [&] {
     Result<std::vector<Disk>> disks = list_disks(mounts.root);
     chosen =
         disks.ok() ? choose_disk(disks.value(), configuration.settings.destination) : disks.error();
-    return chosen.ok();
+    return chosen.ok() && (lasting || running.drivers->settled());
   };
   running.drivers->wait_until(found, configuration.deadline);
   if (!chosen.ok()) {

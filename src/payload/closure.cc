@@ -56,8 +56,8 @@ Result<ModuleTree> ModuleTree::load(const UniqueFd& root, const std::string& rel
                         "); give the directory that holds them, or the kernel that fits"),
                  ENOENT);
   }
-  UniqueFd directory = TRY_CONTEXT(tree.directory_, open_at(root, tree.directory_,
-                                                            O_RDONLY | O_DIRECTORY));
+  UniqueFd directory =
+      TRY_CONTEXT(tree.directory_, open_at(root, tree.directory_, O_RDONLY | O_DIRECTORY));
   auto read_all = [&]() -> Result<void> {
     TRY_CONTEXT("modules.dep", tree.read_dependencies(directory));
     TRY_CONTEXT("modules.alias", tree.read_aliases(directory));

@@ -48,8 +48,8 @@ class ModuleTree {
   std::vector<std::string> load_order_before(const std::string& name) const;
   // Softdeps "post" of `name`, resolved: to be loaded too.
   std::vector<std::string> wanted_after(const std::string& name) const;
-  // Weakdeps of `name` (to be there, not to be loaded) and its softdeps "pre", resolved: a circle may
-  // have kept one of these from being loaded before.
+  // Weakdeps of `name` (to be there, not to be loaded) and its softdeps "pre", resolved: a circle
+  // may have kept one of these from being loaded before.
   std::vector<std::string> wanted_beside(const std::string& name) const;
 
  private:

@@ -22,9 +22,9 @@ std::string_view compression_name(Compression compression);
 // "RD_XZ": the kernel option (without CONFIG_) that unpacks it; empty for None.
 std::string_view kernel_option(Compression compression);
 
-// One stream. Xz: CRC32, dictionary 8 MiB at most (the kernel allocates it). Zstd: window 128 MiB at
-// most. The result's size is a multiple of 4, so that another archive can follow: the kernel skips
-// the zeros.
+// One stream. Xz: CRC32, dictionary 8 MiB at most (the kernel allocates it). Zstd: window 128 MiB
+// at most. The result's size is a multiple of 4, so that another archive can follow: the kernel
+// skips the zeros.
 Result<ByteVector> compress(ConstBytes bytes, Compression compression, Effort effort,
                             Contents contents);
 

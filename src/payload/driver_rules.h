@@ -19,6 +19,7 @@ bool belongs_in_installer(std::string_view path, std::string_view modalias);
 // Modules that no modalias in sysfs leads to: always, or because of one that is there (a SCSI host
 // needs sd_mod, a MAC its PHY). Names that are in the tree as loadable modules.
 std::vector<std::string> always_needed(const ModuleTree& tree);
-std::vector<std::string> companions_of(const ModuleTree& tree, std::span<const std::string> modules);
+std::vector<std::string> companions_of(const ModuleTree& tree,
+                                       std::span<const std::string> modules);
 
 }  // namespace curlingiron

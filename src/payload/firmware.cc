@@ -15,9 +15,8 @@ constexpr std::string_view kEndings[] = {"", ".zst", ".xz"};
 
 std::vector<std::string> search_path(const std::string& release) {
   std::vector<std::string> folders;
-  for (const std::string& below :
-       {concat("/updates/", release), std::string("/updates"), concat("/", release),
-        std::string()}) {
+  for (const std::string& below : {concat("/updates/", release), std::string("/updates"),
+                                   concat("/", release), std::string()}) {
     for (std::string_view top : kTops) folders.push_back(concat(top, below));
   }
   return folders;

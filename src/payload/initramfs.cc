@@ -102,8 +102,8 @@ Result<void> check_module(const ModuleInfo& info, std::string_view path,
   }
   auto machine = static_cast<uint16_t>(ElfMachine::X86_64);
   if (info.machine != machine) {
-    return Error(concat("is for ", machine_name(info.machine), ", not for ",
-                        machine_name(machine)));
+    return Error(
+        concat("is for ", machine_name(info.machine), ", not for ", machine_name(machine)));
   }
   return {};
 }
@@ -138,8 +138,8 @@ Result<std::vector<LoadedModule>> load_modules(const UniqueFd& root, const Modul
   std::vector<LoadedModule> modules;
   modules.reserve(names.size());
   for (const std::string& name : names) {
-    modules.push_back(TRY_CONTEXT(
-        tree.directory(), load_module(directory, tree, name, signatures, warnings)));
+    modules.push_back(
+        TRY_CONTEXT(tree.directory(), load_module(directory, tree, name, signatures, warnings)));
   }
   return modules;
 }
@@ -152,8 +152,7 @@ ModuleIndex make_index(const ModuleTree& tree, const ModuleChoice& choice) {
   for (const std::string& name : choice.modules) {
     std::vector<std::string> before = tree.load_order_before(name);
     std::erase_if(before, [&](const std::string& other) { return !names.contains(other); });
-    index.modules.push_back(
-        {name, concat(kModuleFolder, "/", name, ".ko"), std::move(before)});
+    index.modules.push_back({name, concat(kModuleFolder, "/", name, ".ko"), std::move(before)});
     names.insert(name);
   }
   std::sort(index.modules.begin(), index.modules.end(),
@@ -176,18 +175,16 @@ Result<std::vector<FirmwareFile>> collect_firmware(const UniqueFd& root, const M
     }
     if (missing.empty()) continue;
     std::string_view more = missing.size() > 1 ? ", ..." : "";
-    warnings.push_back(concat(module.name, ": ", missing.size(), " of its ",
-                              module.firmware.size(), " firmware files are not installed (",
-                              printable(missing.front(), 80), more,
-                              "); most devices work without"));
+    warnings.push_back(concat(module.name, ": ", missing.size(), " of its ", module.firmware.size(),
+                              " firmware files are not installed (", printable(missing.front(), 80),
+                              more, "); most devices work without"));
   }
   std::sort(files.begin(), files.end(),
             [](const FirmwareFile& a, const FirmwareFile& b) { return a.name < b.name; });
-  files.erase(std::unique(files.begin(), files.end(),
-                          [](const FirmwareFile& a, const FirmwareFile& b) {
-                            return a.name == b.name;
-                          }),
-              files.end());
+  files.erase(
+      std::unique(files.begin(), files.end(),
+                  [](const FirmwareFile& a, const FirmwareFile& b) { return a.name == b.name; }),
+      files.end());
   return files;
 }
 
@@ -309,16 +306,15 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
   PayloadFiles files;
   files.modules =
       TRY(load_modules(modules_root, tree, choice.modules, signatures, initramfs.warnings));
-  files.firmware =
-      TRY(collect_firmware(modules_root, tree, files.modules, initramfs.warnings));
+  files.firmware = TRY(collect_firmware(modules_root, tree, files.modules, initramfs.warnings));
   files.index = format_module_index(make_index(tree, choice));
   if (!plan.ca_bundle.empty()) {
     files.ca_bundle = TRY_CONTEXT("CA bundle", compact_ca_bundle(plan.ca_bundle));
   }
   initramfs.modules = choice.modules;
 
-  bool apart = plan.compression == Compression::Xz && config.has_value() &&
-               config->built_in("XZ_DEC_X86");
+  bool apart =
+      plan.compression == Compression::Xz && config.has_value() && config->built_in("XZ_DEC_X86");
   std::vector<Segment> segments;
   Archive first(initramfs.parts);
   TRY(add_settings_and_modules(first, plan, files));

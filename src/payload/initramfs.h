@@ -18,8 +18,8 @@
 namespace curlingiron {
 
 // Strip falls back to Keep where the kernel's configuration enforces signatures
-// (CONFIG_MODULE_SIG_FORCE). That the running kernel enforces them (lockdown, module.sig_enforce) is
-// the caller's to know.
+// (CONFIG_MODULE_SIG_FORCE). That the running kernel enforces them (lockdown, module.sig_enforce)
+// is the caller's to know.
 enum class Signatures { Strip, Keep };
 
 struct InitramfsPlan {
@@ -42,7 +42,7 @@ struct InitramfsPart {
 
 // One of the concatenated archives.
 struct InitramfsSegment {
-  std::string name;           // "modules and settings", "/init"
+  std::string name;  // "modules and settings", "/init"
   uint64_t unpacked_size = 0;
   uint64_t packed_size = 0;
 };

@@ -115,7 +115,10 @@ Result<ByteVector> unpack_gzip(ConstBytes file, size_t limit) {
 }  // namespace
 
 Result<ByteVector> decompress_whole(ByteVector file, size_t limit) {
-  if (starts_with(file, "\xfd" "7zXZ")) return unpack_xz(file, limit);
+  if (starts_with(file,
+                  "\xfd"
+                  "7zXZ"))
+    return unpack_xz(file, limit);
   if (starts_with(file, "\x28\xb5\x2f\xfd")) return unpack_zstd(file, limit);
   if (starts_with(file, "\x1f\x8b")) return unpack_gzip(file, limit);
   return file;

@@ -27,10 +27,9 @@ std::string row(std::string_view name, std::string_view value) {
 }  // namespace
 
 std::string summarize(const Initramfs& initramfs) {
-  std::string text = concat("initramfs: ", format_size(initramfs.bytes.size()), " (",
-                            initramfs.bytes.size(), " bytes), ",
-                            format_size(initramfs.unpacked_size), " unpacked, ",
-                            initramfs.modules.size(), " modules\n");
+  std::string text = concat(
+      "initramfs: ", format_size(initramfs.bytes.size()), " (", initramfs.bytes.size(), " bytes), ",
+      format_size(initramfs.unpacked_size), " unpacked, ", initramfs.modules.size(), " modules\n");
   std::array<uint64_t, std::size(kKinds)> sizes{};
   for (const InitramfsPart& part : initramfs.parts) {
     for (size_t i = 0; i < std::size(kKinds); ++i) {
@@ -43,9 +42,8 @@ std::string summarize(const Initramfs& initramfs) {
     if (sizes[i] != 0) text += row(kKinds[i].name, format_size(sizes[i]));
   }
   for (const InitramfsSegment& segment : initramfs.segments) {
-    text += row(concat("packed: ", segment.name),
-                concat(format_size(segment.packed_size), " of ",
-                       format_size(segment.unpacked_size)));
+    text += row(concat("packed: ", segment.name), concat(format_size(segment.packed_size), " of ",
+                                                         format_size(segment.unpacked_size)));
   }
   for (const std::string& warning : initramfs.warnings) text += concat("warning: ", warning, "\n");
   return text;

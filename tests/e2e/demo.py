@@ -61,10 +61,12 @@ def main():
         say(f"The old machine starts from its own disk ({firmware.upper()}). Its console:")
         machine = scene.old_machine(firmware=firmware, echo=True)
         machine.log_in()
+        machine.echo = False
         before = inplace.identity(machine, "/dev/vda")
         scene.fetch_command(machine)
+        machine.echo = True
         machine.send("PS1='\\h# '; stty echo\n")
-        machine.expect(r"^old-machine# $", 60)
+        machine.expect(r"old-machine# $", 60)
 
         say("curlingiron flash, typed on that console")
         started = time.monotonic()
@@ -86,8 +88,8 @@ def main():
         machine.expect(r"^Debian GNU/Linux 13 new-machine ttyS0", 600)
         booted = time.monotonic()
         machine.log_in()
-        after = inplace.identity(machine, "/dev/vda")
         machine.echo = False
+        after = inplace.identity(machine, "/dev/vda")
         machine.kill()
         say("Before and after")
         summary(before, after, told, scene, {"flash": jumped - started, "boot": booted - restarted})

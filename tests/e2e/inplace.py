@@ -83,6 +83,6 @@ def watch_install(machine, first="mounts", timeout=900):
 def identity(machine, device):
     """What the summary compares."""
     ask = {"system": ". /etc/os-release; echo \"$PRETTY_NAME\"", "kernel": "uname -r", "host": "hostname",
-           "disk id": f"sfdisk --disk-id {device}", "root": "findmnt -no SOURCE,FSTYPE /",
+           "disk id": f"sfdisk --disk-id {device} 2>/dev/null", "root": "findmnt -no SOURCE,FSTYPE /",
            "machine id": "cat /etc/machine-id"}
     return {what: machine.shell(command)[1].strip() for what, command in ask.items()}

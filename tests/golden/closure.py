@@ -82,7 +82,8 @@ def main():
             continue
         wrong.append(f"{release} {module}: missing {sorted(theirs - ours)}, "
                      f"extra {sorted(ours - theirs)}")
-    print("\n".join(wrong))
+    for line in wrong:
+        print(line)
     print(f"{compared} modules compared, {len(wrong)} differ; {first_line_only} more have softdep "
           "lines that kmod does not read")
     return 1 if wrong or compared == 0 else 0

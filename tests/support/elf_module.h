@@ -1,5 +1,6 @@
-// Kernel modules for tests: made from parts, and "loaded" as the kernel would, so that two files can
-// be compared by what ends up in memory. Independent of formats/elf.cc: plain <elf.h> structures.
+// Kernel modules for tests: made from parts, and "loaded" as the kernel would, so that two files
+// can be compared by what ends up in memory. Independent of formats/elf.cc: plain <elf.h>
+// structures.
 #pragma once
 
 #include <elf.h>
@@ -100,7 +101,8 @@ inline ByteVector make_elf_module(const ElfModuleParts& parts) {
     if (symbol.binding == STB_LOCAL) ++locals;
   }
   auto symbol_table = static_cast<uint32_t>(placed.size());
-  for (const ElfSectionPart& part : parts.sections) symbol_table += part.relocations.empty() ? 0 : 1;
+  for (const ElfSectionPart& part : parts.sections)
+    symbol_table += part.relocations.empty() ? 0 : 1;
   for (const ElfSectionPart& part : parts.sections) {
     if (part.relocations.empty()) continue;
     Placed section;
@@ -185,8 +187,11 @@ inline ByteVector make_plain_module(std::string_view name, std::string_view rele
   modinfo += '\0';
   modinfo += more_modinfo;
   ElfModuleParts parts;
-  parts.sections.push_back({".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR,
-                            bytes_of(std::string(64, '\x90')), {{8, "printk", -4}}});
+  parts.sections.push_back({".text",
+                            SHT_PROGBITS,
+                            SHF_ALLOC | SHF_EXECINSTR,
+                            bytes_of(std::string(64, '\x90')),
+                            {{8, "printk", -4}}});
   parts.sections.push_back({".modinfo", SHT_PROGBITS, SHF_ALLOC, bytes_of(modinfo), {}});
   parts.symbols.push_back({"printk"});
   return make_elf_module(parts);
@@ -213,8 +218,7 @@ inline std::optional<std::map<std::string, ByteVector>> load_elf_module(ConstByt
     }
   }
   auto text = [&](uint32_t table, uint32_t at) {
-    return std::string(
-        reinterpret_cast<const char*>(file.data() + sections[table].sh_offset + at));
+    return std::string(reinterpret_cast<const char*>(file.data() + sections[table].sh_offset + at));
   };
   auto hash = [](const std::string& name) {
     uint64_t value = 0xcbf29ce484222325;
@@ -248,9 +252,8 @@ inline std::optional<std::map<std::string, ByteVector>> load_elf_module(ConstByt
       }
       uint64_t value = 0;
       uint64_t at_field = relocation.r_offset;
-      if (symbol.st_shndx == SHN_UNDEF &&
-          text(symbols.sh_link, symbol.st_name) == "__fentry__" && at_field > 0 &&
-          at_field + 4 <= data.size() && data[at_field - 1] == 0xe8) {
+      if (symbol.st_shndx == SHN_UNDEF && text(symbols.sh_link, symbol.st_name) == "__fentry__" &&
+          at_field > 0 && at_field + 4 <= data.size() && data[at_field - 1] == 0xe8) {
         static constexpr uint8_t kNoOp[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
         std::memcpy(data.data() + at_field - 1, kNoOp, sizeof kNoOp);
         continue;

@@ -83,7 +83,8 @@ inline void fill_module_tree(const FileTree& tree, const std::string& top = "lib
   tree.write(base + "modules.builtin.modinfo",
              "built_in_nic.license=GPL\0built_in_nic.alias=pci:v0000ACMEd00000009sv*\0"s);
   for (const auto& [path, more] : std::initializer_list<std::pair<std::string, std::string>>{
-           {"kernel/drivers/net/ethernet/acme/nic", "firmware=acme/nic.bin\0firmware=acme/no.bin\0"s},
+           {"kernel/drivers/net/ethernet/acme/nic",
+            "firmware=acme/nic.bin\0firmware=acme/no.bin\0"s},
            {"kernel/drivers/net/core", ""},
            {"kernel/lib/base", ""},
            {"kernel/drivers/net/phy/acme-phy", ""},

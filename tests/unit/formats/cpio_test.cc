@@ -49,9 +49,10 @@ TEST(Cpio, HeaderIsReproducible) {
   ASSERT_TRUE(cpio.add_file("a", 0644, as_bytes("x")).ok());
   ByteVector archive = std::move(cpio).finish();
   // magic ino mode uid gid nlink mtime filesize maj min rmaj rmin namesize chksum
-  EXPECT_EQ(as_text(ConstBytes(archive).first(110)),
-            "07070100000001000081A4000000000000000000000001000000000000000100000000000000000000000000"
-            "0000000000000200000000");
+  EXPECT_EQ(
+      as_text(ConstBytes(archive).first(110)),
+      "07070100000001000081A4000000000000000000000001000000000000000100000000000000000000000000"
+      "0000000000000200000000");
 }
 
 TEST(Cpio, ArchivesInARow) {

@@ -10,13 +10,13 @@
 namespace curlingiron {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::Not;
 using test::bytes_of;
 using test::ElfModuleParts;
 using test::load_elf_module;
 using test::make_elf_module;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string modinfo_of(std::initializer_list<std::string_view> records) {
   std::string text;
@@ -36,20 +36,39 @@ ElfModuleParts rich_module() {
     std::fill_n(code.begin() + static_cast<ptrdiff_t>(at) + 1, 4, uint8_t{0});
   }
   parts.sections = {
-      {".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, code,
-       {{17, "__fentry__", -4}, {49, "printk", -4}, {64, "local_function", -4},
-        {72, "message", 3, R_X86_64_32S}, {80, "exported", 0, R_X86_64_PC32}}},
-      {".rodata.str1.1", SHT_PROGBITS, SHF_ALLOC | SHF_MERGE | SHF_STRINGS,
-       bytes_of("some text"), {}},
-      {".modinfo", SHT_PROGBITS, SHF_ALLOC,
+      {".text",
+       SHT_PROGBITS,
+       SHF_ALLOC | SHF_EXECINSTR,
+       code,
+       {{17, "__fentry__", -4},
+        {49, "printk", -4},
+        {64, "local_function", -4},
+        {72, "message", 3, R_X86_64_32S},
+        {80, "exported", 0, R_X86_64_PC32}}},
+      {".rodata.str1.1",
+       SHT_PROGBITS,
+       SHF_ALLOC | SHF_MERGE | SHF_STRINGS,
+       bytes_of("some text"),
+       {}},
+      {".modinfo",
+       SHT_PROGBITS,
+       SHF_ALLOC,
        bytes_of(modinfo_of({"license=GPL", "author=A. Nonymous", "alias=pci:v1d2*",
                             "firmware=x/y.bin", "firmware=z-*.fw", "depends=libfoo", "name=rich",
                             "vermagic=6.1.0-56-amd64 SMP mod_unload "})),
        {}},
       {"__versions", SHT_PROGBITS, SHF_ALLOC, ByteVector(128, 7), {}},
-      {".return_sites", SHT_PROGBITS, SHF_ALLOC, ByteVector(8, 0), {{0, ".text", 32, R_X86_64_PC32}}},
+      {".return_sites",
+       SHT_PROGBITS,
+       SHF_ALLOC,
+       ByteVector(8, 0),
+       {{0, ".text", 32, R_X86_64_PC32}}},
       {".orc_unwind", SHT_PROGBITS, SHF_ALLOC, ByteVector(24, 9), {}},
-      {".orc_unwind_ip", SHT_PROGBITS, SHF_ALLOC, ByteVector(8, 0), {{0, ".text", 0, R_X86_64_PC32}}},
+      {".orc_unwind_ip",
+       SHT_PROGBITS,
+       SHF_ALLOC,
+       ByteVector(8, 0),
+       {{0, ".text", 0, R_X86_64_PC32}}},
       {"__mcount_loc", SHT_PROGBITS, SHF_ALLOC, ByteVector(8, 0), {{0, ".text", 16, R_X86_64_64}}},
       {".bss", SHT_NOBITS, SHF_ALLOC | SHF_WRITE, {}, {}, 256},
       {".comment", SHT_PROGBITS, SHF_MERGE | SHF_STRINGS, bytes_of("GCC: (Debian) 12"), {}},
@@ -57,7 +76,10 @@ ElfModuleParts rich_module() {
       {".BTF", SHT_PROGBITS, 0, ByteVector(500, 2), {}},
       {".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, ByteVector(36, 3), {}},
       {".note.Linux", SHT_NOTE, SHF_ALLOC, ByteVector(24, 4), {}},
-      {".gnu.linkonce.this_module", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, ByteVector(64, 0),
+      {".gnu.linkonce.this_module",
+       SHT_PROGBITS,
+       SHF_ALLOC | SHF_WRITE,
+       ByteVector(64, 0),
        {{8, "init_module", 0, R_X86_64_64}}},
   };
   parts.symbols = {
@@ -93,8 +115,9 @@ TEST(StripModule, LeavesTheSameInMemory) {
   ASSERT_TRUE(stripped.ok()) << stripped.error().message();
   expect_same_in_memory(original, stripped.value());
   auto memory = load_elf_module(stripped.value());
-  for (const char* kept : {".text#0", ".rodata.str1.1#0", "__versions#0", ".return_sites#0",
-                           ".bss#0", ".note.Linux#0", ".gnu.linkonce.this_module#0", ".modinfo#0"}) {
+  for (const char* kept :
+       {".text#0", ".rodata.str1.1#0", "__versions#0", ".return_sites#0", ".bss#0", ".note.Linux#0",
+        ".gnu.linkonce.this_module#0", ".modinfo#0"}) {
     EXPECT_TRUE(memory->contains(kept)) << kept;
   }
   std::string text(as_text(stripped.value()));

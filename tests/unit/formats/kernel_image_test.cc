@@ -46,7 +46,10 @@ TEST(KernelImage, NamesArm64) {
 }
 
 TEST(KernelImage, SaysWhatElseItIs) {
-  EXPECT_THAT(parse_kernel_image(as_bytes("\x7f" "ELF............")).error().message(),
+  EXPECT_THAT(parse_kernel_image(as_bytes("\x7f"
+                                          "ELF............"))
+                  .error()
+                  .message(),
               HasSubstr("vmlinuz"));
   EXPECT_THAT(parse_kernel_image(as_bytes("070701000000")).error().message(), HasSubstr("cpio"));
   EXPECT_THAT(parse_kernel_image({}).error().message(), HasSubstr("empty"));
@@ -69,8 +72,9 @@ TEST(KernelImage, RefusesBrokenHeaders) {
 }
 
 TEST(KernelConfig, Values) {
-  auto config = KernelConfig::parse("# a comment\nCONFIG_RD_XZ=y\n# CONFIG_RD_LZ4 is not set\n"
-                                    "CONFIG_E1000=m\nCONFIG_HZ=250\nCONFIG_X=\"a=b\"\n");
+  auto config = KernelConfig::parse(
+      "# a comment\nCONFIG_RD_XZ=y\n# CONFIG_RD_LZ4 is not set\n"
+      "CONFIG_E1000=m\nCONFIG_HZ=250\nCONFIG_X=\"a=b\"\n");
   ASSERT_TRUE(config.ok());
   EXPECT_TRUE(config.value().built_in("RD_XZ"));
   EXPECT_FALSE(config.value().built_in("E1000"));

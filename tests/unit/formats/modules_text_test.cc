@@ -11,7 +11,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 TEST(ModuleNameOfPath, TakesEveryCompression) {
-  for (const char* path : {"kernel/net/virtio-net.ko", "virtio_net.ko.xz", "a.b/virtio-net.ko.zst"}) {
+  for (const char* path :
+       {"kernel/net/virtio-net.ko", "virtio_net.ko.xz", "a.b/virtio-net.ko.zst"}) {
     EXPECT_EQ(module_name_of_path(path).value(), "virtio_net") << path;
   }
   for (const char* path : {"", "kernel/net/", "a.ko/b", ".ko", "a.kox", "a.k"}) {
@@ -20,7 +21,8 @@ TEST(ModuleNameOfPath, TakesEveryCompression) {
 }
 
 TEST(ModulesDep, Lines) {
-  auto lines = parse_modules_dep("# made by depmod\nkernel/a.ko: kernel/b.ko kernel/c.ko\n\nb.ko:\n");
+  auto lines =
+      parse_modules_dep("# made by depmod\nkernel/a.ko: kernel/b.ko kernel/c.ko\n\nb.ko:\n");
   ASSERT_TRUE(lines.ok());
   ASSERT_EQ(lines.value().size(), 2U);
   EXPECT_EQ(lines.value()[0].path, "kernel/a.ko");
@@ -35,7 +37,8 @@ TEST(ModulesDep, SaysWhichLineIsWrong) {
 }
 
 TEST(ModulesAlias, PatternMayHoldBlanks) {
-  auto lines = parse_modules_alias("alias of:N*T*Cvendor,a b virtio-net\nalias net-pf-17 af_packet\n");
+  auto lines =
+      parse_modules_alias("alias of:N*T*Cvendor,a b virtio-net\nalias net-pf-17 af_packet\n");
   ASSERT_TRUE(lines.ok());
   EXPECT_EQ(lines.value()[0].pattern, "of:N*T*Cvendor,a b");
   EXPECT_EQ(lines.value()[0].module, "virtio_net");

@@ -84,8 +84,7 @@ TEST_F(ModuleTreeTest, FindsUsrLibModules) {
 }
 
 TEST_F(ModuleTreeTest, SaysWhatIsMissing) {
-  EXPECT_THAT(ModuleTree::load(files_.root(), "5.10").error().message(),
-              HasSubstr("(6.1.0-test)"));
+  EXPECT_THAT(ModuleTree::load(files_.root(), "5.10").error().message(), HasSubstr("(6.1.0-test)"));
   EXPECT_FALSE(ModuleTree::load(files_.root(), "../..").ok());
   EXPECT_FALSE(ModuleTree::load(files_.root(), "").ok());
   for (const char* file : {"modules.dep", "modules.alias"}) {
@@ -96,8 +95,8 @@ TEST_F(ModuleTreeTest, SaysWhatIsMissing) {
     EXPECT_THAT(message, HasSubstr(file));
     EXPECT_THAT(message, HasSubstr("depmod -b"));
   }
-  for (const char* file : {"modules.softdep", "modules.weakdep", "modules.builtin",
-                           "modules.builtin.modinfo"}) {
+  for (const char* file :
+       {"modules.softdep", "modules.weakdep", "modules.builtin", "modules.builtin.modinfo"}) {
     test::FileTree tree;
     test::fill_module_tree(tree);
     tree.remove(base() + file);

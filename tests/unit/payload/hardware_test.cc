@@ -19,7 +19,9 @@ TEST(HardwareModaliases, FilesUeventsAndPhys) {
   tree.write("sys/devices/pci0000:00/mdio/phy0/phy_id", "0x001cc916\n");
   tree.write("sys/devices/pci0000:00/mdio/phy1/phy_id", "0x00000000\n");
   tree.write("sys/devices/platform/empty/modalias", "\n");
-  tree.write("sys/devices/platform/odd/modalias", "bad\x01" "alias\n");
+  tree.write("sys/devices/platform/odd/modalias",
+             "bad\x01"
+             "alias\n");
   tree.link("sys/devices/platform/loop", "..");
   auto found = hardware_modaliases(tree.root());
   ASSERT_TRUE(found.ok()) << found.error().message();

@@ -28,10 +28,9 @@ class InitramfsTest : public ::testing::Test {
     test::fill_module_tree(files_);
     plan_.init = test::make_program();
     plan_.release = test::kRelease;
-    plan_.modaliases = {"pci:v0000ACMEd00000001sv1sd2bc02sc00i00",
-                        "pci:v0000ACMEd00000002sv1sd2bc01sc00i00",
-                        "pci:v0000ACMEd00000003sv1sd2bc03sc00i00",
-                        "pci:v0000ACMEd00000004sv1sd2bc02sc00i00"};
+    plan_.modaliases = {
+        "pci:v0000ACMEd00000001sv1sd2bc02sc00i00", "pci:v0000ACMEd00000002sv1sd2bc01sc00i00",
+        "pci:v0000ACMEd00000003sv1sd2bc03sc00i00", "pci:v0000ACMEd00000004sv1sd2bc02sc00i00"};
     plan_.config = "curlingiron.src=https://example.org/\n";
     plan_.ca_bundle = test::bytes_of(test::kRootCertificate);
     plan_.effort = Effort::Fast;
@@ -106,9 +105,9 @@ TEST_F(InitramfsTest, EveryCompressionUnpacksToTheSame) {
     ByteVector unpacked;
     size_t at = 0;
     for (const InitramfsSegment& segment : once.value().segments) {
-      ByteVector part(once.value().bytes.begin() + static_cast<ptrdiff_t>(at),
-                      once.value().bytes.begin() +
-                          static_cast<ptrdiff_t>(at + segment.packed_size));
+      ByteVector part(
+          once.value().bytes.begin() + static_cast<ptrdiff_t>(at),
+          once.value().bytes.begin() + static_cast<ptrdiff_t>(at + segment.packed_size));
       at += segment.packed_size;
       Result<ByteVector> archive = decompress_whole(part, 1U << 24);
       while (!archive.ok() && part.back() == 0) {
