@@ -5,7 +5,7 @@ and is bounded in time. No packet leaves the test's network namespace. Needs roo
 
 Environment: CURLINGIRON_BIN (the command under test), CURLINGIRON_CACHE (machines and images),
 CURLINGIRON_E2E_ARTIFACTS (logs; default build/e2e), CURLINGIRON_E2E_ECHO=1 (consoles live),
-CURLINGIRON_E2E_SLOW=2 (all timeouts twice as long).
+CURLINGIRON_E2E_SLOW=2 (all timeouts twice as long), CURLINGIRON_E2E_KEEP=1 (disks of passed tests).
 """
 
 import ctypes
@@ -841,6 +841,17 @@ class E2ETest(unittest.TestCase):
         self.artifacts = ARTIFACTS / f"{type(self).__name__}.{self._testMethodName}"
         shutil.rmtree(self.artifacts, ignore_errors=True)
         self.artifacts.mkdir(parents=True)
+
+    def run(self, result=None):
+        result = result or self.defaultTestResult()
+        bad = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) == bad and not os.environ.get("CURLINGIRON_E2E_KEEP"):
+            # The disks of a test that passed say nothing, and fill the machine.
+            for pattern in ("*.raw", "*.qcow2", "initramfs"):
+                for file in self.artifacts.glob(pattern) if hasattr(self, "artifacts") else ():
+                    file.unlink()
+        return result
 
     def need_binary(self):
         if not BINARY.exists():
