@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
-#include <system_error>
 
 #include "base/text.h"
 
@@ -34,12 +33,8 @@ Result<std::unique_ptr<RequestQueue>> RequestQueue::start(BlockTarget& target,
     if (buffer.memory_ == nullptr) return Error("not enough memory for the disk's buffers", ENOMEM);
     queue->free_.push_back(&buffer);
   }
-  try {
-    for (unsigned i = 0; i < kRequestThreads; ++i) {
-      queue->threads_.emplace_back([raw = queue.get()] { raw->work(); });
-    }
-  } catch (const std::system_error& e) {
-    return system_error("cannot start a disk thread", e.code().value());
+  for (unsigned i = 0; i < kRequestThreads; ++i) {
+    queue->threads_.push_back(TRY(Thread::start([raw = queue.get()] { raw->work(); })));
   }
   return queue;
 }
@@ -51,7 +46,7 @@ RequestQueue::~RequestQueue() {
     waiting_.clear();
   }
   submitted_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (Thread& thread : threads_) thread.join();
 }
 
 Result<Buffer*> RequestQueue::take() {

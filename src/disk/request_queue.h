@@ -8,13 +8,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "disk/block_writer.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 
@@ -82,7 +82,7 @@ class RequestQueue {
   BlockTarget& target_;
   WriterCounters& counters_;
   std::vector<Buffer> buffers_;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 
   std::mutex mutex_;
   std::condition_variable submitted_;

@@ -26,7 +26,7 @@ namespace curlingiron {
 namespace {
 
 // The server is asked that long before a machine is put at stake.
-constexpr Duration kSourcePatience = 30s;
+constexpr Duration kSourcePatience = 10s;
 
 // The user's own --set ip=… goes before what this machine has.
 bool sets_address(const FlashOptions& options) {
@@ -79,10 +79,11 @@ std::vector<std::string> disk_uses(const UniqueFd& root, const Disk& disk) {
 // Settings of the running kernel that the next one needs to find its hardware and its consoles.
 std::string next_command_line(const UniqueFd& root) {
   static constexpr std::string_view kKept[] = {
-      "console=",     "earlycon", "earlyprintk=", "acpi",       "pci",       "noapic",
-      "nolapic",      "iommu",    "intel_iommu=", "amd_iommu=", "nomodeset", "mem=",
-      "memmap=",      "video=",   "efi",          "nvme_core.", "libata.",   "usbcore.",
-      "clocksource=", "tsc=",     "nosmp",        "maxcpus=",   "irqpoll",   "reboot="};
+      "console=",  "earlycon", "earlyprintk=", "acpi",         "pci",       "noapic",
+      "nolapic",   "iommu",    "intel_iommu=", "amd_iommu=",   "nomodeset", "mem=",
+      "memmap=",   "video=",   "efi",          "nvme_core.",   "libata.",   "quiet",
+      "loglevel=", "debug",    "usbcore.",     "clocksource=", "tsc=",      "nosmp",
+      "maxcpus=",  "irqpoll",  "reboot="};
   std::string line;
   bool console = false;
   Result<std::string> running = read_text(root, "proc/cmdline");
@@ -96,6 +97,11 @@ std::string next_command_line(const UniqueFd& root) {
       }
     }
   }
+  // A framebuffer console takes seconds for what the kernel says while it starts.
+  bool told = line.find("quiet") != std::string::npos ||
+              line.find("loglevel=") != std::string::npos ||
+              line.find("debug") != std::string::npos;
+  if (!told) line += concat(line.empty() ? "" : " ", "loglevel=4");
   // A console that the kernel chose by itself (ACPI SPCR, a device tree) is named, so that it is
   // kept.
   Result<std::string> active = read_line(root, "sys/class/tty/console/active");

@@ -5,8 +5,11 @@
 
 namespace curlingiron {
 
-DeadMan::DeadMan(Journal& journal, Time deadline)
-    : journal_(journal), deadline_(deadline), thread_([this] { watch(); }) {}
+Result<std::unique_ptr<DeadMan>> DeadMan::start(Journal& journal, Time deadline) {
+  std::unique_ptr<DeadMan> dead_man(new DeadMan(journal, deadline));
+  dead_man->thread_ = TRY(Thread::start([raw = dead_man.get()] { raw->watch(); }));
+  return dead_man;
+}
 
 void DeadMan::disarm() {
   {
@@ -14,7 +17,7 @@ void DeadMan::disarm() {
     disarmed_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 void DeadMan::watch() {

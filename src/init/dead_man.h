@@ -2,18 +2,19 @@
 #pragma once
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
-#include <thread>
 
 #include "base/time.h"
 #include "init/journal.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 
 class DeadMan {
  public:
   // At `deadline` the machine restarts, whatever the other threads do.
-  DeadMan(Journal& journal, Time deadline);
+  static Result<std::unique_ptr<DeadMan>> start(Journal& journal, Time deadline);
   ~DeadMan() { disarm(); }
   DeadMan(const DeadMan&) = delete;
   DeadMan& operator=(const DeadMan&) = delete;
@@ -21,6 +22,7 @@ class DeadMan {
   void disarm();
 
  private:
+  DeadMan(Journal& journal, Time deadline) : journal_(journal), deadline_(deadline) {}
   void watch();
 
   Journal& journal_;
@@ -28,7 +30,7 @@ class DeadMan {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool disarmed_ = false;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace curlingiron

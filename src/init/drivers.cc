@@ -8,13 +8,13 @@
 #include <map>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/module.h"
+#include "sys/thread.h"
 #include "sys/uevent.h"
 
 namespace curlingiron {
@@ -67,7 +67,7 @@ struct Drivers::State {
   Time last_event{};
   bool stopping = false;
 
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
 
   State(UniqueFd root_fd, ModuleIndex module_index, UeventSocket socket, WakeEvent wake_event)
       : root(std::move(root_fd)),
@@ -177,7 +177,7 @@ Drivers::~Drivers() {
   }
   state_->work.notify_all();
   state_->wake.signal();
-  for (std::thread& thread : state_->threads) thread.join();
+  for (Thread& thread : state_->threads) thread.join();
 }
 
 Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleIndex index) {
@@ -198,9 +198,11 @@ Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleInde
     state.last_event = now();
     for (const std::string& name : state.index.load) state.enqueue(name);
   }
-  unsigned workers = std::clamp(std::thread::hardware_concurrency(), 1U, kMostWorkers);
-  for (unsigned i = 0; i < workers; ++i) state.threads.emplace_back([&state] { state.work_off(); });
-  state.threads.emplace_back([&state] { state.listen(); });
+  unsigned workers = std::clamp(processor_count(), 1U, kMostWorkers);
+  for (unsigned i = 0; i < workers; ++i) {
+    state.threads.push_back(TRY(Thread::start([&state] { state.work_off(); })));
+  }
+  state.threads.push_back(TRY(Thread::start([&state] { state.listen(); })));
   trigger(state.root, "sys/devices", 0);
   return drivers;
 }

@@ -46,8 +46,7 @@ Result<Proven> prove_everything(Journal& journal) {
       TRY(run_phase(journal, "config", [&] { return read_configuration(proven.mounts); }));
 
   // From here on a hang ends in the old system.
-  proven.dead_man =
-      std::make_unique<DeadMan>(journal, proven.configuration.deadline + kDeadManGrace);
+  proven.dead_man = TRY(DeadMan::start(journal, proven.configuration.deadline + kDeadManGrace));
 
   // Drivers go on loading behind the phases that follow.
   proven.drivers = TRY(run_phase(

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <thread>
+#include <functional>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -15,6 +15,7 @@
 #include "sys/file.h"
 #include "sys/mount.h"
 #include "sys/power.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
@@ -56,12 +57,17 @@ void set_clock(const Settings& settings) {
 // Calls `line()` every second on a thread of its own and shows what it returns.
 class ProgressReport {
  public:
-  template <typename Line>
-  ProgressReport(Journal& journal, Line line)
-      : thread_([this, &journal, line] {
-          std::unique_lock lock(mutex_);
-          while (!changed_.wait_for(lock, 1s, [this] { return ended_; })) journal.progress(line());
-        }) {}
+  ProgressReport(Journal& journal, std::function<std::string()> line) {
+    Result<Thread> thread = Thread::start([this, &journal, line = std::move(line)] {
+      std::unique_lock lock(mutex_);
+      while (!changed_.wait_for(lock, 1s, [this] { return ended_; })) journal.progress(line());
+    });
+    if (thread.ok()) {
+      thread_ = std::move(thread).value();
+    } else {
+      log_warning("progress is not shown", thread.error());
+    }
+  }
   ~ProgressReport() {
     {
       std::lock_guard lock(mutex_);
@@ -77,7 +83,7 @@ class ProgressReport {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ended_ = false;
-  std::thread thread_;
+  Thread thread_;
 };
 
 // "42.3% 1.2 GiB of 2.9 GiB, 93.1 MB/s, 18 s left".
@@ -268,7 +274,7 @@ Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& 
   HttpSource& http = source.download->http();
   std::optional<uint64_t> length = http.answer().length;
   ProgressReport progress(journal, [&, start, length] {
-    return progress_line("writing", http.delivered(), length, now() - start);
+    return progress_line("writing", source.download->consumed(), length, now() - start);
   });
   ByteVector chunk(kChunk);
   for (;;) {

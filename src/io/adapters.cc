@@ -62,6 +62,12 @@ Result<size_t> PeekSource::read(MutableBytes into) {
   return inner_.read(into);
 }
 
+Result<size_t> CountingSource::read(MutableBytes into) {
+  size_t n = TRY(inner_.read(into));
+  count_.fetch_add(n, std::memory_order_relaxed);
+  return n;
+}
+
 Result<size_t> DigestSource::read(MutableBytes into) {
   size_t n = TRY(inner_.read(into));
   digest_.update(into.first(n));

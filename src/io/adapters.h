@@ -1,6 +1,7 @@
 // Sources on top of memory, files and other Sources.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -56,6 +57,18 @@ class DigestSource final : public Source {
  private:
   Source& inner_;
   Sha256& digest_;
+};
+
+// Counts what passes through; readable from another thread.
+class CountingSource final : public Source {
+ public:
+  explicit CountingSource(Source& inner) : inner_(inner) {}
+  Result<size_t> read(MutableBytes into) override;
+  uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  Source& inner_;
+  std::atomic<uint64_t> count_{0};
 };
 
 inline constexpr size_t kReadAhead = 4_MiB;

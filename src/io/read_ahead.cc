@@ -3,10 +3,9 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
-#include <system_error>
-#include <thread>
 
 #include "io/adapters.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
@@ -24,7 +23,7 @@ struct ReadAheadSource::State {
 
   Source& inner;
   std::unique_ptr<uint8_t[]> ring = std::make_unique_for_overwrite<uint8_t[]>(kReadAhead);
-  std::thread filler;
+  Thread filler;
 
   std::mutex mutex;
   std::condition_variable filled_some;
@@ -59,11 +58,7 @@ void ReadAheadSource::State::fill() {
 
 Result<std::unique_ptr<ReadAheadSource>> ReadAheadSource::start(Source& inner) {
   auto state = std::make_unique<State>(inner);
-  try {
-    state->filler = std::thread([raw = state.get()] { raw->fill(); });
-  } catch (const std::system_error& e) {
-    return system_error("cannot start the read-ahead thread", e.code().value());
-  }
+  state->filler = TRY(Thread::start([raw = state.get()] { raw->fill(); }));
   return std::unique_ptr<ReadAheadSource>(new ReadAheadSource(std::move(state)));
 }
 

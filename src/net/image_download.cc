@@ -11,6 +11,7 @@ struct ImageDownload::State {
   Sha256 served_hash;
   std::unique_ptr<DigestSource> served;
   std::unique_ptr<ReadAheadSource> ahead;
+  std::unique_ptr<CountingSource> consumed;
   std::unique_ptr<PeekSource> file;
   std::unique_ptr<Source> decoder;
   Sha256 image_hash;
@@ -37,7 +38,8 @@ Result<std::unique_ptr<ImageDownload>> ImageDownload::open(const Url& url,
     top = state->served.get();
   }
   state->ahead = TRY(ReadAheadSource::start(*top));
-  state->file = std::make_unique<PeekSource>(*state->ahead);
+  state->consumed = std::make_unique<CountingSource>(*state->ahead);
+  state->file = std::make_unique<PeekSource>(*state->consumed);
 
   ConstBytes magic = TRY(state->file->peek(kSniffBytes));
   if (magic.empty()) return Error("the file is empty").with_context(url.display());
@@ -59,6 +61,7 @@ Result<std::unique_ptr<ImageDownload>> ImageDownload::open(const Url& url,
 ConstBytes ImageDownload::head() const { return state_->head; }
 Format ImageDownload::format() const { return state_->format; }
 std::optional<uint64_t> ImageDownload::least_image_size() const { return state_->least_image_size; }
+uint64_t ImageDownload::consumed() const { return state_->consumed->count(); }
 HttpSource& ImageDownload::http() { return *state_->http; }
 Source& ImageDownload::image() { return *state_->image; }
 Sha256Digest ImageDownload::served_digest() { return state_->served_hash.finish(); }

@@ -39,6 +39,9 @@ class ImageDownload {
   // length, or what the first zstd frame says of itself.
   std::optional<uint64_t> least_image_size() const;
   HttpSource& http();
+  // Bytes of the file that were decoded so far: behind what was downloaded, and what progress
+  // means. Readable from another thread.
+  uint64_t consumed() const;
   // The raw image from its first byte.
   Source& image();
 

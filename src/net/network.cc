@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cerrno>
 #include <map>
-#include <thread>
 
 #include "base/address.h"
 #include "base/log.h"
@@ -17,6 +16,7 @@
 #include "sys/file.h"
 #include "sys/netlink.h"
 #include "sys/packet_socket.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
@@ -584,7 +584,7 @@ struct Network::State {
   }
 
   void end_thread() {
-    if (!thread.joinable()) return;
+    if (!thread.running()) return;
     stopping = true;
     stop.signal();
     thread.join();
@@ -594,7 +594,7 @@ struct Network::State {
   WakeEvent stop;
   std::atomic<bool> stopping = false;
   Connection connection;
-  std::thread thread;
+  Thread thread;
 };
 
 Network::Network(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -618,7 +618,7 @@ Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, const Setti
   state->connection = *state->loop->first();
   std::unique_ptr<Network> network(new Network(std::move(state)));
   State* running = network->state_.get();
-  running->thread = std::thread([running] { running->run(); });
+  running->thread = TRY(Thread::start([running] { running->run(); }));
   return network;
 }
 

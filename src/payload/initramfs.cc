@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -16,6 +15,7 @@
 #include "payload/driver_rules.h"
 #include "payload/firmware.h"
 #include "payload/module_file.h"
+#include "sys/thread.h"
 
 // The layout:
 //   /dev /dev/console /etc /proc /run /sys /tmp   what /init mounts over, and the first console
@@ -260,14 +260,14 @@ struct Segment {
 Result<void> pack(const std::vector<Segment>& segments, const InitramfsPlan& plan,
                   Initramfs& initramfs) {
   std::vector<Result<ByteVector>> packed(segments.size(), Error("not packed"));
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
   for (size_t i = 0; i < segments.size(); ++i) {
-    threads.emplace_back([&, i] {
+    threads.push_back(TRY(Thread::start([&, i] {
       packed[i] =
           compress(segments[i].archive, plan.compression, plan.effort, segments[i].contents);
-    });
+    })));
   }
-  for (std::thread& thread : threads) thread.join();
+  for (Thread& thread : threads) thread.join();
   for (size_t i = 0; i < segments.size(); ++i) {
     ByteVector bytes = TRY(std::move(packed[i]));
     initramfs.unpacked_size += segments[i].archive.size();
