@@ -79,18 +79,23 @@ Result<ByteVector> load_ca_bundle(const std::string& file) {
 
 Result<std::string> settings_config(const SettingOptions& options) {
   std::string config;
-  if (!options.sha256.empty()) config += TRY(format_setting("sha256", options.sha256));
-  if (!options.image_sha256.empty())
-    config += TRY(format_setting("image-sha256", options.image_sha256));
+  Settings checked;
+  auto add = [&](std::string_view key, std::string_view value) -> Result<void> {
+    TRY(apply_setting(key, value, checked));
+    config += TRY(format_setting(key, value));
+    return {};
+  };
+  // apply_setting() names the key, which is the option's name, too.
+  if (!options.sha256.empty()) TRY(add("sha256", options.sha256));
+  if (!options.image_sha256.empty()) TRY(add("image-sha256", options.image_sha256));
   for (const std::string& setting : options.set) {
     size_t equals = setting.find('=');
     std::string_view key = std::string_view(setting).substr(0, equals);
     std::string_view value = equals == std::string::npos
                                  ? std::string_view()
                                  : std::string_view(setting).substr(equals + 1);
-    config += TRY(format_setting(key, value));
+    TRY_CONTEXT("--set", add(key, value));
   }
-  TRY(parse_settings(config));
   return config;
 }
 

@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/log.h"
+#include "base/text.h"
+
 namespace curlingiron {
 namespace {
 
@@ -77,11 +80,26 @@ Command parse_command(int argc, char** argv) {
   run_verb->add_option("--memory", run.memory, "memory of the machine")->capture_default_str();
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
 
+  // CLI11 says only that a subcommand is missing.
+  static constexpr std::string_view kVerbs[] = {"flash", "build", "run"};
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::find(std::begin(kVerbs), std::end(kVerbs), argv[1]) == std::end(kVerbs)) {
+    std::optional<std::string_view> near = nearest(argv[1], kVerbs);
+    log_error(concat("\"", printable(argv[1], 40), "\" is not a verb of curlingiron; ",
+                     near ? concat("did you mean ", *near, "?") : "see curlingiron --help"));
+    return Usage{kExitUsage};
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    int code = app.exit(error);
-    return Usage{code == 0 ? kExitDone : kExitUsage};
+    if (error.get_exit_code() == 0) {
+      app.exit(error);  // --help and --version
+      return Usage{kExitDone};
+    }
+    std::string verb =
+        app.get_subcommands().empty() ? "" : concat(app.get_subcommands()[0]->get_name(), " ");
+    log_error(concat(error.what(), "; see curlingiron ", verb, "--help"));
+    return Usage{kExitUsage};
   }
   if (flash_verb->parsed()) return flash;
   if (build_verb->parsed()) return build;
