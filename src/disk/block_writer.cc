@@ -54,11 +54,12 @@ std::string_view next_step() {
 }  // namespace
 
 struct BlockWriter::State {
-  enum class Phase { Writing, Finished, Committed };
+  enum class Phase { Prepared, Writing, Finished, Committed };
 
   explicit State(BlockTarget& disk) : target(disk), geometry(disk.geometry()) {}
 
-  Result<void> start();
+  Result<void> prepare();
+  Result<void> begin();
   Result<void> clear_head();
   Result<void> accept(ConstBytes bytes);
   Result<void> complete_block();
@@ -92,7 +93,7 @@ struct BlockWriter::State {
   BlockTarget& target;
   BlockGeometry geometry;
   WriterCounters counters;
-  Phase phase = Phase::Writing;
+  Phase phase = Phase::Prepared;
   std::optional<Error> failure;
 
   // The image as it comes: block 0 goes to `head` and stays there; a later block is held until
@@ -114,13 +115,15 @@ struct BlockWriter::State {
   std::unique_ptr<RequestQueue> queue;
 };
 
-Result<std::unique_ptr<BlockWriter>> BlockWriter::start(BlockTarget& target) {
+Result<std::unique_ptr<BlockWriter>> BlockWriter::prepare(BlockTarget& target) {
   auto state = std::make_unique<State>(target);
-  TRY(state->start());
+  TRY(state->prepare());
   return std::unique_ptr<BlockWriter>(new BlockWriter(std::move(state)));
 }
 
-Result<void> BlockWriter::State::start() {
+Result<void> BlockWriter::begin() { return state_->begin(); }
+
+Result<void> BlockWriter::State::prepare() {
   uint64_t sector = geometry.logical_sector;
   if (sector == 0 || (sector & (sector - 1)) != 0 || sector > kZeroStep ||
       geometry.size % sector != 0) {
@@ -134,19 +137,21 @@ Result<void> BlockWriter::State::start() {
   while (kBlock * pieces_per_digest * kMostDigests < geometry.size) pieces_per_digest *= 2;
   digests.reserve(static_cast<size_t>(geometry.size / (kBlock * pieces_per_digest)) + 1);
   head = allocate_aligned(kHeldBack);
-  AlignedBytes scratch = allocate_aligned(kHeldBack);
-  if (head == nullptr || scratch == nullptr) {
-    return Error("not enough memory for the disk's buffers", ENOMEM);
-  }
+  if (head == nullptr) return Error("not enough memory for the disk's buffers", ENOMEM);
   queue = TRY(RequestQueue::start(target, counters));
+  return {};
+}
 
+Result<void> BlockWriter::State::begin() {
+  if (phase != Phase::Prepared) return Error("the writer has begun already");
+  phase = Phase::Writing;
   // From here on the old system is gone.
   uint64_t last = geometry.size - kHeldBack;
   TRY(clear_head());
   TRY(zero(target, last, kHeldBack));
   TRY(flush(target));
   for (uint64_t offset : {uint64_t{0}, last}) {
-    MutableBytes bytes(scratch.get(), kHeldBack);
+    MutableBytes bytes(head.get(), kHeldBack);  // Not in use yet.
     TRY(read_back(target, offset, bytes));
     if (!all_zero(bytes)) {
       return Error(concat("the 1 MiB at byte ", offset,
@@ -165,6 +170,7 @@ Result<void> BlockWriter::State::clear_head() {
 }
 
 Result<void> BlockWriter::State::accept(ConstBytes bytes) {
+  if (phase == Phase::Prepared) return Error("the writer has not begun");
   if (phase != Phase::Writing) return Error("the image is complete; nothing can be added to it");
   if (bytes.size() > geometry.size - image_size) {
     return Error(concat("the image is larger than the disk of ", format_size(geometry.size), " (",

@@ -55,19 +55,21 @@ struct WriterCounters {               // readable from another thread while the 
   std::atomic<uint64_t> verified{0};  // bytes read back
 };
 
-// start() -> write()... -> finish() -> [verify()] -> commit() -> [verify()]. Dropped before
-// commit(), it leaves the disk without a partition table. After an error every call returns that
-// error. Requests are aligned and large, carried out by threads of their own; runs of 256 KiB
-// of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9 MiB, and 8 bytes per MiB of
-// image (at most 16 MiB). An image that ends within a sector is padded with zeros to the sector's
-// end.
+// prepare() -> begin() -> write()... -> finish() -> [verify()] -> commit() -> [verify()]. Dropped
+// between begin() and commit(), it leaves the disk without a partition table. After an error every
+// call returns that error. Requests are aligned and large, carried out by threads of their own;
+// runs of 256 KiB of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9 MiB, and 8
+// bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded with zeros
+// to the sector's end.
 class BlockWriter final : public Sink {
  public:
-  // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,
-  // flushes, and reads them back. Refuses a disk smaller than 2 MiB before it touches it.
-  static Result<std::unique_ptr<BlockWriter>> start(BlockTarget& target);
+  // Touches nothing: buffers, threads, and a disk that is large enough (2 MiB at least).
+  static Result<std::unique_ptr<BlockWriter>> prepare(BlockTarget& target);
   ~BlockWriter() override;
 
+  // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,
+  // flushes, and reads them back.
+  Result<void> begin();
   // An image larger than the disk is an error at its first byte too many.
   Result<void> write(ConstBytes bytes) override;
   // All but the withheld bytes is on the medium.

@@ -149,7 +149,13 @@ Result<Url> parse_url(std::string_view text) {
     url.user_info = std::string(authority.substr(0, at));
     authority = authority.substr(at + 1);
   }
-  TRY(parse_host(authority, url));
+  Result<void> host = parse_host(authority, url);
+  // "https://bob:s3cr/et@host/": the password must not be quoted as a port.
+  if (!host.ok() && at == std::string_view::npos && rest.find('@') != std::string_view::npos) {
+    return Error(
+        "the host or port is wrong; a '/', '?' or '#' in a password is written %2F, %3F, %23");
+  }
+  TRY(std::move(host));
   url.target = encode_raw_bytes(target);
   if (url.target.empty() || url.target[0] != '/') url.target = concat('/', url.target);
   return url;

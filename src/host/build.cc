@@ -91,7 +91,12 @@ Result<void> run_build(const BuildOptions& options) {
 
   Initramfs initramfs = TRY(build_initramfs(modules_root, plan));
   for (const std::string& warning : initramfs.warnings) log_warning(warning);
-  TRY(write_file_atomically(options.output, initramfs.bytes));
+  // The archive holds the settings: credentials are for its owner alone.
+  bool secret = std::any_of(options.settings.set.begin(), options.settings.set.end(),
+                            [](const std::string& setting) {
+                              return is_secret_key(setting.substr(0, setting.find('=')));
+                            });
+  TRY(write_file_atomically(options.output, initramfs.bytes, secret ? 0600 : 0644));
   print_summary(options, plan.release, initramfs);
   return {};
 }

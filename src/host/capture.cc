@@ -44,9 +44,16 @@ std::optional<std::string> static_ip_setting(const Ipv4State& state, const std::
   auto nic = std::find_if(nics.begin(), nics.end(),
                           [&](const Nic& candidate) { return candidate.index == route->index; });
   if (nic == nics.end()) return std::nullopt;
-  auto address = std::find_if(
-      state.addresses.begin(), state.addresses.end(),
-      [&](const AssignedAddress& candidate) { return candidate.index == route->index; });
+  // Of several addresses, the one whose network holds the gateway; else the first.
+  auto address = state.addresses.end();
+  for (auto candidate = state.addresses.begin(); candidate != state.addresses.end(); ++candidate) {
+    if (candidate->index != route->index) continue;
+    Ipv4 mask = prefix_mask(candidate->prefix_length);
+    bool near =
+        route->gateway && ((candidate->address.value ^ route->gateway->value) & mask.value) == 0;
+    if (near || address == state.addresses.end()) address = candidate;
+    if (near) break;
+  }
   if (address == state.addresses.end() || !address->permanent) return std::nullopt;
   std::string value = concat(format_ipv4(address->address),
                              "::", route->gateway ? format_ipv4(*route->gateway) : "", ":",

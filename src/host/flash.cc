@@ -91,7 +91,9 @@ std::string next_command_line(const UniqueFd& root) {
     for (const std::string& word : split_command_line(running.value())) {
       for (std::string_view kept : kKept) {
         if (!word.starts_with(kept)) continue;
-        line += concat(line.empty() ? "" : " ", word);
+        // split_command_line() dropped the quotes; a word that is quoted as a whole means the same.
+        std::string_view quote = word.find_first_of(" \t") != std::string::npos ? "\"" : "";
+        line += concat(line.empty() ? "" : " ", quote, word, quote);
         console = console || word.starts_with("console=");
         break;
       }
@@ -110,6 +112,8 @@ std::string next_command_line(const UniqueFd& root) {
       line += concat(line.empty() ? "" : " ", "console=", name);
     }
   }
+  // What goes wrong before /init runs ends in the old system, too.
+  line += " panic=30 oops=panic";
   return line;
 }
 
@@ -167,7 +171,9 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.release = plan.kernel.release;
   build.modaliases = TRY(hardware_modaliases(root));
   build.config = plan.config;
-  if (options.image.starts_with("https:") && !settings.insecure) {
+  Url url = TRY(parse_url(options.image));
+  // A plain URL may lead to an https one, if the user gave a CA for it.
+  if (!settings.insecure && (url.scheme == UrlScheme::Https || !options.settings.ca.empty())) {
     build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
   }
   build.signatures = signatures_for(root, false);
@@ -279,9 +285,8 @@ Result<void> leave_for_installer() {
   if (exists(root, "run/systemd/system") && program_exists("systemctl")) {
     int status = TRY(run_program({"systemctl", "kexec"}));
     if (status == 0) return {};
-    return Error(
-        concat("systemctl kexec ended with status ", status,
-               "; the installer is loaded: run `systemctl kexec` when its cause is mended"));
+    return Error(concat("systemctl kexec ended with status ", status,
+                        "; see `journalctl -b`, then try again"));
   }
   // Without one: file systems read-only in one step (sysrq u), then jump.
   Result<void> read_only = write_existing(root, "proc/sysrq-trigger", "u");
@@ -289,21 +294,36 @@ Result<void> leave_for_installer() {
   return leave(Leave::Kexec);
 }
 
+// Loads the installer and leaves. Any later restart of a machine with a loaded kernel may jump into
+// it (systemctl reboot does): what fails or is interrupted must not leave it loaded.
+Result<void> load_and_leave(const FlashPlan& plan) {
+  TRY(load_installer(plan));
+  Result<void> left = leave_for_installer();
+  if (!left.ok()) {
+    Result<void> unloaded = kexec_unload();
+    if (!unloaded.ok())
+      log_warning("the installer stays loaded until the next boot", unloaded.error());
+  }
+  return left;
+}
+
 Result<int> run_flash(const FlashOptions& options) {
   if (!is_root()) return Error("only root can reimage this machine; run it with sudo");
   FlashPlan plan = TRY(make_plan(options));
   show(plan);
   for (const std::string& warning : plan.initramfs.warnings) log_warning(warning);
+  if (!options.dry_run && !options.yes && !TRY(confirmed(plan))) {
+    return Error("not confirmed; nothing was changed");
+  }
+  HeldSignals until_done;
   if (options.dry_run) {
     TRY(load_installer(plan));
     TRY(kexec_unload());
     log_info("dry run: the kernel accepts the installer; nothing was changed");
     return kExitDone;
   }
-  if (!options.yes && !TRY(confirmed(plan))) return Error("not confirmed; nothing was changed");
-  TRY(load_installer(plan));
   log_info(concat("this machine goes down now and comes back as ", plan.source));
-  TRY(leave_for_installer());
+  TRY(load_and_leave(plan));
   return kExitDone;
 }
 

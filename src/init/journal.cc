@@ -14,11 +14,20 @@ namespace curlingiron {
 namespace {
 
 constexpr Duration kSerialInterval = 10s;
+constexpr size_t kKmsgLine = 900;  // the kernel refuses records of more than about 1 KiB
 // A screen goes dark at a restart: what it says last stays that long.
 constexpr Duration kReadingTime = 5s;
 
+// What a disk or a server sent must neither forge a line nor steer a terminal.
+std::string safe_value(std::string_view value) {
+  std::string safe;
+  for (char c : value)
+    safe += static_cast<unsigned char>(c) < ' ' || c == 127 ? '?' : c == '"' ? '\'' : c;
+  return safe;
+}
+
 bool needs_quotes(std::string_view value) {
-  return value.empty() || value.find_first_of(" \t\"=") != std::string_view::npos;
+  return value.empty() || value.find_first_of(" '=") != std::string_view::npos;
 }
 
 }  // namespace
@@ -28,21 +37,19 @@ std::string format_phase_line(std::string_view phase, std::string_view status, T
   std::string line =
       concat("phase=", phase, " status=", status, " t=", format_seconds(at.time_since_epoch()));
   for (const Fact& fact : facts) {
-    line += concat(" ", fact.key, "=");
-    if (!needs_quotes(fact.value)) {
-      line += fact.value;
-      continue;
-    }
-    line += '"';
-    for (char c : fact.value) line += c == '"' || c == '\n' ? '\'' : c;
-    line += '"';
+    std::string value = safe_value(fact.value);
+    std::string_view quote = needs_quotes(value) ? "\"" : "";
+    line += concat(" ", fact.key, "=", quote, value, quote);
   }
   return line;
 }
 
 Journal::Journal() {
   Result<UniqueFd> console = open_path("/dev/console", O_WRONLY | O_NONBLOCK | O_NOCTTY);
-  if (console.ok()) consoles_.push_back({std::move(console).value(), false, {}});
+  if (!console.ok()) return;
+  // What the system before this one wrote last may lack the end of its line.
+  write_patiently(console.value(), "\r\n");
+  consoles_.push_back({std::move(console).value(), false, {}});
 }
 
 void Journal::open_consoles(const UniqueFd& root) {
@@ -95,7 +102,8 @@ void Journal::write_line(std::string_view line) {
   }
   progress_shown_ = false;
   // Level 7 (debug) keeps the kernel from printing it on the consoles a second time.
-  if (kmsg_.valid()) write_patiently(kmsg_, concat("<7>curlingiron: ", line, "\n"));
+  if (kmsg_.valid())
+    write_patiently(kmsg_, concat("<7>curlingiron: ", line.substr(0, kKmsgLine), "\n"));
 }
 
 void Journal::progress(std::string_view line) {

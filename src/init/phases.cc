@@ -191,7 +191,7 @@ Facts Joined::facts() const {
   return facts;
 }
 
-Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined) {
+Result<ProvenSource> prove_source(const Configuration& configuration, const Joined&) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
   Url url = TRY_CONTEXT("curlingiron.src", parse_url(settings.source));
@@ -201,7 +201,6 @@ Result<ProvenSource> prove_source(const Configuration& configuration, const Join
   options.insecure = settings.insecure;
   options.headers = settings.headers;
   options.proxy = settings.proxy;
-  options.nameservers = joined.network->connection().nameservers;
   bool authenticated = url.scheme == UrlScheme::Https && !settings.insecure;
   if (!authenticated && !settings.sha256 && !settings.image_sha256) {
     log_warning(
@@ -233,7 +232,13 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
         disks.ok() ? choose_disk(disks.value(), configuration.settings.destination) : disks.error();
     return chosen.ok() && (lasting || running.drivers->settled());
   };
-  running.drivers->wait_until(found, configuration.deadline);
+  bool certain = running.drivers->wait_until(found, configuration.deadline);
+  if (chosen.ok() && !certain) {
+    return Error(
+        concat(printable(configuration.settings.destination),
+               ": drivers were still loading at the deadline, so another disk may be meant; "
+               "name it by serial:, wwn: or by-path:"));
+  }
   if (!chosen.ok()) {
     std::string message = chosen.error().message();
     for (const std::string& alias : running.drivers->unmatched()) {
@@ -247,6 +252,11 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   proven.disk = std::move(chosen).value();
   TRY(check_image_fits(source.download->head(), source.download->least_image_size(), proven.disk));
   proven.target = TRY(open_block_device(proven.disk.path()));
+  proven.writer = TRY_CONTEXT(proven.disk.name, BlockWriter::prepare(*proven.target));
+  // The download went on meanwhile. From here on it is retried without end; had it failed for good,
+  // this is the last moment at which that costs nothing.
+  source.download->http().set_deadline(std::nullopt);
+  if (std::optional<Error> failure = source.download->failure()) return *failure;
   return proven;
 }
 
@@ -257,14 +267,16 @@ Facts ProvenDisk::facts() const {
   return facts;
 }
 
-Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, const ProvenDisk& disk) {
+Result<Committed> commit(DeadMan& dead_man, const ProvenSource&, ProvenDisk& disk) {
   dead_man.disarm();
-  // From here on a new try is worth more than a way back: downloads are retried without end, and an
-  // oops in a driver that is not ours shall not end the install.
-  source.download->http().set_deadline(std::nullopt);
+  // From here on a new try is worth more than a way back: an oops in a driver that is not ours, or
+  // keys on a console, shall not end the install.
   Result<UniqueFd> root = open_root("/");
   if (root.ok()) (void)write_existing(root.value(), "proc/sys/kernel/panic_on_oops", "0");
-  return Committed{TRY_CONTEXT(disk.disk.name, BlockWriter::start(*disk.target))};
+  ignore_ctrl_alt_del();
+  Committed committed{std::move(disk.writer)};
+  TRY_CONTEXT(disk.disk.name, committed.writer->begin());
+  return committed;
 }
 
 Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source,

@@ -65,6 +65,7 @@ Result<ProvenSource> prove_source(const Configuration& configuration, const Join
 struct ProvenDisk {
   Disk disk;
   std::unique_ptr<BlockTarget> target;
+  std::unique_ptr<BlockWriter> writer;  // prepared: it has touched nothing
   Facts facts() const;
 };
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
@@ -74,7 +75,8 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
 struct Committed {
   std::unique_ptr<BlockWriter> writer;
 };
-Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, const ProvenDisk& disk);
+// An error means that the disk was touched.
+Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, ProvenDisk& disk);
 
 // The whole image but its withheld ends is on the medium.
 struct Installed {

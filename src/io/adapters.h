@@ -81,6 +81,8 @@ class ReadAheadSource final : public Source {
   static Result<std::unique_ptr<ReadAheadSource>> start(Source& inner);
   ~ReadAheadSource() override;
   Result<size_t> read(MutableBytes into) override;
+  // What the inner source failed with, known before the reader comes to it.
+  std::optional<Error> failure() const;
 
  private:
   struct State;

@@ -10,12 +10,16 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr size_t kInputBuffer = 256_KiB;
-constexpr int kZstdWindowLogMax = 27;  // 128 MiB, the format's recommended limit for decoders
+constexpr int kZstdWindowLogMax = 27;     // 128 MiB, the format's recommended limit for decoders
+constexpr int kZstdWindowLogAlways = 23;  // 8 MiB, what every decoder takes (RFC 8878, 3.1.1.1.2)
+// What the rest of the pipeline takes beside the window.
+constexpr uint64_t kBesideWindow = 48_MiB;
 
 constexpr std::array<uint8_t, 3> kGzipMagic = {0x1f, 0x8b, 0x08};        // RFC 1952; 8 is deflate
 constexpr std::array<uint8_t, 4> kZstdMagic = {0x28, 0xb5, 0x2f, 0xfd};  // RFC 8878, 3.1.1
@@ -235,8 +239,15 @@ class ZstdDecoder final : public Decoder {
 
   Result<void> initialise() {
     context_.reset(::ZSTD_createDCtx());
+    // A window that does not fit is refused at the head of the image, not when memory ends
+    // half-way.
+    uint64_t memory = available_memory();
+    while (window_log_ > kZstdWindowLogAlways &&
+           (uint64_t{1} << window_log_) + kBesideWindow > memory) {
+      --window_log_;
+    }
     if (context_ == nullptr || ::ZSTD_isError(::ZSTD_DCtx_setParameter(
-                                   context_.get(), ZSTD_d_windowLogMax, kZstdWindowLogMax)) != 0) {
+                                   context_.get(), ZSTD_d_windowLogMax, window_log_)) != 0) {
       return Error("zstd: not enough memory for the decoder", ENOMEM);
     }
     return {};
@@ -273,6 +284,7 @@ class ZstdDecoder final : public Decoder {
   }
 
  private:
+  int window_log_ = kZstdWindowLogMax;
   enum class State { BetweenFrames, InFrame, Ended };
 
   struct FreeContext {

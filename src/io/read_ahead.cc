@@ -62,6 +62,11 @@ Result<std::unique_ptr<ReadAheadSource>> ReadAheadSource::start(Source& inner) {
   return std::unique_ptr<ReadAheadSource>(new ReadAheadSource(std::move(state)));
 }
 
+std::optional<Error> ReadAheadSource::failure() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->failure;
+}
+
 ReadAheadSource::ReadAheadSource(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 ReadAheadSource::~ReadAheadSource() {

@@ -1,6 +1,7 @@
 #include "net/image_download.h"
 
 #include "io/adapters.h"
+#include "sys/clock.h"
 
 namespace curlingiron {
 
@@ -24,7 +25,12 @@ struct ImageDownload::State {
 };
 
 ImageDownload::ImageDownload(std::unique_ptr<State> state) : state_(std::move(state)) {}
-ImageDownload::~ImageDownload() = default;
+ImageDownload::~ImageDownload() {
+  // A read that waits for a dead server ends now: the read-ahead thread is joined behind this.
+  state_->http->set_deadline(now());
+}
+
+std::optional<Error> ImageDownload::failure() const { return state_->ahead->failure(); }
 
 Result<std::unique_ptr<ImageDownload>> ImageDownload::open(const Url& url,
                                                            const HttpOptions& options,

@@ -39,6 +39,8 @@ class ImageDownload {
   // length, or what the first zstd frame says of itself.
   std::optional<uint64_t> least_image_size() const;
   HttpSource& http();
+  // What the download failed with for good, known before image() comes to it.
+  std::optional<Error> failure() const;
   // Bytes of the file that were decoded so far: behind what was downloaded, and what progress
   // means. Readable from another thread.
   uint64_t consumed() const;

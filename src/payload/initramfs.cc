@@ -52,16 +52,32 @@ void append_unique(std::vector<std::string>& names, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
 }
 
-// Modules that the plan names: roots, and loaded at start.
+// Devices announce themselves by aliases such as "pci:v…"; "net-pf-17" or "devname:loop-control" is
+// asked for by the kernel or by programs.
+bool drives_hardware(const ModuleTree& tree, const std::string& module) {
+  std::vector<IndexedAlias> aliases = tree.aliases_of({module});
+  return std::any_of(aliases.begin(), aliases.end(), [](const IndexedAlias& alias) {
+    return alias.pattern.find(':') != std::string::npos && !alias.pattern.starts_with("devname:");
+  });
+}
+
+// Modules that the plan names. Drivers are loaded for hardware that is there; what no device would
+// ask for is loaded at start.
 Result<void> choose_named(const ModuleTree& tree, const InitramfsPlan& plan, ModuleChoice& choice,
-                          std::vector<std::string>& warnings) {
+                          std::vector<std::string>& roots, std::vector<std::string>& warnings) {
+  auto choose = [&](const std::string& name) {
+    for (const std::string& module : tree.resolve(name)) {
+      append_unique(roots, module);
+      if (!drives_hardware(tree, module)) append_unique(choice.load, module);
+    }
+  };
   for (const std::string& name : plan.modules) {
     if (!tree.covers(name)) return unknown_module(tree, name);
-    for (const std::string& module : tree.resolve(name)) append_unique(choice.load, module);
+    choose(name);
   }
   for (const std::string& name : plan.optional_modules) {
     if (!tree.covers(name)) warnings.push_back(unknown_module(tree, name).message());
-    for (const std::string& module : tree.resolve(name)) append_unique(choice.load, module);
+    choose(name);
   }
   return {};
 }
@@ -70,8 +86,8 @@ Result<ModuleChoice> choose_modules(const ModuleTree& tree, const InitramfsPlan&
                                     std::vector<std::string>& warnings) {
   ModuleChoice choice;
   choice.load = always_needed(tree);
-  TRY(choose_named(tree, plan, choice, warnings));
   std::vector<std::string> roots = choice.load;
+  TRY(choose_named(tree, plan, choice, roots, warnings));
   for (const std::string& modalias : plan.modaliases) {
     for (const std::string& module : tree.resolve(modalias)) {
       if (belongs_in_installer(tree.path_of(module), modalias)) append_unique(roots, module);

@@ -80,7 +80,8 @@ Result<void> write_existing(const UniqueFd& root, const std::string& path, std::
 Result<void> write_file_atomically(const std::string& path, ConstBytes bytes, mode_t mode) {
   std::string temporary = concat(path, ".", ::getpid(), ".tmp");
   auto attempt = [&]() -> Result<void> {
-    UniqueFd fd = TRY(open_path(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
+    ::unlink(temporary.c_str());
+    UniqueFd fd = TRY(open_path(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     TRY(write_all(fd, bytes));
     TRY(sync_file(fd));
     if (::rename(temporary.c_str(), path.c_str()) != 0) return last_system_error("rename");

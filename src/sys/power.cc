@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "sys/file.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
@@ -82,9 +83,22 @@ Error leave(Leave how) {
 }
 
 Error restart_at_once() {
+  auto force = [] {
+    Result<UniqueFd> root = open_root("/");
+    if (root.ok()) (void)write_existing(root.value(), "proc/sysrq-trigger", "b");
+  };
+  // It lives as long as the machine does: reboot(2) returns only when the kernel refused.
+  Result<Thread> fallback = Thread::start([force] {
+    (void)poll_items({}, kRestartPatience);
+    force();
+  });
   ::reboot(RB_AUTOBOOT);
-  return last_system_error("reboot");
+  Error refused = last_system_error("reboot");
+  if (!fallback.ok()) force();
+  return refused;
 }
+
+void ignore_ctrl_alt_del() { ::reboot(RB_DISABLE_CAD); }
 
 Result<KernelName> kernel_name() {
   utsname name{};

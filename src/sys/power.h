@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
@@ -12,8 +13,12 @@ enum class Leave { Restart, PowerOff, Halt, Kexec };
 
 // sync(2), then reboot(2). Returns only when the kernel refused.
 Error leave(Leave how);
-// reboot(2) without sync(2), for when that may hang.
+// reboot(2) without sync(2), which may hang. A driver that hangs can hold up the kernel's orderly
+// restart, too: then, kRestartPatience later, the emergency restart (sysrq b) follows.
+inline constexpr Duration kRestartPatience = 60s;
 Error restart_at_once();
+// Ctrl-Alt-Del no longer restarts the machine (reboot(2), LINUX_REBOOT_CMD_CAD_OFF).
+void ignore_ctrl_alt_del();
 // uname(2).
 struct KernelName {
   std::string release;  // "6.1.0-56-amd64"

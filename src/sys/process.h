@@ -1,6 +1,8 @@
 // Child processes (fork, execve, waitpid).
 #pragma once
 
+#include <signal.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +11,19 @@
 #include "base/time.h"
 
 namespace curlingiron {
+
+// SIGINT, SIGTERM and SIGHUP wait until this goes: between two steps that must not be torn apart.
+// Programs that run_program() starts get them as usual.
+class HeldSignals {
+ public:
+  HeldSignals();
+  ~HeldSignals();
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t before_{};
+};
 
 // Runs argv[0] (found on PATH) with the caller's standard streams and waits. The exit status, or
 // 128 + signal.

@@ -4,6 +4,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "sys/clock.h"
 
 namespace curlingiron {
@@ -24,6 +26,8 @@ void write_patiently(const UniqueFd& fd, std::string_view text) {
       text.remove_prefix(static_cast<size_t>(n));
       continue;
     }
+    // Hung up, or a line that /dev/kmsg does not take: waiting would not help.
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return;
     PollItem item{fd.get(), false, true, false};
     Result<bool> ready = poll_items({&item, 1}, kPatience);
     if (!ready.ok() || !ready.value()) return;

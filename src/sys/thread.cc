@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/text.h"
 #include "sys/fd.h"
+#include "sys/file.h"
 
 namespace curlingiron {
 
@@ -12,6 +14,20 @@ unsigned processor_count() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(CPU_COUNT(&set));
+}
+
+uint64_t available_memory() {
+  Result<UniqueFd> root = open_root("/");
+  if (!root.ok()) return UINT64_MAX;
+  Result<std::string> text = read_text(root.value(), "proc/meminfo");
+  if (!text.ok()) return UINT64_MAX;
+  for (std::string_view line : split(text.value(), '\n')) {
+    std::vector<std::string_view> words = split_blank(line);
+    if (words.size() != 3 || words[0] != "MemAvailable:") continue;
+    Result<uint64_t> kibibytes = parse_u64(words[1]);
+    if (kibibytes.ok()) return kibibytes.value() << 10;
+  }
+  return UINT64_MAX;
 }
 
 struct Thread::State {

@@ -1,6 +1,7 @@
 // Threads whose start can fail as a value (pthread_create(3)): /init has no exceptions to catch.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -8,6 +9,9 @@
 
 namespace curlingiron {
 
+// Bytes that can be used without swapping (MemAvailable of /proc/meminfo); no limit where it is not
+// told.
+uint64_t available_memory();
 // Processors this process may run on (sched_getaffinity(2)); at least 1.
 unsigned processor_count();
 

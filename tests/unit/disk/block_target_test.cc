@@ -36,7 +36,8 @@ ByteVector image_with_holes(size_t size) {
 }
 
 Result<void> install(BlockTarget& target, ConstBytes image) {
-  std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::start(target));
+  std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(target));
+  TRY(writer->begin());
   while (!image.empty()) {
     size_t n = std::min<size_t>(image.size(), 100'000);
     TRY(writer->write(image.first(n)));

@@ -81,7 +81,7 @@ struct Outcome {
 Outcome install(BlockTarget& disk, ConstBytes image, size_t chunk = 300'000, bool verify = true) {
   Outcome outcome;
   auto run = [&]() -> Result<void> {
-    std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::start(disk));
+    std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk));
     outcome.started = true;
     for (ConstBytes rest = image; !rest.empty();) {
       size_t n = std::min(chunk, rest.size());
@@ -161,7 +161,7 @@ TEST(BlockWriter, ZeroesRunsInsteadOfWritingThem) {
   ByteVector image(200 * MiB, 0);
   for (size_t at : {size_t{0}, 60 * MiB, 200 * MiB - 1}) image[at] = 1;
   FakeDisk disk(ByteVector(200 * MiB, 0xEE));
-  std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
   ASSERT_TRUE(writer->write(image).ok());
   ASSERT_TRUE(writer->finish().ok());
   uint64_t written = 0;
@@ -202,7 +202,7 @@ TEST(BlockWriter, WritesShortRunsOfZerosWithTheDataAroundThem) {
 TEST(BlockWriter, WithholdsTheFirstAndLastMebibyteUntilCommit) {
   ByteVector image = make_image(6 * MiB);
   FakeDisk disk(old_system(6 * MiB));
-  std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
   ASSERT_TRUE(writer->write(image).ok());
   ASSERT_TRUE(writer->finish().ok());
   ASSERT_TRUE(writer->verify().ok());
@@ -221,12 +221,12 @@ TEST(BlockWriter, WithholdsTheFirstAndLastMebibyteUntilCommit) {
 TEST(BlockWriter, RefusesDisksItCannotWriteBeforeTouchingThem) {
   for (size_t size : {size_t{0}, size_t{512}, MiB, 2 * MiB - 512}) {
     FakeDisk disk(ByteVector(size, 0xEE));
-    Result<std::unique_ptr<BlockWriter>> writer = BlockWriter::start(disk);
+    Result<std::unique_ptr<BlockWriter>> writer = begin_writer(disk);
     ASSERT_FALSE(writer.ok());
     EXPECT_EQ(disk.operations(), 0u);
   }
   FakeDisk disk(ByteVector(4 * MiB, 0xEE), 768);
-  EXPECT_FALSE(BlockWriter::start(disk).ok());
+  EXPECT_FALSE(begin_writer(disk).ok());
   EXPECT_EQ(disk.operations(), 0u);
 }
 
@@ -247,7 +247,7 @@ TEST(BlockWriter, AnEmptyImageIsAnError) {
 
 TEST(BlockWriter, CallsOutOfOrderAreErrors) {
   FakeDisk disk(old_system(4 * MiB));
-  std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
   ByteVector image = make_image(3 * MiB);
   ASSERT_TRUE(writer->write(image).ok());
   EXPECT_FALSE(writer->verify().ok());
@@ -259,7 +259,7 @@ TEST(BlockWriter, DroppedBeforeCommitItLeavesNoPartitionTable) {
   for (size_t size : {MiB / 2, 3 * MiB, 7 * MiB}) {
     FakeDisk disk(old_system(8 * MiB));
     {
-      std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+      std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
       ASSERT_TRUE(writer->write(make_image(size)).ok());
     }
     EXPECT_TRUE(head_zero(disk.content()));
@@ -341,7 +341,7 @@ TEST(BlockWriterFaults, AnyRequestThatFailsIsAnErrorAndLeavesNoBootableDisk) {
 
 TEST(BlockWriterFaults, AfterAnErrorEveryCallReturnsIt) {
   FakeDisk disk(old_system(8 * MiB));
-  std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
   disk.cut_power_at(disk.operations());
   ByteVector image = make_image(7 * MiB);
   Result<void> result = writer->write(image);
@@ -396,7 +396,7 @@ TEST(BlockWriterFaults, WithoutReadBackTheHeadAndTailAreStillChecked) {
 
 TEST(BlockWriterFaults, VerifyAfterCommitTakesAWrongSystemAwayAgain) {
   FakeDisk disk(old_system(6 * MiB));
-  std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
   ASSERT_TRUE(writer->write(make_image(6 * MiB)).ok());
   ASSERT_TRUE(writer->finish().ok());
   ASSERT_TRUE(writer->commit(VerifiedDigest::none_given()).ok());
@@ -408,7 +408,7 @@ TEST(BlockWriterFaults, VerifyAfterCommitTakesAWrongSystemAwayAgain) {
 TEST(BlockWriterFaults, ADiskThatIgnoresTheZeroesIsFoundOutBeforeTheImage) {
   FakeDisk disk(old_system(6 * MiB));
   disk.ignore_zeroing();
-  Result<std::unique_ptr<BlockWriter>> writer = BlockWriter::start(disk);
+  Result<std::unique_ptr<BlockWriter>> writer = begin_writer(disk);
   ASSERT_FALSE(writer.ok());
   EXPECT_NE(writer.error().message().find("does not read back"), std::string::npos);
   EXPECT_EQ(disk.writes(), 0u);
@@ -472,7 +472,7 @@ TEST(BlockWriter, AVeryLargeDiskHasLargerVerifiedBlocks) {
   ByteVector image = make_image(29 * MiB);
   for (size_t damage : {size_t{0}, MiB, 9 * MiB + 5, 17 * MiB, 26 * MiB}) {
     SparseDisk disk;
-    std::unique_ptr<BlockWriter> writer = BlockWriter::start(disk).value();
+    std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
     ASSERT_TRUE(writer->write(image).ok());
     ASSERT_TRUE(writer->finish().ok());
     if (damage != 0) disk.set(damage, static_cast<uint8_t>(image[damage] ^ 1));

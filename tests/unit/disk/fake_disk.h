@@ -139,4 +139,11 @@ class FakeDisk final : public BlockTarget {
   bool ignore_zeroing_ = false;
 };
 
+// A writer past its commit point.
+inline Result<std::unique_ptr<BlockWriter>> begin_writer(BlockTarget& target) {
+  std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(target));
+  TRY(writer->begin());
+  return writer;
+}
+
 }  // namespace curlingiron
