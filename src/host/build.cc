@@ -14,13 +14,6 @@
 namespace curlingiron {
 namespace {
 
-Compression compression_of(const std::string& name) {
-  if (name == "zstd") return Compression::Zstd;
-  if (name == "gzip") return Compression::Gzip;
-  if (name == "none") return Compression::None;
-  return Compression::Xz;
-}
-
 // The kernel's own word where an image is named; else the running one, if its modules are there;
 // else the only one there is.
 Result<std::string> choose_release(const UniqueFd& modules_root, const BuildOptions& options) {
@@ -37,17 +30,6 @@ Result<std::string> choose_release(const UniqueFd& modules_root, const BuildOpti
   }
   return Error(concat(options.modules_dir, ": holds modules of ", join(releases, ", "),
                       "; say which with --kernel FILE"));
-}
-
-// A compressor that the kernel lacks would end in a panic without a word.
-Result<void> check_decompressor(const UniqueFd& modules_root, const std::string& release,
-                                Compression wanted) {
-  if (wanted == Compression::None) return {};
-  std::optional<std::vector<Compression>> known = TRY(kernel_decompressors(modules_root, release));
-  if (!known || std::find(known->begin(), known->end(), wanted) != known->end()) return {};
-  return Error(concat("kernel ", release,
-                      " cannot unpack this compression (CONFIG_RD_* in its config); choose another "
-                      "with --compress"));
 }
 
 void print_summary(const BuildOptions& options, const std::string& release,
@@ -76,9 +58,8 @@ Result<void> run_build(const BuildOptions& options) {
   plan.config = TRY(settings_config(options.settings));
   Settings settings = TRY(parse_settings(plan.config));
   plan.release = TRY(choose_release(modules_root, options));
-  plan.compression = compression_of(options.compression);
+  plan.compression = TRY(parse_compression(options.compression));
   plan.effort = options.fast ? Effort::Fast : Effort::Best;
-  TRY(check_decompressor(modules_root, plan.release, plan.compression));
 
   UniqueFd root = TRY(open_root("/"));
   bool host_profile =

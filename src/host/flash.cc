@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "disk/choose.h"
+#include "disk/in_use.h"
 #include "disk/preflight.h"
 #include "host/capture.h"
 #include "host/coverage.h"
@@ -61,19 +62,6 @@ Result<Disk> find_disk(const UniqueFd& root, const std::vector<Disk>& disks,
                         parent.substr(parent.rfind('/') + 1)));
   }
   return choose_disk(disks, path);
-}
-
-// Partitions of the disk that hold the running system's file systems.
-std::vector<std::string> disk_uses(const UniqueFd& root, const Disk& disk) {
-  std::vector<std::string> uses;
-  Result<std::string> mounts = read_text(root, "proc/self/mounts", 4_MiB);
-  if (!mounts.ok()) return uses;
-  for (std::string_view line : split(mounts.value(), '\n')) {
-    std::vector<std::string_view> fields = split_blank(line);
-    if (fields.size() < 3 || !fields[0].starts_with(concat("/dev/", disk.name))) continue;
-    uses.push_back(concat(fields[0].substr(5), " is mounted on ", fields[1], " (", fields[2], ")"));
-  }
-  return uses;
 }
 
 // Settings of the running kernel that the next one needs to find its hardware and its consoles.
@@ -200,7 +188,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
   // sda may be sdb in the next kernel: from here on the disk is known by what it is.
   plan.identity = TRY(identity_of(plan.disk, disks));
-  plan.uses = disk_uses(root, plan.disk);
+  plan.uses = uses_of(root, plan.disk.name);
 
   TRY(prove_source(options, settings, plan));
 

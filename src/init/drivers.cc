@@ -49,7 +49,7 @@ void trigger(const UniqueFd& root, const std::string& directory, unsigned depth)
 struct Drivers::State {
   UniqueFd root;
   ModuleIndex index;
-  std::map<std::string, const IndexedModule*, std::less<>> by_name;
+  ModuleLookup lookup{index};  // borrows it
   UeventSocket events;
   WakeEvent wake;
 
@@ -73,9 +73,7 @@ struct Drivers::State {
       : root(std::move(root_fd)),
         index(std::move(module_index)),
         events(std::move(socket)),
-        wake(std::move(wake_event)) {
-    for (const IndexedModule& module : index.modules) by_name[module.name] = &module;
-  }
+        wake(std::move(wake_event)) {}
 
   void enqueue(const std::string& name) {  // with the mutex held
     if (progress.contains(name)) return;
@@ -89,7 +87,7 @@ struct Drivers::State {
     last_event = now();
     ++generation;
     if (!modalias.empty() && seen_aliases.insert(modalias).second) {
-      std::vector<std::string> names = modules_for(index, modalias);
+      std::vector<std::string> names = lookup.modules_for(modalias);
       if (names.empty()) unmatched.push_back(modalias);
       for (const std::string& name : names) enqueue(name);
     }
@@ -131,7 +129,7 @@ struct Drivers::State {
     if (progress[name] == Progress::Done) return;
     progress[name] = Progress::Loading;
     lock.unlock();
-    Result<ModuleOutcome> outcome = load_module(root, by_name.at(name)->path);
+    Result<ModuleOutcome> outcome = load_module(root, lookup.find(name)->path);
     if (!outcome.ok()) log_warning("driver not loaded", outcome.error());
     lock.lock();
     progress[name] = Progress::Done;
@@ -151,7 +149,7 @@ struct Drivers::State {
         queue.pop_front();
         ++in_flight;
       }
-      for (const std::string& dependency : by_name.at(name)->dependencies) load_one(dependency);
+      for (const std::string& dependency : lookup.find(name)->dependencies) load_one(dependency);
       load_one(name);
       {
         std::lock_guard lock(mutex);
@@ -247,13 +245,12 @@ int load_on_request(int argc, char** argv) {
     UniqueFd root = TRY(open_root("/"));
     std::string text = TRY(read_text(root, "curlingiron/modules", kLargestIndex));
     ModuleIndex index = TRY(parse_module_index(text));
-    std::map<std::string_view, const IndexedModule*> by_name;
-    for (const IndexedModule& module : index.modules) by_name[module.name] = &module;
-    std::vector<std::string> names = modules_for(index, alias);
+    ModuleLookup lookup(index);
+    std::vector<std::string> names = lookup.modules_for(alias);
     for (const std::string& name : names) {
-      const IndexedModule* module = by_name.at(name);
+      const IndexedModule* module = lookup.find(name);
       for (const std::string& dependency : module->dependencies) {
-        TRY(load_module(root, by_name.at(dependency)->path));
+        TRY(load_module(root, lookup.find(dependency)->path));
       }
       TRY(load_module(root, module->path));
     }
