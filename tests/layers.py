@@ -8,7 +8,7 @@ BELOW = {
     "base": [],
     "formats": ["base"],
     "sys": ["base"],
-    "io": ["base", "sys"],
+    "io": ["base", "formats", "sys"],
     "net": ["base", "formats", "sys", "io"],
     "disk": ["base", "formats", "sys", "io"],
     "payload": ["base", "formats", "sys", "io"],

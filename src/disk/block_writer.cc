@@ -396,13 +396,4 @@ Result<void> BlockWriter::commit(VerifiedDigest) {
 const WriterCounters& BlockWriter::counters() const { return state_->counters; }
 uint64_t BlockWriter::image_size() const { return state_->image_size; }
 
-Result<VerifiedDigest> VerifiedDigest::compare(std::string_view what, ConstBytes expected,
-                                               ConstBytes actual) {
-  if (!std::equal(expected.begin(), expected.end(), actual.begin(), actual.end())) {
-    return Error(concat("the ", what, " is ", to_hex(actual), ", but ", to_hex(expected),
-                        " was expected; the file on the server is not the one that was meant"));
-  }
-  return VerifiedDigest();
-}
-
 }  // namespace curlingiron

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "io/digest.h"
 #include "io/source.h"
 #include "sys/block_device.h"
 #include "sys/fd.h"
@@ -36,18 +37,6 @@ class BlockTarget {
 // A block device opened O_DIRECT | O_EXCL; EBUSY says what the disk is in use for. Or a regular
 // file of a fixed size (a virtual disk), O_DIRECT where its file system can.
 Result<std::unique_ptr<BlockTarget>> open_block_device(const std::string& path);
-
-// Only a digest check, or the user's waiver of one, makes it.
-class VerifiedDigest {
- public:
-  // The digests are equal, or an error that shows both.
-  static Result<VerifiedDigest> compare(std::string_view what, ConstBytes expected,
-                                        ConstBytes actual);
-  static VerifiedDigest none_given() { return VerifiedDigest(); }
-
- private:
-  VerifiedDigest() = default;
-};
 
 struct WriterCounters {               // readable from another thread while the writer works
   std::atomic<uint64_t> received{0};  // bytes of the image

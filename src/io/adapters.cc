@@ -74,4 +74,9 @@ Result<size_t> DigestSource::read(MutableBytes into) {
   return n;
 }
 
+void DigestSource::skip_zeros(uint64_t count) {
+  inner_.skip_zeros(count);
+  digest_.update_zeros(count);
+}
+
 }  // namespace curlingiron

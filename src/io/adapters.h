@@ -40,6 +40,8 @@ class PeekSource final : public Source {
   // consume. The view holds until the next call on this source.
   Result<ConstBytes> peek(size_t count);
   Result<size_t> read(MutableBytes into) override;
+  uint64_t zeros_ahead() override { return held_.empty() && !ended_ ? inner_.zeros_ahead() : 0; }
+  void skip_zeros(uint64_t count) override { inner_.skip_zeros(count); }
 
  private:
   Source& inner_;
@@ -51,12 +53,14 @@ class PeekSource final : public Source {
 // Feeds all that passes through to a digest.
 class DigestSource final : public Source {
  public:
-  DigestSource(Source& inner, Sha256& digest) : inner_(inner), digest_(digest) {}
+  DigestSource(Source& inner, MessageDigest& digest) : inner_(inner), digest_(digest) {}
   Result<size_t> read(MutableBytes into) override;
+  uint64_t zeros_ahead() override { return inner_.zeros_ahead(); }
+  void skip_zeros(uint64_t count) override;
 
  private:
   Source& inner_;
-  Sha256& digest_;
+  MessageDigest& digest_;
 };
 
 // Counts what passes through; readable from another thread.

@@ -3,7 +3,12 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
+
+#include "base/text.h"
+#include "base/units.h"
 
 namespace curlingiron {
 namespace {
@@ -12,6 +17,15 @@ namespace {
 // which no caller has a next step.
 void require(bool done) {
   if (!done) std::abort();
+}
+
+const EVP_MD* algorithm(DigestKind kind) {
+  switch (kind) {
+    case DigestKind::Sha256: return ::EVP_sha256();
+    case DigestKind::Sha512: return ::EVP_sha512();
+    case DigestKind::Blake2b512: return ::EVP_blake2b512();
+  }
+  __builtin_unreachable();
 }
 
 struct FreeContext {
@@ -24,33 +38,58 @@ struct FreeXxh3 {
 
 }  // namespace
 
-struct Sha256::State {
+struct MessageDigest::State {
   std::unique_ptr<EVP_MD_CTX, FreeContext> context{::EVP_MD_CTX_new()};
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {
-  require(state_->context != nullptr &&
-          ::EVP_DigestInit_ex(state_->context.get(), ::EVP_sha256(), nullptr) == 1);
+std::string_view digest_name(DigestKind kind) {
+  switch (kind) {
+    case DigestKind::Sha256: return "SHA-256";
+    case DigestKind::Sha512: return "SHA-512";
+    case DigestKind::Blake2b512: return "BLAKE2b-512";
+  }
+  __builtin_unreachable();
 }
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256::~Sha256() = default;
 
-void Sha256::update(ConstBytes bytes) {
+MessageDigest::MessageDigest(DigestKind kind) : state_(std::make_unique<State>()) {
+  require(state_->context != nullptr &&
+          ::EVP_DigestInit_ex(state_->context.get(), algorithm(kind), nullptr) == 1);
+}
+MessageDigest::MessageDigest(MessageDigest&&) noexcept = default;
+MessageDigest::~MessageDigest() = default;
+
+void MessageDigest::update(ConstBytes bytes) {
   require(::EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
-Sha256Digest Sha256::finish() {
-  Sha256Digest digest{};
+void MessageDigest::update_zeros(uint64_t count) {
+  static constexpr std::array<uint8_t, 16_KiB> kZeros{};
+  for (; count != 0; count -= std::min<uint64_t>(count, kZeros.size())) {
+    update(ConstBytes(kZeros).first(std::min<uint64_t>(count, kZeros.size())));
+  }
+}
+
+ByteVector MessageDigest::finish() {
+  ByteVector digest(EVP_MAX_MD_SIZE);
   unsigned size = 0;
-  require(::EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1 &&
-          size == digest.size());
+  require(::EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1);
+  digest.resize(size);
   return digest;
 }
 
-Sha256Digest sha256(ConstBytes bytes) {
-  Sha256 digest;
+ByteVector digest_of(DigestKind kind, ConstBytes bytes) {
+  MessageDigest digest(kind);
   digest.update(bytes);
   return digest.finish();
+}
+
+Result<VerifiedDigest> VerifiedDigest::compare(std::string_view what, ConstBytes expected,
+                                               ConstBytes actual) {
+  if (!std::ranges::equal(expected, actual)) {
+    return Error(concat("the ", what, " is ", to_hex(actual), ", but ", to_hex(expected),
+                        " was expected; the file on the server is not the one that was meant"));
+  }
+  return VerifiedDigest();
 }
 
 uint64_t xxh3(ConstBytes bytes) { return ::XXH3_64bits(bytes.data(), bytes.size()); }

@@ -1,30 +1,51 @@
 // Digests, behind one header so that the library underneath can be exchanged.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "base/bytes.h"
+#include "base/result.h"
 
 namespace curlingiron {
 
-using Sha256Digest = std::array<uint8_t, 32>;
+enum class DigestKind {
+  Sha256,      // FIPS 180-4
+  Sha512,      // FIPS 180-4
+  Blake2b512,  // RFC 7693, without a key: what minisign signs
+};
+std::string_view digest_name(DigestKind kind);  // "SHA-256"
 
-class Sha256 {  // FIPS 180-4
+class MessageDigest {
  public:
-  Sha256();
-  Sha256(Sha256&&) noexcept;
-  ~Sha256();
+  explicit MessageDigest(DigestKind kind);
+  MessageDigest(MessageDigest&&) noexcept;
+  ~MessageDigest();
   void update(ConstBytes bytes);
-  Sha256Digest finish();  // once
+  void update_zeros(uint64_t count);
+  ByteVector finish();  // once
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-Sha256Digest sha256(ConstBytes bytes);
+ByteVector digest_of(DigestKind kind, ConstBytes bytes);
+
+// That the image is the one that was meant. Only a digest or signature check makes it, or the
+// user's waiver of one.
+class VerifiedDigest {
+ public:
+  // The digests are equal, or an error that shows both.
+  static Result<VerifiedDigest> compare(std::string_view what, ConstBytes expected,
+                                        ConstBytes actual);
+  static VerifiedDigest none_given() { return VerifiedDigest(); }
+
+ private:
+  friend class SignatureProof;
+  VerifiedDigest() = default;
+};
 
 // XXH3, 64 bits: finds faults of a disk or a wire, does not prove against an attacker.
 uint64_t xxh3(ConstBytes bytes);

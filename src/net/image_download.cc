@@ -9,13 +9,13 @@ namespace curlingiron {
 // it.
 struct ImageDownload::State {
   std::unique_ptr<HttpSource> http;
-  Sha256 served_hash;
+  MessageDigest served_hash{DigestKind::Sha256};
   std::unique_ptr<DigestSource> served;
   std::unique_ptr<ReadAheadSource> ahead;
   std::unique_ptr<CountingSource> consumed;
   std::unique_ptr<PeekSource> file;
   std::unique_ptr<Source> decoder;
-  Sha256 image_hash;
+  MessageDigest image_hash{DigestKind::Sha256};
   std::unique_ptr<DigestSource> hashed;
   std::unique_ptr<PeekSource> image;
 
@@ -70,7 +70,7 @@ std::optional<uint64_t> ImageDownload::least_image_size() const { return state_-
 uint64_t ImageDownload::consumed() const { return state_->consumed->count(); }
 HttpSource& ImageDownload::http() { return *state_->http; }
 Source& ImageDownload::image() { return *state_->image; }
-Sha256Digest ImageDownload::served_digest() { return state_->served_hash.finish(); }
-Sha256Digest ImageDownload::image_digest() { return state_->image_hash.finish(); }
+ByteVector ImageDownload::served_digest() { return state_->served_hash.finish(); }
+ByteVector ImageDownload::image_digest() { return state_->image_hash.finish(); }
 
 }  // namespace curlingiron

@@ -48,8 +48,8 @@ class ImageDownload {
   Source& image();
 
   // After image() was read to its end; wanted ones only.
-  Sha256Digest served_digest();
-  Sha256Digest image_digest();
+  ByteVector served_digest();
+  ByteVector image_digest();
 
  private:
   struct State;

@@ -95,10 +95,10 @@ TEST(PeekSource, AnErrorLosesNoByte) {
 TEST(DigestSource, DigestsWhatPasses) {
   ByteVector bytes = random_bytes(10'000);
   DripSource inner(bytes, 77);
-  Sha256 digest;
+  MessageDigest digest(DigestKind::Sha256);
   DigestSource source(inner, digest);
   EXPECT_EQ(read_all(source, 1000).value(), bytes);
-  EXPECT_EQ(digest.finish(), sha256(bytes));
+  EXPECT_EQ(digest.finish(), digest_of(DigestKind::Sha256, bytes));
 }
 
 TEST(ReadAheadSource, HandsOnEveryByteInOrder) {
