@@ -27,9 +27,9 @@ constexpr size_t kVerifyAhead = kBuffers - 2;
 static_assert(kHeldBack == kBlock, "the withheld head is the first block");
 static_assert(kBlock / kZeroStep <= 32, "a block's steps fit a request's bits");
 
-// A block's digest grows by pieces of kBlock bytes.
-uint64_t extend_digest(uint64_t so_far, ConstBytes piece) {
-  std::array<uint64_t, 2> chain = {so_far, xxh3(piece)};
+// A block's digest grows by those of its pieces of kBlock bytes.
+uint64_t extend_digest(uint64_t so_far, uint64_t piece) {
+  std::array<uint64_t, 2> chain = {so_far, piece};
   return xxh3({reinterpret_cast<const uint8_t*>(chain.data()), sizeof chain});
 }
 
@@ -56,13 +56,22 @@ std::string_view next_step() {
 struct BlockWriter::State {
   enum class Phase { Prepared, Writing, Finished, Committed };
 
-  explicit State(BlockTarget& disk) : target(disk), geometry(disk.geometry()) {}
+  State(BlockTarget& disk, std::string disk_name)
+      : target(disk), name(std::move(disk_name)), geometry(disk.geometry()) {}
 
   Result<void> prepare();
   Result<void> begin();
   Result<void> clear_head();
+  Result<void> check_accepting() const;
+  Error too_large() const;
+  Result<MutableBytes> room();
+  Result<void> received(size_t count);
   Result<void> accept(ConstBytes bytes);
+  Result<size_t> pull(Source& image, MutableBytes into);
+  Result<void> copy(Source& image);
+  Result<void> accept_zero_blocks(uint64_t count);
   Result<void> complete_block();
+  void add_to_digest(uint64_t offset, uint64_t piece_digest);
   Result<void> submit(uint64_t offset, Buffer* block);
   Result<void> extend_zeros(uint64_t begin, uint64_t end);
   Result<void> submit_zeros();
@@ -84,13 +93,16 @@ struct BlockWriter::State {
   uint64_t padded(uint64_t size) const { return round_up(size, geometry.logical_sector); }
 
   // Every error is the last word: nothing more is done to the disk after it.
-  template <typename T>
-  Result<T> remember(Result<T> result) {
-    if (!result.ok() && !failure) failure = result.error();
-    return result;
+  Result<void> remember(Result<void> result) {
+    if (result.ok()) return result;
+    if (!failure)
+      failure = source_failed || name.empty() ? result.error() : result.error().with_context(name);
+    return *failure;
   }
 
   BlockTarget& target;
+  std::string name;  // for messages
+  bool source_failed = false;
   BlockGeometry geometry;
   WriterCounters counters;
   Phase phase = Phase::Prepared;
@@ -110,18 +122,19 @@ struct BlockWriter::State {
 
   uint64_t pieces_per_digest = 1;
   std::vector<uint64_t> digests;  // of the body, in its order
+  uint64_t zero_block_digest = 0;
 
   // Last: its destructor joins the threads that use what is above.
   std::unique_ptr<RequestQueue> queue;
 };
 
-Result<std::unique_ptr<BlockWriter>> BlockWriter::prepare(BlockTarget& target) {
-  auto state = std::make_unique<State>(target);
-  TRY(state->prepare());
+Result<std::unique_ptr<BlockWriter>> BlockWriter::prepare(BlockTarget& target, std::string name) {
+  auto state = std::make_unique<State>(target, std::move(name));
+  TRY(state->remember(state->prepare()));
   return std::unique_ptr<BlockWriter>(new BlockWriter(std::move(state)));
 }
 
-Result<void> BlockWriter::begin() { return state_->begin(); }
+Result<void> BlockWriter::begin() { return state_->remember(state_->begin()); }
 
 Result<void> BlockWriter::State::prepare() {
   uint64_t sector = geometry.logical_sector;
@@ -138,6 +151,8 @@ Result<void> BlockWriter::State::prepare() {
   digests.reserve(static_cast<size_t>(geometry.size / (kBlock * pieces_per_digest)) + 1);
   head = allocate_aligned(kHeldBack);
   if (head == nullptr) return Error("not enough memory for the disk's buffers", ENOMEM);
+  std::memset(head.get(), 0, kBlock);
+  zero_block_digest = xxh3({head.get(), kBlock});
   queue = TRY(RequestQueue::start(target, counters));
   return {};
 }
@@ -169,27 +184,89 @@ Result<void> BlockWriter::State::clear_head() {
   return zero(target, geometry.logical_sector, kHeldBack - geometry.logical_sector);
 }
 
-Result<void> BlockWriter::State::accept(ConstBytes bytes) {
+Result<void> BlockWriter::State::check_accepting() const {
   if (phase == Phase::Prepared) return Error("the writer has not begun");
   if (phase != Phase::Writing) return Error("the image is complete; nothing can be added to it");
-  if (bytes.size() > geometry.size - image_size) {
-    return Error(concat("the image is larger than the disk of ", format_size(geometry.size), " (",
-                        geometry.size, " bytes); choose a larger disk"));
-  }
+  return {};
+}
+
+Error BlockWriter::State::too_large() const {
+  return Error(concat("the image is larger than the disk of ", format_size(geometry.size), " (",
+                      geometry.size, " bytes); choose a larger disk"));
+}
+
+// What is free of the block that is coming.
+Result<MutableBytes> BlockWriter::State::room() {
+  if (image_size < kHeldBack) return MutableBytes(head.get() + filled, kBlock - filled);
+  if (coming == nullptr) coming = TRY(queue->take());
+  return coming->bytes().subspan(filled);
+}
+
+// `count` bytes were put into room().
+Result<void> BlockWriter::State::received(size_t count) {
+  filled += count;
+  image_size += count;
+  counters.received = image_size;
+  if (filled == kBlock) TRY(complete_block());
+  return {};
+}
+
+Result<void> BlockWriter::State::accept(ConstBytes bytes) {
+  TRY(check_accepting());
+  if (bytes.size() > geometry.size - image_size) return too_large();
   while (!bytes.empty()) {
-    uint8_t* block = head.get();
-    if (image_size >= kHeldBack) {
-      if (coming == nullptr) coming = TRY(queue->take());
-      block = coming->bytes().data();
-    }
-    size_t n = std::min(bytes.size(), static_cast<size_t>(kBlock) - filled);
-    std::memcpy(block + filled, bytes.data(), n);
+    MutableBytes block = TRY(room());
+    size_t n = std::min(bytes.size(), block.size());
+    std::memcpy(block.data(), bytes.data(), n);
     bytes = bytes.subspan(n);
-    filled += n;
-    image_size += n;
-    counters.received = image_size;
-    if (filled == kBlock) TRY(complete_block());
+    TRY(received(n));
   }
+  return {};
+}
+
+Result<size_t> BlockWriter::State::pull(Source& image, MutableBytes into) {
+  Result<size_t> n = image.read(into);
+  source_failed = !n.ok();
+  return n;
+}
+
+Result<void> BlockWriter::State::copy(Source& image) {
+  TRY(check_accepting());
+  for (;;) {
+    // One block less: the last MiB of the image always passes through a buffer, which withholds it.
+    uint64_t zero_blocks = filled == 0 ? image.zeros_ahead() / kBlock : 0;
+    if (zero_blocks > 1 && image_size >= kHeldBack) {
+      TRY(accept_zero_blocks(zero_blocks - 1));
+      image.skip_zeros((zero_blocks - 1) * kBlock);
+    }
+    uint64_t left = geometry.size - image_size;
+    if (left == 0) {
+      uint8_t excess = 0;
+      if (TRY(pull(image, {&excess, 1})) != 0) return too_large();
+      return {};
+    }
+    MutableBytes block = TRY(room());
+    size_t n = TRY(pull(image, block.first(std::min<uint64_t>(block.size(), left))));
+    if (n != 0) {
+      TRY(received(n));
+      continue;
+    }
+    if (filled == 0 && coming != nullptr) queue->give_back(std::exchange(coming, nullptr));
+    return {};
+  }
+}
+
+// Whole blocks of zeros that nobody has to read: to the same effect as if they had come.
+Result<void> BlockWriter::State::accept_zero_blocks(uint64_t count) {
+  if (count > (geometry.size - image_size) / kBlock) return too_large();
+  if (held != nullptr) TRY(submit(body_end, std::exchange(held, nullptr)));
+  for (; count != 0; --count) {
+    add_to_digest(body_end, zero_block_digest);
+    TRY(extend_zeros(body_end, body_end + kBlock));
+    body_end += kBlock;
+    image_size += kBlock;
+  }
+  counters.received = image_size;
   return {};
 }
 
@@ -201,11 +278,15 @@ Result<void> BlockWriter::State::complete_block() {
   return {};
 }
 
-Result<void> BlockWriter::State::submit(uint64_t offset, Buffer* block) {
-  body_end = offset + kBlock;
+void BlockWriter::State::add_to_digest(uint64_t offset, uint64_t piece_digest) {
   uint64_t piece = offset / kBlock - 1;
   if (piece % pieces_per_digest == 0) digests.push_back(0);
-  digests.back() = extend_digest(digests.back(), block->bytes());
+  digests.back() = extend_digest(digests.back(), piece_digest);
+}
+
+Result<void> BlockWriter::State::submit(uint64_t offset, Buffer* block) {
+  body_end = offset + kBlock;
+  add_to_digest(offset, xxh3(block->bytes()));
 
   constexpr uint64_t kSteps = kBlock / kZeroStep;
   auto is_zero = [&](uint64_t step) {
@@ -270,7 +351,7 @@ Result<void> BlockWriter::State::verify_body() {
     TRY(queue->wait(ahead.front()));
     uint64_t piece = offset / kBlock - 1;
     if (piece % pieces_per_digest == 0) digest = 0;
-    digest = extend_digest(digest, ahead.front()->bytes());
+    digest = extend_digest(digest, xxh3(ahead.front()->bytes()));
     counters.verified += kBlock;
     queue->give_back(ahead.front());
     ahead.pop_front();
@@ -366,6 +447,11 @@ BlockWriter::~BlockWriter() = default;
 Result<void> BlockWriter::write(ConstBytes bytes) {
   if (state_->failure) return *state_->failure;
   return state_->remember(state_->accept(bytes));
+}
+
+Result<void> BlockWriter::copy(Source& image) {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->copy(image));
 }
 
 Result<void> BlockWriter::finish() {

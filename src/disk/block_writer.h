@@ -44,16 +44,17 @@ struct WriterCounters {               // readable from another thread while the 
   std::atomic<uint64_t> verified{0};  // bytes read back
 };
 
-// prepare() -> begin() -> write()... -> finish() -> [verify()] -> commit() -> [verify()]. Dropped
-// between begin() and commit(), it leaves the disk without a partition table. After an error every
-// call returns that error. Requests are aligned and large, carried out by threads of their own;
-// runs of 256 KiB of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9 MiB, and 8
-// bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded with zeros
-// to the sector's end.
+// prepare() -> begin() -> copy() or write()... -> finish() -> [verify()] -> commit() -> [verify()].
+// Dropped between begin() and commit(), it leaves the disk without a partition table. After an
+// error every call returns that error. Requests are aligned and large, carried out by threads of
+// their own; runs of 256 KiB of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9
+// MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded
+// with zeros to the sector's end.
 class BlockWriter final : public Sink {
  public:
-  // Touches nothing: buffers, threads, and a disk that is large enough (2 MiB at least).
-  static Result<std::unique_ptr<BlockWriter>> prepare(BlockTarget& target);
+  // Touches nothing: buffers, threads, and a disk that is large enough (2 MiB at least). Errors of
+  // the disk begin with `name`.
+  static Result<std::unique_ptr<BlockWriter>> prepare(BlockTarget& target, std::string name = "");
   ~BlockWriter() override;
 
   // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,
@@ -61,6 +62,9 @@ class BlockWriter final : public Sink {
   Result<void> begin();
   // An image larger than the disk is an error at its first byte too many.
   Result<void> write(ConstBytes bytes) override;
+  // All that is left in `image`, read straight into the disk's buffers; holes (zeros_ahead()) are
+  // zeroed without being read. An error of the image comes back as it is. Mixes with write().
+  Result<void> copy(Source& image);
   // All but the withheld bytes is on the medium.
   Result<void> finish() override;
   // Reads back all that was written so far and compares: an error names the first offset that

@@ -21,6 +21,7 @@ struct Part {
 // The disk itself and its partitions.
 std::vector<Part> parts_of(const UniqueFd& root, const std::string& name) {
   std::string disk = concat("sys/block/", name);
+  if (!exists(root, disk)) disk = concat("sys/class/block/", name);  // a partition
   std::vector<Part> parts;
   auto add = [&](std::string part, std::string folder) {
     Result<std::string> number = read_line(root, concat(folder, "/dev"));
@@ -92,6 +93,25 @@ std::vector<std::string> uses_of(const UniqueFd& root, const std::string& name) 
     for (const std::string& holder : holders.value()) {
       add(concat(part.name, " is held by ", holder));
     }
+  }
+  return uses;
+}
+
+std::vector<std::string> uses_of_file(const UniqueFd& root, const std::string& path) {
+  std::vector<std::string> uses;
+  if (Result<std::string> table = read_text(root, "proc/swaps"); table.ok()) {
+    for (std::string_view line : split(table.value(), '\n')) {
+      std::vector<std::string_view> fields = split_blank(line);
+      if (!fields.empty() && unescape_octal(fields[0]) == path)
+        uses.push_back(concat(path, " is swap"));
+    }
+  }
+  Result<std::vector<std::string>> names = list_directory(root, "sys/block");
+  if (!names.ok()) return uses;
+  for (const std::string& name : names.value()) {
+    if (!name.starts_with("loop")) continue;
+    Result<std::string> behind = read_line(root, concat("sys/block/", name, "/loop/backing_file"));
+    if (behind.ok() && behind.value() == path) uses.push_back(concat(path, " is behind ", name));
   }
   return uses;
 }

@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/base64.h"
 
 namespace curlingiron {
 namespace {
@@ -135,6 +136,12 @@ constexpr Key kKeys[] = {
        settings.after = TRY(parse_choice(value, kChoices));
        return {};
      }},
+    {"boot",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<bool> kChoices[] = {{"any", true}, {"checked", false}};
+       settings.any_boot_mode = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
     {"deadline",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.deadline = TRY(parse_duration(value));
@@ -188,20 +195,52 @@ constexpr Key kKeys[] = {
        settings.on_failure = TRY(parse_choice(value, kChoices));
        return {};
      }},
+    {"pin",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       constexpr std::string_view kForm = "sha256//";
+       Result<ByteVector> digest = value.starts_with(kForm)
+                                       ? from_base64(value.substr(kForm.size()))
+                                       : Result<ByteVector>(Error("another form"));
+       if (!digest.ok() || digest.value().size() != kSha256Bytes) {
+         return Error(concat("\"", printable(value, 80),
+                             "\" is not of the form sha256//BASE64 with 32 bytes in base64"));
+       }
+       settings.pinned_key = value;
+       return {};
+     }},
     {"proxy",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.proxy = value;
        return {};
      },
      Secrecy::Secret},
+    {"pubkey",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.public_key = value;
+       return {};
+     }},
     {"sha256",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sha256 = TRY(parse_sha256(value));
        return {};
      }},
+    {"sig",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.signature = value;
+       return {};
+     },
+     Secrecy::Secret},
     {"src",
      [](std::string_view value, Settings& settings) -> Result<void> {
-       settings.source = value;
+       constexpr size_t kMostMirrors = 16;
+       if (settings.sources.size() == kMostMirrors) return Error("more than 16 mirrors");
+       settings.sources.emplace_back(value);
+       return {};
+     },
+     Secrecy::Secret},
+    {"sums",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.sums = value;
        return {};
      },
      Secrecy::Secret},
@@ -330,6 +369,8 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
   constexpr size_t kLongest = size_t{64} << 10;
   if (text.size() > kLongest) return Error(concat("config: larger than ", kLongest, " bytes"));
   size_t number = 0;
+  // Its images replace those of the command line: they are no mirrors of each other.
+  std::vector<std::string> outer = std::exchange(settings.sources, {});
   for (std::string_view line : split(text, '\n')) {
     ++number;
     line = trim(line);
@@ -340,6 +381,7 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
         equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
     TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
   }
+  if (settings.sources.empty()) settings.sources = std::move(outer);
   return {};
 }
 
@@ -350,7 +392,7 @@ Result<std::string> format_setting(std::string_view key, std::string_view value)
 }
 
 Result<void> check_complete(const Settings& settings) {
-  if (settings.source.empty()) {
+  if (settings.sources.empty()) {
     return Error(
         "no image is named; pass curlingiron.src=URL on the kernel command line or src=URL in the "
         "config");

@@ -32,11 +32,16 @@ struct StaticAddress {
 };
 
 struct Settings {
-  std::string source;                      // src= : http(s) URL of the image
+  std::vector<std::string> sources;        // src= : URL of the image; repeated: mirrors of it
   std::string destination;                 // dst= : /dev/… or an identity (disk/choose.h)
   std::optional<ByteVector> sha256;        // sha256= : of the file as served; 32 bytes
   std::optional<ByteVector> image_sha256;  // image-sha256= : of the raw image; 32 bytes
+  std::string sums;                        // sums= : list of digests, URL or relative to src
+  std::string public_key;                  // pubkey= : ed25519, minisign or signify, base64
+  std::string signature;                   // sig= : its signature, URL or relative to src
   bool insecure = false;                   // insecure : no TLS verification
+  std::string pinned_key;                  // pin=sha256//BASE64 : of the server's public key
+  bool any_boot_mode = false;              // boot=any : do not compare firmware and image
   Verify verify = Verify::ReadBack;        // verify=readback|off
   std::optional<StaticAddress> address;    // ip=… ; absent or ip=dhcp: DHCP
   std::vector<std::string> nameservers;    // nameserver= (repeatable), before those learnt

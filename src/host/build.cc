@@ -55,8 +55,8 @@ void print_summary(const BuildOptions& options, const std::string& release,
 Result<void> run_build(const BuildOptions& options) {
   UniqueFd modules_root = TRY_CONTEXT(options.modules_dir, open_root(options.modules_dir));
   InitramfsPlan plan;
-  plan.config = TRY(settings_config(options.settings));
-  Settings settings = TRY(parse_settings(plan.config));
+  CheckedSettings checked = TRY(check_settings(options.settings));
+  plan.config = checked.config;
   plan.release = TRY(choose_release(modules_root, options));
   plan.compression = TRY(parse_compression(options.compression));
   plan.effort = options.fast ? Effort::Fast : Effort::Best;
@@ -68,7 +68,7 @@ Result<void> run_build(const BuildOptions& options) {
   plan.modules = options.modules;
   plan.signatures = signatures_for(root, options.keep_signatures);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
-  if (!settings.insecure) plan.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
+  if (!checked.settings.insecure) plan.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
 
   Initramfs initramfs = TRY(build_initramfs(modules_root, plan));
   for (const std::string& warning : initramfs.warnings) log_warning(warning);

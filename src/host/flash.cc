@@ -1,7 +1,6 @@
 #include "host/flash.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,19 +14,15 @@
 #include "host/capture.h"
 #include "host/coverage.h"
 #include "host/host.h"
-#include "net/image_download.h"
+#include "net/image_stream.h"
 #include "net/network.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
 #include "sys/process.h"
-#include "sys/terminal.h"
 
 namespace curlingiron {
 namespace {
-
-// The server is asked that long before a machine is put at stake.
-constexpr Duration kSourcePatience = 10s;
 
 // The user's own --set ip=… goes before what this machine has.
 bool sets_address(const FlashOptions& options) {
@@ -42,6 +37,7 @@ struct FlashPlan {
   std::vector<std::string> uses;  // "vda3 is mounted on /"
   std::string source;
   std::string source_detail;
+  bool secured = false;  // a source of https
   KernelImage kernel;
   std::vector<std::string> network;
   std::optional<std::string> static_address;  // the value of ip=; nullopt: DHCP, or the user's own
@@ -106,30 +102,18 @@ std::string next_command_line(const UniqueFd& root) {
 }
 
 Result<void> prove_source(const FlashOptions& options, const Settings& settings, FlashPlan& plan) {
-  Url url = TRY_CONTEXT("IMAGE", parse_url(options.image));
-  HttpOptions http;
-  if (!options.settings.ca.empty()) http.ca_file = options.settings.ca;
-  if (http.ca_file.empty() && url.scheme == UrlScheme::Https)
-    http.ca_file = TRY(system_ca_bundle());
-  http.insecure = settings.insecure;
-  http.headers = settings.headers;
-  http.proxy = settings.proxy;
-  std::unique_ptr<ImageDownload> download =
-      TRY(ImageDownload::open(url, http, {false, false}, now() + kSourcePatience));
-  TRY(check_image_fits(download->head(), download->least_image_size(), plan.disk));
-  const HttpAnswer& answer = download->http().answer();
-  plan.source = url.display();
-  plan.source_detail = format_name(download->format());
-  if (answer.length) plan.source_detail += concat(", ", format_size(*answer.length));
-  bool proven = url.scheme == UrlScheme::Https && !settings.insecure;
-  plan.source_detail += proven ? concat(", ", answer.tls) : ", not authenticated";
-  if (settings.sha256 || settings.image_sha256) {
-    plan.source_detail += ", checked against the SHA-256 given";
-  } else if (!proven) {
-    log_warning(
-        concat(plan.source,
-               ": nothing proves that this is the image you mean; use https or pass --sha256"));
+  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  if (origin.kind != OriginKind::Http) {
+    return Error(concat("IMAGE: ", origin.name,
+                        " is gone when this machine's memory is all there is; serve it by http or "
+                        "https"));
   }
+  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings));
+  TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
+  plan.source = origin.name;
+  plan.source_detail = describe_image(*image, settings);
+  plan.secured = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
+                             [](const Url& url) { return url.scheme == UrlScheme::Https; });
   return {};
 }
 
@@ -159,9 +143,8 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.release = plan.kernel.release;
   build.modaliases = TRY(hardware_modaliases(root));
   build.config = plan.config;
-  Url url = TRY(parse_url(options.image));
   // A plain URL may lead to an https one, if the user gave a CA for it.
-  if (!settings.insecure && (url.scheme == UrlScheme::Https || !options.settings.ca.empty())) {
+  if (!settings.insecure && (plan.secured || !options.settings.ca.empty())) {
     build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
   }
   build.signatures = signatures_for(root, false);
@@ -179,8 +162,8 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
 
 Result<FlashPlan> make_plan(const FlashOptions& options) {
   UniqueFd root = TRY(open_root("/"));
-  std::string config = TRY(settings_config(options.settings));
-  Settings settings = TRY(parse_settings(config));
+  CheckedSettings checked = TRY(check_settings(options.settings));
+  const Settings& settings = checked.settings;
 
   FlashPlan plan;
   std::vector<Disk> disks = TRY(list_disks(root));
@@ -200,8 +183,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
                " runs; reboot into it first, or name the running kernel's image with --kernel"));
   }
 
-  plan.config = config;
-  plan.config += TRY(format_setting("src", options.image));
+  plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));
   if (!sets_address(options)) {
     Ipv4State state = TRY(read_ipv4_state());
@@ -220,9 +202,8 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
 }
 
 void show(const FlashPlan& plan) {
-  std::string text =
-      concat("This replaces everything on\n  disk      ", plan.disk.path(), "  ",
-             plan.disk.describe(), "\n            known to the installer as ", plan.identity, "\n");
+  std::string text = concat("This replaces everything on\n  disk      /dev/", plan.disk.describe(),
+                            "\n            known to the installer as ", plan.identity, "\n");
   for (const std::string& use : plan.uses) text += concat("            ", use, "\n");
   text += concat("with\n  image     ", plan.source, "\n            ", plan.source_detail, "\n");
   text += concat("by starting\n  kernel    ", plan.kernel.release, " (/", plan.kernel.path,
@@ -235,21 +216,6 @@ void show(const FlashPlan& plan) {
                      : "address as set, or by DHCP",
                  "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
-// True when the person at the terminal types the disk's name.
-Result<bool> confirmed(const FlashPlan& plan) {
-  if (!is_terminal(STDIN_FILENO)) {
-    return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");
-  }
-  std::fprintf(stderr,
-               "\nAll data on %s will be lost. Type %s to go on: ", plan.disk.path().c_str(),
-               plan.disk.name.c_str());
-  std::string answer;
-  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
-    answer += static_cast<char>(c);
-  std::string_view typed = trim(answer);
-  return typed == plan.disk.name || typed == plan.disk.path();
 }
 
 Result<UniqueFd> memory_file(const std::string& name, ConstBytes bytes) {
@@ -300,7 +266,7 @@ Result<int> run_flash(const FlashOptions& options) {
   FlashPlan plan = TRY(make_plan(options));
   show(plan);
   for (const std::string& warning : plan.initramfs.warnings) log_warning(warning);
-  if (!options.dry_run && !options.yes && !TRY(confirmed(plan))) {
+  if (!options.dry_run && !options.yes && !TRY(confirm_overwrite(plan.disk.path()))) {
     return Error("not confirmed; nothing was changed");
   }
   HeldSignals until_done;

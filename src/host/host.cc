@@ -1,11 +1,17 @@
 #include "host/host.h"
 
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
+
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
+#include "sys/terminal.h"
 
 extern "C" {
 extern const uint8_t curlingiron_init_begin[];
@@ -77,17 +83,36 @@ Result<ByteVector> load_ca_bundle(const std::string& file) {
   return read_file(here, path, kLargestCaBundle);
 }
 
-Result<std::string> settings_config(const SettingOptions& options) {
-  std::string config;
-  Settings checked;
+namespace {
+
+// minisign and signify keep a key in a file of two lines, of which the second one is the key.
+Result<std::string> public_key(const std::string& given) {
+  UniqueFd here = TRY(open_root("."));
+  if (!exists(here, given)) return given;
+  std::string text = TRY_CONTEXT(given, read_text(here, given));
+  for (std::string_view line : split(text, '\n')) {
+    line = trim(line);
+    if (!line.empty() && !line.starts_with("untrusted comment:")) return std::string(line);
+  }
+  return Error(concat(given, ": holds no public key; name the .pub file of minisign or signify"));
+}
+
+}  // namespace
+
+Result<CheckedSettings> check_settings(const SettingOptions& options) {
+  CheckedSettings checked;
   auto add = [&](std::string_view key, std::string_view value) -> Result<void> {
-    TRY(apply_setting(key, value, checked));
-    config += TRY(format_setting(key, value));
+    TRY(apply_setting(key, value, checked.settings));
+    checked.config += TRY(format_setting(key, value));
     return {};
   };
   // apply_setting() names the key, which is the option's name, too.
+  for (const std::string& source : options.sources) TRY(add("src", source));
   if (!options.sha256.empty()) TRY(add("sha256", options.sha256));
   if (!options.image_sha256.empty()) TRY(add("image-sha256", options.image_sha256));
+  if (!options.sums.empty()) TRY(add("sums", options.sums));
+  if (!options.public_key.empty()) TRY(add("pubkey", TRY(public_key(options.public_key))));
+  if (!options.signature.empty()) TRY(add("sig", options.signature));
   for (const std::string& setting : options.set) {
     size_t equals = setting.find('=');
     std::string_view key = std::string_view(setting).substr(0, equals);
@@ -96,13 +121,56 @@ Result<std::string> settings_config(const SettingOptions& options) {
                                  : std::string_view(setting).substr(equals + 1);
     TRY_CONTEXT("--set", add(key, value));
   }
-  return config;
+  return checked;
 }
 
-Result<Settings> parse_settings(const std::string& config) {
-  Settings settings;
-  TRY(apply_config(config, settings));
-  return settings;
+Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+                                                const Settings& settings) {
+  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  HttpOptions http = http_options(settings);
+  http.ca_file = options.ca;
+  bool https = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
+                           [](const Url& url) { return url.scheme == UrlScheme::Https; });
+  if (http.ca_file.empty() && https) http.ca_file = TRY(system_ca_bundle());
+  ImageProofs proofs = wanted_proofs(settings);
+  std::unique_ptr<ImageStream> image =
+      TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience));
+  bool authenticated = !image->tls().empty() && !settings.insecure;
+  if (origin.kind == OriginKind::Http && !authenticated && !proofs.any()) {
+    log_warning(
+        concat(origin.name,
+               ": nothing proves that this is the image you mean; use https or pass --sha256"));
+  }
+  return image;
+}
+
+std::string describe_image(const ImageStream& image, const Settings& settings) {
+  std::string text(format_name(image.format()));
+  if (image.served_size()) text += concat(", ", format_size(*image.served_size()));
+  if (!image.tls().empty())
+    text += concat(", ", image.tls(), settings.insecure ? " (unverified)" : "");
+  ImageProofs proofs = wanted_proofs(settings);
+  std::vector<std::string> by;
+  if (proofs.sha256) by.emplace_back("sha256");
+  if (proofs.image_sha256) by.emplace_back("image-sha256");
+  if (!proofs.sums.empty()) by.emplace_back("sums");
+  if (!proofs.public_key.empty()) by.emplace_back("signature");
+  if (!by.empty()) text += concat(", to be proven by ", join(by, ", "));
+  return text;
+}
+
+Result<bool> confirm_overwrite(const std::string& path) {
+  if (!is_terminal(STDIN_FILENO)) {
+    return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");
+  }
+  std::string name = path.substr(path.rfind('/') + 1);
+  std::fprintf(stderr, "\nAll data on %s will be lost. Type %s to go on: ", path.c_str(),
+               name.c_str());
+  std::string answer;
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
+    answer += static_cast<char>(c);
+  std::string_view typed = trim(answer);
+  return typed == name || typed == path;
 }
 
 Compression quickest_compression(const std::optional<std::vector<Compression>>& known) {

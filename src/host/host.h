@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "formats/settings.h"
 #include "host/options.h"
+#include "net/image_stream.h"
 #include "payload/initramfs.h"
 #include "sys/fd.h"
 
@@ -27,10 +28,23 @@ Result<ByteVector> load_ca_bundle(const std::string& file);
 // Where this machine keeps its bundle; an error that lists the places tried.
 Result<std::string> system_ca_bundle();
 
-// --sha256, --image-sha256 and --set as lines of /curlingiron/config, each checked.
-Result<std::string> settings_config(const SettingOptions& options);
-// What that config means.
-Result<Settings> parse_settings(const std::string& config);
+// What the options say: the settings, and as lines of /curlingiron/config.
+struct CheckedSettings {
+  Settings settings;
+  std::string config;
+};
+Result<CheckedSettings> check_settings(const SettingOptions& options);
+
+// The server is asked that long before a disk or a machine is put at stake.
+inline constexpr Duration kSourcePatience = 10s;
+// The image as this machine sees it, ready to be written.
+Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+                                                const Settings& settings);
+// "zstd, 412.0 MiB, TLSv1.3, checked against sha256".
+std::string describe_image(const ImageStream& image, const Settings& settings);
+
+// True when the person at the terminal types the disk's name. `path` is what will be overwritten.
+Result<bool> confirm_overwrite(const std::string& path);
 
 // What unpacks fastest of those the kernel knows (nullopt: no config found, gzip is always there).
 Compression quickest_compression(const std::optional<std::vector<Compression>>& known);

@@ -3,6 +3,7 @@
 #include "host/flash.h"
 #include "host/options.h"
 #include "host/run.h"
+#include "host/write.h"
 #include "sys/process.h"
 
 namespace {
@@ -11,6 +12,7 @@ using namespace curlingiron;
 
 struct Dispatch {
   int operator()(const FlashOptions& options) const { return flash(options); }
+  int operator()(const WriteOptions& options) const { return write(options); }
   int operator()(const BuildOptions& options) const { return build(options); }
   int operator()(const RunOptions& options) const { return run(options); }
   int operator()(const Usage& usage) const { return usage.exit_code; }

@@ -8,13 +8,35 @@
 namespace curlingiron {
 namespace {
 
+constexpr const char* kImage =
+    "URL or file of the image: raw, gzip, xz, zstd, bzip2, lz4, zip, qcow2 or vhd";
+
 void add_setting_options(CLI::App& verb, SettingOptions& settings) {
   verb.add_option("--sha256", settings.sha256,
                   "SHA-256 of the file as served (64 hexadecimal digits)");
   verb.add_option("--image-sha256", settings.image_sha256, "SHA-256 of the raw image inside it");
+  verb.add_option(
+      "--sums", settings.sums,
+      "list of digests with the file in it, such as SHA256SUMS: URL, or name beside it");
+  verb.add_option("--pubkey", settings.public_key,
+                  "minisign or signify key that signs the list, or else the file: base64 or file");
+  verb.add_option("--sig", settings.signature,
+                  "URL of the signature (default: that of the signed file and .minisig or .sig)");
   verb.add_option("--ca", settings.ca,
                   "trust the CA certificates in this PEM file, instead of this machine's");
+  verb.add_option("--cert", settings.certificate,
+                  "PEM file with the certificate and key to show to the server");
   verb.add_option("--set", settings.set, "a setting of /init, KEY=VALUE (repeatable)")
+      ->allow_extra_args(false);
+}
+
+// IMAGE DISK, and other places of IMAGE.
+void add_image_and_disk(CLI::App& verb, const char* image_help, std::string& image,
+                        std::string& disk, std::vector<std::string>& mirrors) {
+  verb.add_option("IMAGE", image, image_help)->required();
+  verb.add_option("DISK", disk, "the disk to overwrite: /dev/sda, serial:..., only, ...")
+      ->required();
+  verb.add_option("--mirror", mirrors, "another URL of the same file (repeatable)")
       ->allow_extra_args(false);
 }
 
@@ -30,17 +52,25 @@ Command parse_command(int argc, char** argv) {
       "Example:\n  sudo curlingiron flash https://example.org/debian.img.zst /dev/sda\n\n"
       "Exit status: 0 done, 1 failed, 2 usage.");
 
+  std::string image;
+  std::vector<std::string> mirrors;
   FlashOptions flash;
   CLI::App* flash_verb = app.add_subcommand("flash", "reimage this machine in place");
-  flash_verb->add_option("IMAGE", flash.image, "URL of the image: raw, gzip or zstd")->required();
-  flash_verb
-      ->add_option("DISK", flash.disk, "the disk to overwrite: /dev/sda, serial:..., only, ...")
-      ->required();
+  add_image_and_disk(*flash_verb, kImage, image, flash.disk, mirrors);
   add_setting_options(*flash_verb, flash.settings);
   flash_verb->add_option("--kernel", flash.kernel,
                          "kernel to start (default: the running one's image)");
   flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
+
+  WriteOptions write;
+  CLI::App* write_verb = app.add_subcommand("write", "write an image to a disk that is not in use");
+  add_image_and_disk(*write_verb, concat(kImage, "; - is standard input").c_str(), image,
+                     write.disk, mirrors);
+  add_setting_options(*write_verb, write.settings);
+  write_verb->add_flag("--dry-run", write.dry_run, "prove and show everything, change nothing");
+  write_verb->add_flag("-y,--yes", write.yes, "do not ask");
+  write_verb->add_flag("--json", write.json, "print the result as JSON");
 
   BuildOptions build;
   CLI::App* build_verb = app.add_subcommand("build", "write an initramfs that installs an image");
@@ -81,7 +111,7 @@ Command parse_command(int argc, char** argv) {
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
 
   // CLI11 says only that a subcommand is missing.
-  static constexpr std::string_view kVerbs[] = {"flash", "build", "run"};
+  static constexpr std::string_view kVerbs[] = {"flash", "write", "build", "run"};
   if (argc > 1 && argv[1][0] != '-' &&
       std::find(std::begin(kVerbs), std::end(kVerbs), argv[1]) == std::end(kVerbs)) {
     std::optional<std::string_view> near = nearest(argv[1], kVerbs);
@@ -101,7 +131,15 @@ Command parse_command(int argc, char** argv) {
     log_error(concat(error.what(), "; see curlingiron ", verb, "--help"));
     return Usage{kExitUsage};
   }
-  if (flash_verb->parsed()) return flash;
+  mirrors.insert(mirrors.begin(), image);
+  if (flash_verb->parsed()) {
+    flash.settings.sources = std::move(mirrors);
+    return flash;
+  }
+  if (write_verb->parsed()) {
+    write.settings.sources = std::move(mirrors);
+    return write;
+  }
   if (build_verb->parsed()) return build;
   return run;
 }

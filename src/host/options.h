@@ -14,19 +14,31 @@ inline constexpr int kExitUsage = 2;
 
 // Settings for /init, as every verb that makes a payload takes them.
 struct SettingOptions {
+  std::vector<std::string> sources;  // the image's URL or path, then mirrors; empty for build
   std::string sha256;
   std::string image_sha256;
+  std::string sums;              // URL or path of a list of digests
+  std::string public_key;        // base64, or a file that holds it
+  std::string signature;         // URL or path
+  std::string certificate;       // PEM file with the client's certificate and key
   std::string ca;                // PEM file; empty: the bundle of this machine
   std::vector<std::string> set;  // KEY=VALUE
 };
 
 struct FlashOptions {
-  std::string image;
   std::string disk;
   SettingOptions settings;
   std::string kernel;  // empty: that of the running system
   bool dry_run = false;
   bool yes = false;
+};
+
+struct WriteOptions {
+  std::string disk;
+  SettingOptions settings;
+  bool dry_run = false;
+  bool yes = false;
+  bool json = false;
 };
 
 struct BuildOptions {
@@ -55,7 +67,7 @@ struct Usage {
   int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
 };
 
-using Command = std::variant<FlashOptions, BuildOptions, RunOptions, Usage>;
+using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, RunOptions, Usage>;
 
 Command parse_command(int argc, char** argv);
 

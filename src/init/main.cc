@@ -77,9 +77,8 @@ Result<void> install_proven(Journal& journal, Proven& proven) {
   }
 
   // All but the first and last MiB: the disk cannot boot yet.
-  Installed installed = TRY(run_phase(journal, "install", [&] {
-    return install(journal, committed.value(), proven.source, proven.disk);
-  }));
+  Installed installed = TRY(run_phase(
+      journal, "install", [&] { return install(journal, committed.value(), proven.source); }));
 
   // Digest and read-back first, then the withheld ends: from here on the disk can boot.
   Verified verified = TRY(run_phase(journal, "verify", [&] {

@@ -3,19 +3,17 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <functional>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "disk/preflight.h"
-#include "formats/url.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
 #include "sys/power.h"
-#include "sys/thread.h"
+#include "sys/ticker.h"
 
 namespace curlingiron {
 namespace {
@@ -24,7 +22,6 @@ constexpr size_t kLargestIndex = 4_MiB;  // the bound of formats/module_index.h
 constexpr const char* kCaBundle = "/curlingiron/ca.pem";
 // Hardware that has not shown itself by then is waited for by the phases that need it.
 constexpr Duration kDriversPatience = 30s;
-constexpr size_t kChunk = 1_MiB;
 
 // Entries of a sysfs class that are hardware: they have a device behind them.
 size_t count_devices(const UniqueFd& root, const std::string& directory) {
@@ -52,55 +49,6 @@ void set_clock(const Settings& settings) {
   if (wanted == wall_clock_seconds()) return;
   Result<void> result = set_wall_clock(wanted);
   if (!result.ok()) log_warning("clock", result.error());
-}
-
-// Calls `line()` every second on a thread of its own and shows what it returns.
-class ProgressReport {
- public:
-  ProgressReport(Journal& journal, std::function<std::string()> line) {
-    Result<Thread> thread = Thread::start([this, &journal, line = std::move(line)] {
-      std::unique_lock lock(mutex_);
-      while (!changed_.wait_for(lock, 1s, [this] { return ended_; })) journal.progress(line());
-    });
-    if (thread.ok()) {
-      thread_ = std::move(thread).value();
-    } else {
-      log_warning("progress is not shown", thread.error());
-    }
-  }
-  ~ProgressReport() {
-    {
-      std::lock_guard lock(mutex_);
-      ended_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  ProgressReport(const ProgressReport&) = delete;
-  ProgressReport& operator=(const ProgressReport&) = delete;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool ended_ = false;
-  Thread thread_;
-};
-
-// "42.3% 1.2 GiB of 2.9 GiB, 93.1 MB/s, 18 s left".
-std::string progress_line(std::string_view verb, uint64_t done, std::optional<uint64_t> total,
-                          Duration elapsed) {
-  if (!total || *total == 0) {
-    return concat(verb, " ", format_size(done), ", ", format_rate(done, elapsed));
-  }
-  uint64_t permille = static_cast<uint64_t>(static_cast<unsigned __int128>(done) * 1000 / *total);
-  std::string line = concat(verb, " ", permille / 10, ".", permille % 10, "% ", format_size(done),
-                            " of ", format_size(*total), ", ", format_rate(done, elapsed));
-  if (done != 0 && done < *total) {
-    auto left =
-        static_cast<int64_t>(static_cast<__int128>(elapsed.count()) * (*total - done) / done);
-    line += concat(", ", format_duration(Duration(left)), " left");
-  }
-  return line;
 }
 
 }  // namespace
@@ -194,30 +142,25 @@ Facts Joined::facts() const {
 Result<ProvenSource> prove_source(const Configuration& configuration, const Joined&) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
-  Url url = TRY_CONTEXT("curlingiron.src", parse_url(settings.source));
-  source.name = url.display();
-  HttpOptions options;
+  ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
+  source.name = origin.name;
+  HttpOptions options = http_options(settings);
   options.ca_file = kCaBundle;
-  options.insecure = settings.insecure;
-  options.headers = settings.headers;
-  options.proxy = settings.proxy;
-  bool authenticated = url.scheme == UrlScheme::Https && !settings.insecure;
-  if (!authenticated && !settings.sha256 && !settings.image_sha256) {
+  ImageProofs proofs = wanted_proofs(settings);
+  source.image = TRY(ImageStream::open(origin, options, proofs, configuration.deadline));
+  bool authenticated = !source.image->tls().empty() && !settings.insecure;
+  if (!authenticated && !proofs.any()) {
     log_warning(
         concat(source.name,
                ": nothing proves that this is the image you mean; use https or pass sha256="));
   }
-  source.download = TRY(ImageDownload::open(
-      url, options, {settings.sha256.has_value(), settings.image_sha256.has_value()},
-      configuration.deadline));
   return source;
 }
 
 Facts ProvenSource::facts() const {
-  const HttpAnswer& answer = download->http().answer();
-  Facts facts = {{"url", name}, {"format", std::string(format_name(download->format()))}};
-  if (answer.length) facts.push_back({"bytes", concat(*answer.length)});
-  if (!answer.tls.empty()) facts.push_back({"tls", answer.tls});
+  Facts facts = {{"url", name}, {"format", std::string(format_name(image->format()))}};
+  if (image->served_size()) facts.push_back({"bytes", concat(*image->served_size())});
+  if (!image->tls().empty()) facts.push_back({"tls", image->tls()});
   return facts;
 }
 
@@ -250,13 +193,13 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   }
   ProvenDisk proven;
   proven.disk = std::move(chosen).value();
-  TRY(check_image_fits(source.download->head(), source.download->least_image_size(), proven.disk));
+  TRY(check_image_fits(source.image->head(), source.image->least_image_size(), proven.disk));
   proven.target = TRY(open_block_device(proven.disk.path()));
-  proven.writer = TRY_CONTEXT(proven.disk.name, BlockWriter::prepare(*proven.target));
+  proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));
   // The download went on meanwhile. From here on it is retried without end; had it failed for good,
   // this is the last moment at which that costs nothing.
-  source.download->http().set_deadline(std::nullopt);
-  if (std::optional<Error> failure = source.download->failure()) return *failure;
+  source.image->set_deadline(std::nullopt);
+  if (std::optional<Error> failure = source.image->failure()) return *failure;
   return proven;
 }
 
@@ -275,28 +218,22 @@ Result<Committed> commit(DeadMan& dead_man, const ProvenSource&, ProvenDisk& dis
   if (root.ok()) (void)write_existing(root.value(), "proc/sys/kernel/panic_on_oops", "0");
   ignore_ctrl_alt_del();
   Committed committed{std::move(disk.writer)};
-  TRY_CONTEXT(disk.disk.name, committed.writer->begin());
+  TRY(committed.writer->begin());
   return committed;
 }
 
-Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source,
-                          const ProvenDisk& disk) {
+Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source) {
   Time start = now();
   BlockWriter& writer = *committed.writer;
-  HttpSource& http = source.download->http();
-  std::optional<uint64_t> length = http.answer().length;
-  ProgressReport progress(journal, [&, start, length] {
-    return progress_line("writing", source.download->consumed(), length, now() - start);
+  ImageStream& image = *source.image;
+  std::optional<uint64_t> total = image.total();
+  Ticker progress(1s, [&, start, total] {
+    journal.progress(progress_line("writing", image.consumed(), total, now() - start));
   });
-  ByteVector chunk(kChunk);
-  for (;;) {
-    size_t n = TRY(source.download->image().read(chunk));
-    if (n == 0) break;
-    TRY_CONTEXT(disk.disk.name, writer.write(ConstBytes(chunk).first(n)));
-  }
-  TRY_CONTEXT(disk.disk.name, writer.finish());
+  TRY(writer.copy(image.image()));
+  TRY(writer.finish());
   return Installed{now() - start, writer.image_size(), writer.counters().zeroed.load(),
-                   http.delivered(), http.resumptions()};
+                   image.downloaded(), image.resumptions()};
 }
 
 Facts Installed::facts() const {
@@ -310,28 +247,17 @@ Result<Verified> verify(Journal& journal, const Configuration& configuration, Co
   Time start = now();
   const Settings& settings = configuration.settings;
   BlockWriter& writer = *committed.writer;
-  std::vector<std::string> proofs;
-  VerifiedDigest digest = VerifiedDigest::none_given();
-  if (settings.sha256) {
-    digest = TRY(VerifiedDigest::compare(concat("SHA-256 of ", source.name), *settings.sha256,
-                                         source.download->served_digest()));
-    proofs.emplace_back("sha256");
-  }
-  if (settings.image_sha256) {
-    digest = TRY(VerifiedDigest::compare(concat("SHA-256 of the image in ", source.name),
-                                         *settings.image_sha256, source.download->image_digest()));
-    proofs.emplace_back("image-sha256");
-  }
+  ImageProof proof = TRY(source.image->prove());
   if (settings.verify == Verify::ReadBack) {
-    ProgressReport progress(journal, [&, start] {
-      return progress_line("verifying", writer.counters().verified.load(), installed.image_size,
-                           now() - start);
+    Ticker progress(1s, [&, start] {
+      journal.progress(progress_line("verifying", writer.counters().verified.load(),
+                                     installed.image_size, now() - start));
     });
     TRY(writer.verify());
-    proofs.emplace_back("readback");
+    proof.by.emplace_back("readback");
   }
-  TRY(writer.commit(digest));
-  return Verified{now() - start, proofs.empty() ? "none" : join(proofs, ",")};
+  TRY(writer.commit(proof.digest));
+  return Verified{now() - start, proof.by.empty() ? "none" : join(proof.by, ",")};
 }
 
 Facts Verified::facts() const { return {{"by", proof}, {"seconds", format_seconds(took)}}; }

@@ -15,7 +15,7 @@
 #include "init/dead_man.h"
 #include "init/drivers.h"
 #include "init/journal.h"
-#include "net/image_download.h"
+#include "net/image_stream.h"
 #include "net/network.h"
 #include "sys/fd.h"
 
@@ -55,7 +55,7 @@ Result<Joined> join_network(const Mounts& mounts, const Configuration& configura
 
 // The image can be had: the server answered, is who it says, and the first bytes decode.
 struct ProvenSource {
-  std::unique_ptr<ImageDownload> download;
+  std::unique_ptr<ImageStream> image;
   std::string name;  // fit for messages
   Facts facts() const;
 };
@@ -87,8 +87,7 @@ struct Installed {
   unsigned resumptions = 0;
   Facts facts() const;
 };
-Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source,
-                          const ProvenDisk& disk);
+Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source);
 
 // Digests hold and the disk returns what was written; then the withheld ends are written, too.
 struct Verified {

@@ -39,6 +39,7 @@ struct FreeXxh3 {
 }  // namespace
 
 struct MessageDigest::State {
+  DigestKind kind;
   std::unique_ptr<EVP_MD_CTX, FreeContext> context{::EVP_MD_CTX_new()};
 };
 
@@ -51,12 +52,14 @@ std::string_view digest_name(DigestKind kind) {
   __builtin_unreachable();
 }
 
-MessageDigest::MessageDigest(DigestKind kind) : state_(std::make_unique<State>()) {
+MessageDigest::MessageDigest(DigestKind kind) : state_(new State{kind}) {
   require(state_->context != nullptr &&
           ::EVP_DigestInit_ex(state_->context.get(), algorithm(kind), nullptr) == 1);
 }
 MessageDigest::MessageDigest(MessageDigest&&) noexcept = default;
 MessageDigest::~MessageDigest() = default;
+
+DigestKind MessageDigest::kind() const { return state_->kind; }
 
 void MessageDigest::update(ConstBytes bytes) {
   require(::EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);

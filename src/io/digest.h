@@ -7,14 +7,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "formats/digest_kind.h"
 
 namespace curlingiron {
 
-enum class DigestKind {
-  Sha256,      // FIPS 180-4
-  Sha512,      // FIPS 180-4
-  Blake2b512,  // RFC 7693, without a key: what minisign signs
-};
 std::string_view digest_name(DigestKind kind);  // "SHA-256"
 
 class MessageDigest {
@@ -25,6 +21,7 @@ class MessageDigest {
   void update(ConstBytes bytes);
   void update_zeros(uint64_t count);
   ByteVector finish();  // once
+  DigestKind kind() const;
 
  private:
   struct State;
@@ -43,7 +40,7 @@ class VerifiedDigest {
   static VerifiedDigest none_given() { return VerifiedDigest(); }
 
  private:
-  friend class SignatureProof;
+  friend class SignatureCheck;
   VerifiedDigest() = default;
 };
 

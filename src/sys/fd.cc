@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -129,12 +130,26 @@ Result<uint64_t> seek_end(const UniqueFd& fd) {
   return static_cast<uint64_t>(end);
 }
 
-Result<void> set_non_blocking(const UniqueFd& fd) {
-  int flags = ::fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) < 0) {
-    return last_system_error("cannot set non-blocking");
-  }
-  return {};
+Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd) {
+  off_t end = ::lseek(fd.get(), 0, SEEK_END);
+  if (end < 0 && errno == ESPIPE) return std::optional<uint64_t>();
+  if (end < 0 || ::lseek(fd.get(), 0, SEEK_SET) < 0)
+    return last_system_error("cannot find the size");
+  struct stat status {};
+  if (::fstat(fd.get(), &status) < 0) return last_system_error("cannot find the size");
+  if (S_ISCHR(status.st_mode)) return std::optional<uint64_t>();
+  return std::optional<uint64_t>(static_cast<uint64_t>(end));
+}
+
+Result<UniqueFd> standard_input() {
+  int fd = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (fd < 0) return last_system_error("cannot use standard input");
+  return UniqueFd(fd);
+}
+
+void will_need(const UniqueFd& fd, uint64_t offset, uint64_t length) {
+  static_cast<void>(::posix_fadvise(fd.get(), static_cast<off_t>(offset),
+                                    static_cast<off_t>(length), POSIX_FADV_WILLNEED));
 }
 
 Result<UniqueFd> create_memory_file(const std::string& name) {

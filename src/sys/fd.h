@@ -56,7 +56,13 @@ Result<void> sync_file(const UniqueFd& fd);
 // ftruncate(2): grown with a hole.
 Result<void> resize_file(const UniqueFd& fd, uint64_t size);
 Result<uint64_t> seek_end(const UniqueFd& fd);
-Result<void> set_non_blocking(const UniqueFd& fd);
+// posix_fadvise(2), POSIX_FADV_WILLNEED: the kernel starts to read these bytes. A hint only.
+void will_need(const UniqueFd& fd, uint64_t offset, uint64_t length);
+// The size of a file or block device that is read from its start on; nullopt for pipes and
+// terminals, which have none.
+Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd);
+// Standard input under a descriptor of its own.
+Result<UniqueFd> standard_input();
 
 // An anonymous file (memfd_create(2)) for what must be handed to the kernel as a descriptor.
 Result<UniqueFd> create_memory_file(const std::string& name);

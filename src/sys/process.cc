@@ -3,26 +3,116 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
 
 #include "base/text.h"
 #include "sys/fd.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 
+namespace {
+
+sigset_t watched_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, signal);
+  return signals;
+}
+
+}  // namespace
+
 HeldSignals::HeldSignals() {
-  sigset_t held;
-  ::sigemptyset(&held);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&held, signal);
+  sigset_t held = watched_signals();
   ::sigprocmask(SIG_BLOCK, &held, &before_);
 }
 
 HeldSignals::~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+struct InterruptWatch::State {
+  explicit State(std::optional<std::string> last_words) : words(std::move(last_words)) {}
+
+  void watch();
+
+  HeldSignals held;
+  UniqueFd signals;  // signalfd(2)
+  std::optional<WakeEvent> changed;
+  std::mutex mutex;
+  // Under the mutex:
+  std::optional<std::string> words;
+  bool ended = false;
+
+  Thread thread;
+};
+
+Result<std::unique_ptr<InterruptWatch>> InterruptWatch::start(
+    std::optional<std::string> last_words) {
+  auto state = std::make_unique<State>(std::move(last_words));
+  sigset_t watched = watched_signals();
+  state->signals = UniqueFd(::signalfd(-1, &watched, SFD_CLOEXEC));
+  if (!state->signals.valid()) return last_system_error("signalfd");
+  state->changed.emplace(TRY(WakeEvent::create()));
+  state->thread = TRY(Thread::start([raw = state.get()] { raw->watch(); }));
+  return std::unique_ptr<InterruptWatch>(new InterruptWatch(std::move(state)));
+}
+
+void InterruptWatch::State::watch() {
+  for (;;) {
+    bool listening = false;
+    {
+      std::lock_guard lock(mutex);
+      if (ended) return;
+      listening = words.has_value();
+    }
+    std::array<PollItem, 2> items = {PollItem{changed->fd()},
+                                     PollItem{signals.get(), listening, false}};
+    Result<bool> ready = poll_items(items, std::nullopt);
+    if (!ready.ok()) return;
+    if (items[0].ready) changed->clear();
+    if (!listening || !items[1].ready) continue;
+    std::lock_guard lock(mutex);
+    if (ended || !words) continue;  // Changed in between: the signal stays pending.
+    signalfd_siginfo info{};
+    Result<size_t> n = read_some(signals, {reinterpret_cast<uint8_t*>(&info), sizeof info});
+    if (!n.ok() || n.value() != sizeof info) continue;
+    [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, words->data(), words->size());
+    // As if nobody had caught it: the shell learns that the program was interrupted.
+    auto signal = static_cast<int>(info.ssi_signo);
+    ::signal(signal, SIG_DFL);
+    sigset_t only;
+    ::sigemptyset(&only);
+    ::sigaddset(&only, signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+    ::kill(::getpid(), signal);
+  }
+}
+
+InterruptWatch::InterruptWatch(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+InterruptWatch::~InterruptWatch() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->ended = true;
+  }
+  state_->changed->signal();
+  state_->thread.join();
+}
+
+void InterruptWatch::set_last_words(std::optional<std::string> words) {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->words = std::move(words);
+  }
+  state_->changed->signal();
+}
 
 Result<int> run_program(const std::vector<std::string>& argv) {
   std::vector<char*> arguments;

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,24 @@ class HeldSignals {
 
  private:
   sigset_t before_{};
+};
+
+// SIGINT, SIGTERM and SIGHUP end this process from a thread of their own, with `last_words` on
+// standard error first and the signal's own exit status; what the words are may change at any time.
+// While they are nullopt the signals wait, and come when there are words again, or when this goes.
+// Threads that are to be spared the signals must be started after it.
+class InterruptWatch {
+ public:
+  static Result<std::unique_ptr<InterruptWatch>> start(std::optional<std::string> last_words);
+  ~InterruptWatch();
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+  void set_last_words(std::optional<std::string> words);
+
+ private:
+  struct State;
+  explicit InterruptWatch(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 // Runs argv[0] (found on PATH) with the caller's standard streams and waits. The exit status, or

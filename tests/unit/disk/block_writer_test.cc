@@ -148,6 +148,119 @@ TEST(BlockWriter, TakesChunksOfAnySize) {
   }
 }
 
+// An image with holes, in reads of random sizes; tells of a hole now and then, or never.
+class HoleSource final : public Source {
+ public:
+  HoleSource(ConstBytes image, std::vector<std::pair<size_t, size_t>> holes, unsigned seed,
+             std::optional<size_t> fails_at = std::nullopt)
+      : image_(image), holes_(std::move(holes)), random_(seed), fails_at_(fails_at) {}
+
+  Result<size_t> read(MutableBytes into) override {
+    if (fails_at_ && at_ >= *fails_at_) return Error("server: gone");
+    size_t n = std::min({into.size(), image_.size() - at_, size_t{1} + random_() % (3 * MiB)});
+    std::copy_n(image_.begin() + static_cast<ptrdiff_t>(at_), n, into.begin());
+    at_ += n;
+    return n;
+  }
+  uint64_t zeros_ahead() override {
+    for (auto [begin, end] : holes_) {
+      if (at_ >= begin && at_ < end) return end - at_;
+    }
+    return 0;
+  }
+  void skip_zeros(uint64_t count) override {
+    ASSERT_LE(count, zeros_ahead());
+    skipped_ += count;
+    at_ += count;
+  }
+  uint64_t skipped() const { return skipped_; }
+
+ private:
+  ConstBytes image_;
+  std::vector<std::pair<size_t, size_t>> holes_;
+  std::minstd_rand random_;
+  std::optional<size_t> fails_at_;
+  size_t at_ = 0;
+  uint64_t skipped_ = 0;
+};
+
+Result<void> copy_and_commit(BlockTarget& disk, Source& image) {
+  std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk));
+  TRY(writer->copy(image));
+  TRY(writer->finish());
+  TRY(writer->verify());
+  return writer->commit(VerifiedDigest::none_given());
+}
+
+TEST(BlockWriter, CopiesASourceWithHolesToTheByte) {
+  constexpr size_t kDisk = 12 * MiB;
+  struct Case {
+    size_t size;
+    std::vector<std::pair<size_t, size_t>> holes;
+  };
+  const Case cases[] = {
+      {12 * MiB, {{3 * MiB, 9 * MiB}}},
+      {12 * MiB, {{0, 12 * MiB}}},
+      {12 * MiB, {{MiB, 12 * MiB}}},
+      {11 * MiB + 777, {{2 * MiB + 5, 11 * MiB + 777}}},
+      {11 * MiB + 777, {{5 * MiB, 7 * MiB - 1}, {8 * MiB, 11 * MiB}}},
+      {5 * MiB, {{4 * MiB, 5 * MiB}}},
+      {700, {}},
+      {2 * MiB, {}},
+      {3 * MiB, {{MiB, 3 * MiB}}},
+  };
+  for (const Case& c : cases) {
+    ByteVector image = make_image(c.size);
+    for (auto [begin, end] : c.holes) {
+      std::fill(image.begin() + static_cast<ptrdiff_t>(begin),
+                image.begin() + static_cast<ptrdiff_t>(end), uint8_t{0});
+    }
+    for (unsigned seed = 1; seed < 12; ++seed) {
+      FakeDisk disk(old_system(kDisk));
+      HoleSource source(image, c.holes, seed);
+      Result<void> result = copy_and_commit(disk, source);
+      ASSERT_TRUE(result.ok()) << result.error().message();
+      EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk)))
+          << c.size << " " << seed;
+      EXPECT_EQ(disk.misuse(), "");
+    }
+  }
+}
+
+TEST(BlockWriter, HolesCostNoReading) {
+  ByteVector image = make_image(64 * MiB);
+  std::fill(image.begin() + 2 * MiB, image.begin() + 60 * MiB, uint8_t{0});
+  FakeDisk disk(old_system(64 * MiB));
+  HoleSource source(image, {{2 * MiB, 60 * MiB}}, 1);
+  ASSERT_TRUE(copy_and_commit(disk, source).ok());
+  EXPECT_GE(source.skipped(), 55 * MiB);
+  EXPECT_TRUE(disk.content() == image);
+}
+
+TEST(BlockWriter, ASourceThatFailsInAHoleLeavesNoHead) {
+  ByteVector image = make_image(12 * MiB);
+  std::fill(image.begin() + 4 * MiB, image.end(), uint8_t{0});
+  FakeDisk disk(old_system(12 * MiB));
+  HoleSource source(image, {{4 * MiB, 12 * MiB}}, 1, 9 * MiB);
+  Result<void> result = copy_and_commit(disk, source);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().message(), "server: gone");
+  EXPECT_TRUE(head_zero(disk.content()));
+}
+
+TEST(BlockWriter, ASourceLargerThanTheDiskIsRefused) {
+  ByteVector image = make_image(4 * MiB + 1);
+  FakeDisk disk(old_system(4 * MiB));
+  HoleSource plain(image, {}, 1);
+  EXPECT_FALSE(copy_and_commit(disk, plain).ok());
+  EXPECT_TRUE(head_zero(disk.content()));
+  ByteVector holes(20 * MiB);
+  HoleSource all(holes, {{0, 20 * MiB}}, 1);
+  FakeDisk other(old_system(4 * MiB));
+  EXPECT_FALSE(copy_and_commit(other, all).ok());
+  EXPECT_TRUE(head_zero(other.content()));
+}
+
 TEST(BlockWriter, ADiskThatIsNoMultipleOfAMebibyteIsFilledToItsEnd) {
   size_t size = 5 * MiB + 512 * 77;
   FakeDisk disk(old_system(size));

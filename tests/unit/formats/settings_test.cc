@@ -1,5 +1,6 @@
 #include "formats/settings.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace curlingiron {
@@ -14,7 +15,7 @@ TEST(Settings, CommandLineTakesOnlyOwnTokens) {
       "curlingiron.insecure src=ignored",
       settings);
   ASSERT_TRUE(result.ok()) << result.error().message();
-  EXPECT_EQ(settings.source, "https://h/x.img");
+  EXPECT_THAT(settings.sources, testing::ElementsAre("https://h/x.img"));
   EXPECT_EQ(settings.destination, "/dev/sda");
   EXPECT_TRUE(settings.insecure);
 }
@@ -43,7 +44,7 @@ TEST(Settings, ConfigWinsOverCommandLine) {
                            "nameserver=2001:db8::1\n",
                            settings)
                   .ok());
-  EXPECT_EQ(settings.source, "https://user:secret@h/x");
+  EXPECT_THAT(settings.sources, testing::ElementsAre("https://user:secret@h/x"));
   EXPECT_EQ(settings.nameservers.size(), 2U);
 }
 
@@ -132,16 +133,40 @@ TEST(Settings, WhatIsFormattedIsReadBack) {
                        format_setting("deadline", "7").value();
   Settings settings;
   ASSERT_TRUE(apply_config(config, settings).ok());
-  EXPECT_EQ(settings.source, "https://u:p@h/a b");
+  EXPECT_THAT(settings.sources, testing::ElementsAre("https://u:p@h/a b"));
   EXPECT_EQ(settings.deadline, 7s);
   EXPECT_TRUE(check_complete(settings).ok());
   EXPECT_FALSE(format_setting("src", "a\ndst=b").ok());
 }
 
+TEST(Settings, RepeatedSourcesAreMirrorsAndTheConfigReplacesThem) {
+  Settings settings;
+  ASSERT_TRUE(
+      apply_command_line("curlingiron.src=http://a/x curlingiron.src=http://b/x", settings).ok());
+  EXPECT_THAT(settings.sources, testing::ElementsAre("http://a/x", "http://b/x"));
+  ASSERT_TRUE(apply_config("dst=only\n", settings).ok());
+  EXPECT_EQ(settings.sources.size(), 2u);
+  ASSERT_TRUE(apply_config("src=http://c/y\nsrc=http://d/y\n", settings).ok());
+  EXPECT_THAT(settings.sources, testing::ElementsAre("http://c/y", "http://d/y"));
+  for (int i = 2; i < 16; ++i) EXPECT_TRUE(apply_setting("src", "http://e/y", settings).ok());
+  EXPECT_FALSE(apply_setting("src", "http://e/y", settings).ok());
+}
+
+TEST(Settings, APinHasTheFormThatCurlTakes) {
+  Settings settings;
+  std::string good = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+  EXPECT_TRUE(apply_setting("pin", good, settings).ok());
+  EXPECT_EQ(settings.pinned_key, good);
+  for (const char* bad : {"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "sha256//",
+                          "sha256//AAAA", "sha512//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}) {
+    EXPECT_FALSE(apply_setting("pin", bad, settings).ok()) << bad;
+  }
+}
+
 TEST(Settings, IncompleteOnesSayWhatIsMissing) {
   Settings settings;
   EXPECT_NE(check_complete(settings).error().message().find("curlingiron.src="), std::string::npos);
-  settings.source = "http://h/x";
+  settings.sources = {"http://h/x"};
   EXPECT_NE(check_complete(settings).error().message().find("curlingiron.dst="), std::string::npos);
 }
 

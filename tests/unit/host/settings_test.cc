@@ -9,25 +9,37 @@ TEST(SettingsConfig, OptionsBecomeLinesThatInitReads) {
   SettingOptions options;
   options.sha256 = std::string(64, 'b');
   options.set = {"deadline=90", "header=X-Token: a=b", "insecure"};
-  Result<std::string> config = settings_config(options);
+  Result<CheckedSettings> config = check_settings(options);
   ASSERT_TRUE(config.ok()) << config.error().message();
-  Settings settings = parse_settings(config.value()).value();
+  Settings settings;
+  ASSERT_TRUE(apply_config(config.value().config, settings).ok());
   EXPECT_EQ(settings.deadline, 90s);
   EXPECT_EQ(settings.headers, std::vector<std::string>{"X-Token: a=b"});
   EXPECT_TRUE(settings.insecure);
   EXPECT_EQ(settings.sha256->size(), 32U);
 }
 
+TEST(SettingsConfig, ImageAndMirrorsComeInTheirOrder) {
+  SettingOptions options;
+  options.sources = {"https://a/x.img", "https://b/x.img"};
+  options.public_key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+  Result<CheckedSettings> checked = check_settings(options);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().settings.sources, options.sources);
+  EXPECT_EQ(checked.value().settings.public_key, options.public_key);
+  EXPECT_TRUE(checked.value().config.starts_with("src=https://a/x.img\nsrc=https://b/x.img\n"));
+}
+
 TEST(SettingsConfig, ErrorsNameTheOption) {
   SettingOptions options;
   options.set = {"dealdine=90"};
-  Result<std::string> config = settings_config(options);
+  Result<CheckedSettings> config = check_settings(options);
   ASSERT_FALSE(config.ok());
   EXPECT_EQ(config.error().message(),
             "--set: unknown setting \"dealdine\"; did you mean \"deadline\"?");
   options.set = {};
   options.image_sha256 = "xyz";
-  config = settings_config(options);
+  config = check_settings(options);
   ASSERT_FALSE(config.ok());
   EXPECT_NE(config.error().message().find("image-sha256"), std::string::npos);
 }
@@ -35,7 +47,7 @@ TEST(SettingsConfig, ErrorsNameTheOption) {
 TEST(SettingsConfig, AValueCannotAddALine) {
   SettingOptions options;
   options.set = {"src=http://h/x\ndst=/dev/sda"};
-  EXPECT_FALSE(settings_config(options).ok());
+  EXPECT_FALSE(check_settings(options).ok());
 }
 
 TEST(Compressors, TheQuickestThatTheKernelHas) {

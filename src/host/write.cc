@@ -1,0 +1,287 @@
+#include "host/write.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "disk/block_writer.h"
+#include "disk/choose.h"
+#include "disk/in_use.h"
+#include "disk/preflight.h"
+#include "host/host.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/process.h"
+#include "sys/terminal.h"
+#include "sys/ticker.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr Duration kRefresh = 200ms;  // of the progress bar
+
+// What will be overwritten.
+struct WriteTarget {
+  std::string path;
+  Disk disk;
+  std::vector<std::string> uses;
+  bool is_file = false;  // a virtual disk in a regular file
+};
+
+// What has been done to the disk, for the words of an error.
+enum class Stage { Nothing, Unbootable, Complete };
+
+struct Outcome {
+  uint64_t image_size = 0;
+  uint64_t zeroed = 0;
+  uint64_t downloaded = 0;
+  unsigned resumptions = 0;
+  Duration writing{};
+  Duration verifying{};
+  std::vector<std::string> proofs;
+};
+
+Result<WriteTarget> file_target(const UniqueFd& root, const std::string& path) {
+  WriteTarget target;
+  target.path = path;
+  target.is_file = true;
+  target.disk.name = path;
+  UniqueFd file = TRY(open_path(path, O_RDONLY));
+  target.disk.size = TRY(seek_end(file));
+  target.uses = uses_of_file(root, TRY(real_path(path)));
+  return target;
+}
+
+Result<WriteTarget> device_target(const UniqueFd& root, const std::string& path) {
+  WriteTarget target;
+  std::string real = TRY(real_path(path));
+  target.path = real;
+  std::string name = real.substr(real.rfind('/') + 1);
+  target.uses = uses_of(root, name);
+  // A whole disk has a model and a serial number; a partition, a loop device or a volume has not.
+  for (Disk& disk : TRY(list_disks(root))) {
+    if (disk.path() == real) target.disk = std::move(disk);
+  }
+  if (target.disk.name.empty()) {
+    UniqueFd device = TRY(open_path(real, O_RDONLY));
+    BlockGeometry geometry = TRY(block_geometry(device));
+    target.disk.name = name;
+    target.disk.size = geometry.size;
+    target.disk.logical_sector = geometry.logical_sector;
+    target.disk.physical_sector = geometry.physical_sector;
+    target.disk.read_only = TRY(is_read_only(device));
+  }
+  return target;
+}
+
+// DISK as it was typed: a path of a device or a file, or an identity of a disk.
+Result<WriteTarget> find_target(const UniqueFd& root, const std::string& typed) {
+  UniqueFd here = TRY(open_root("."));
+  bool identity = typed == "only" || (typed.find(':') != std::string::npos && !exists(here, typed));
+  if (identity) {
+    Disk disk = TRY(choose_disk(TRY(list_disks(root)), typed));
+    return device_target(root, disk.path());
+  }
+  Result<FileStatus> status = file_status(here, typed);
+  if (!status.ok() && status.error().code() == ENOENT) {
+    return Error(concat(printable(typed),
+                        ": no such disk or file; see lsblk, or make a file for a virtual disk with "
+                        "\"truncate -s SIZE FILE\""),
+                 ENOENT);
+  }
+  if (!status.ok()) return status.error().with_context(printable(typed));
+  switch (status.value().type) {
+    case FileType::Regular: return file_target(root, typed).with_context(typed);
+    case FileType::BlockDevice: return device_target(root, typed).with_context(typed);
+    case FileType::Directory:
+    case FileType::SymbolicLink:
+    case FileType::CharacterDevice:
+    case FileType::Other: break;
+  }
+  return Error(concat(printable(typed), ": neither a disk nor a file that could be a virtual one"));
+}
+
+Result<void> check_free(const WriteTarget& target) {
+  if (target.disk.read_only) {
+    return Error(concat(target.path, ": is write-protected; choose another disk"), EROFS);
+  }
+  if (target.uses.empty()) return {};
+  return Error(concat(target.path, ": is in use (", join(target.uses, ", "),
+                      "); unmount or detach it first, or replace the running system with "
+                      "\"curlingiron flash\""),
+               EBUSY);
+}
+
+void show(const WriteTarget& target, const std::string& source, const std::string& detail) {
+  std::string text = concat(
+      "This replaces everything on\n  ", target.is_file ? "file   " : "disk   ",
+      target.is_file
+          ? concat(target.path, ": ", format_size(target.disk.size))
+          : concat(target.path.substr(0, target.path.rfind('/') + 1), target.disk.describe()),
+      "\nwith\n  image  ", source, "\n         ", detail, "\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+// A line at the bottom of the terminal that is written over; nothing where there is no terminal.
+class ProgressBar {
+ public:
+  ProgressBar(std::string_view verb, std::function<uint64_t()> done, std::optional<uint64_t> total)
+      : shown_(is_terminal(STDERR_FILENO)), start_(now()) {
+    if (!shown_) return;
+    ticker_.emplace(kRefresh, [this, verb, done = std::move(done), total] {
+      std::string line =
+          progress_bar(verb, done(), total, now() - start_, terminal_columns(STDERR_FILENO));
+      std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
+    });
+  }
+  ~ProgressBar() {
+    ticker_.reset();
+    if (shown_) std::fputs("\r\x1b[K", stderr);
+  }
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+ private:
+  bool shown_;
+  Time start_;
+  std::optional<Ticker> ticker_;
+};
+
+// From the first to the last byte. `stage` tells what an error leaves behind.
+Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const WriteTarget& target,
+                            const Settings& settings, InterruptWatch& interrupts, Stage& stage) {
+  Outcome outcome;
+  Time start = now();
+  stage = Stage::Unbootable;
+  interrupts.set_last_words(concat("\ncurlingiron: interrupted; ", target.path,
+                                   " holds no system now: write it again\n"));
+  // From here on a new try is worth more than giving up.
+  image.set_deadline(std::nullopt);
+  TRY(writer.begin());
+  {
+    ProgressBar bar(
+        "writing", [&] { return image.consumed(); }, image.total());
+    TRY(writer.copy(image.image()));
+    TRY(writer.finish());
+  }
+  outcome.writing = now() - start;
+  ImageProof proof = TRY(image.prove());
+  start = now();
+  if (settings.verify == Verify::ReadBack) {
+    ProgressBar bar(
+        "verifying", [&] { return writer.counters().verified.load(); }, writer.image_size());
+    TRY(writer.verify());
+    proof.by.emplace_back("readback");
+  }
+  // Half a partition table is worse than a moment's wait.
+  interrupts.set_last_words(std::nullopt);
+  TRY(writer.commit(proof.digest));
+  stage = Stage::Complete;
+  interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
+  outcome.verifying = now() - start;
+  outcome.proofs = std::move(proof.by);
+  outcome.image_size = writer.image_size();
+  outcome.zeroed = writer.counters().zeroed.load();
+  outcome.downloaded = image.downloaded();
+  outcome.resumptions = image.resumptions();
+  return outcome;
+}
+
+void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
+            const Outcome& outcome) {
+  if (options.json) {
+    auto seconds = [](Duration duration) {
+      return std::chrono::duration<double>(duration).count();
+    };
+    nlohmann::ordered_json result = {{"status", "ok"},
+                                     {"image", source},
+                                     {"disk", target.path},
+                                     {"bytes", outcome.image_size},
+                                     {"zero", outcome.zeroed},
+                                     {"downloaded", outcome.downloaded},
+                                     {"resumed", outcome.resumptions},
+                                     {"seconds", seconds(outcome.writing)},
+                                     {"verify_seconds", seconds(outcome.verifying)},
+                                     {"proven_by", outcome.proofs}};
+    std::printf("%s\n", result.dump(2).c_str());
+    return;
+  }
+  std::printf("%s: %s written in %s s (%s), verified in %s s by %s\n", target.path.c_str(),
+              format_size(outcome.image_size).c_str(), format_seconds(outcome.writing).c_str(),
+              format_rate(outcome.image_size, outcome.writing).c_str(),
+              format_seconds(outcome.verifying).c_str(),
+              outcome.proofs.empty() ? "nothing" : join(outcome.proofs, ", ").c_str());
+}
+
+std::string_view aftermath(Stage stage) {
+  switch (stage) {
+    case Stage::Nothing: return "nothing was written";
+    case Stage::Unbootable: return "the disk holds no system now: write it again";
+    case Stage::Complete: return "the image is complete";
+  }
+  __builtin_unreachable();
+}
+
+void show_partitions(const WriteTarget& target) {
+  if (target.is_file) return;
+  // Somebody may have opened the disk in this moment; he reads the table then.
+  Result<UniqueFd> device = open_path(target.path, O_RDONLY);
+  if (device.ok()) (void)reread_partition_table(device.value());
+}
+
+Result<void> run_write(const WriteOptions& options, Stage& stage) {
+  CheckedSettings checked = TRY(check_settings(options.settings));
+  const Settings& settings = checked.settings;
+  UniqueFd root = TRY(open_root("/"));
+  WriteTarget target = TRY(find_target(root, options.disk));
+  TRY(check_free(target));
+  // Before any other thread: the signals are for this one.
+  std::unique_ptr<InterruptWatch> interrupts =
+      TRY(InterruptWatch::start("\ncurlingiron: interrupted; nothing was written\n"));
+
+  ImageOrigin origin = TRY(parse_origin(settings.sources));
+  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings));
+  TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));
+  std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
+  std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
+  if (!options.json) show(target, origin.name, describe_image(*image, settings));
+  if (options.dry_run) {
+    log_info("dry run: everything is there and fits; nothing was changed");
+    return {};
+  }
+  // A plain file is written as cp and dd do: without a question.
+  if (!options.yes && !target.is_file && !TRY(confirm_overwrite(target.path))) {
+    return Error("not confirmed");
+  }
+  Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
+  writer.reset();
+  device.reset();
+  show_partitions(target);
+  report(options, target, origin.name, outcome);
+  return {};
+}
+
+}  // namespace
+
+int write(const WriteOptions& options) {
+  Stage stage = Stage::Nothing;
+  Result<void> result = run_write(options, stage);
+  if (result.ok()) return kExitDone;
+  log_error(concat(result.error().message(), "; ", aftermath(stage)));
+  if (options.json) {
+    nlohmann::ordered_json failure = {{"status", "failed"},
+                                      {"reason", result.error().message()},
+                                      {"disk_touched", stage != Stage::Nothing}};
+    std::printf("%s\n", failure.dump(2).c_str());
+  }
+  return kExitFailed;
+}
+
+}  // namespace curlingiron
