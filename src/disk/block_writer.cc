@@ -19,6 +19,9 @@ constexpr uint64_t kLongestZero = 64_MiB;
 // A shorter run is written with the data around it: BLKZEROOUT costs as much as writing some 300
 // KiB to a fast disk (measured on a loop device), and many of them in a row a multiple of that.
 constexpr uint64_t kShortestZero = 256_KiB;
+// What the old system may have left at the disk's end: blkid looks for metadata of firmware RAIDs up
+// to 3087 sectors before it (util-linux, libblkid/src/superblocks/promise_raid.c).
+constexpr uint64_t kWipedTail = 2_MiB;
 // Digests for verify(): a disk of 2 TiB and less has one per MiB, a larger one has larger blocks.
 constexpr uint64_t kMostDigests = uint64_t{1} << 21;
 // Buffers that verify() reads ahead into; the others may hold the withheld tail.
@@ -163,7 +166,8 @@ Result<void> BlockWriter::State::begin() {
   // From here on the old system is gone.
   uint64_t last = geometry.size - kHeldBack;
   TRY(clear_head());
-  TRY(zero(target, last, kHeldBack));
+  uint64_t wiped = std::min(kWipedTail, geometry.size - kHeldBack);
+  TRY(zero(target, geometry.size - wiped, wiped));
   TRY(flush(target));
   for (uint64_t offset : {uint64_t{0}, last}) {
     MutableBytes bytes(head.get(), kHeldBack);  // Not in use yet.
@@ -436,8 +440,10 @@ void BlockWriter::State::withdraw() {
     if (!cleared.ok()) {
       log_warning("the partition table could not be taken away again", cleared.error());
     }
+    return cleared.ok();
   };
-  attempt(clear_head());
+  // While the boot sector may still be there, what it boots must not lose its end.
+  if (!attempt(clear_head())) return;
   if (image_size > kHeldBack) attempt(zero(target, body_end, padded(image_size) - body_end));
 }
 

@@ -57,8 +57,8 @@ class BlockWriter final : public Sink {
   static Result<std::unique_ptr<BlockWriter>> prepare(BlockTarget& target, std::string name = "");
   ~BlockWriter() override;
 
-  // The commit point: zeroes the disk's first sector and flushes, then the first and last MiB,
-  // flushes, and reads them back.
+  // The commit point: zeroes the disk's first sector and flushes, then the first MiB and the last
+  // two, flushes, and reads both ends back.
   Result<void> begin();
   // An image larger than the disk is an error at its first byte too many.
   Result<void> write(ConstBytes bytes) override;

@@ -1,8 +1,11 @@
 #include "disk/preflight.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/gpt.h"
+#include "formats/superblock.h"
 #include "io/decode.h"
 
 namespace curlingiron {
@@ -12,44 +15,24 @@ constexpr uint32_t kMbrSector = 512;
 // Tools that round partitions up to a cylinder let the last one reach a little past the end.
 constexpr uint64_t kCylinder = 8_MiB;
 
-// Virtual disks that are not raw, and archives: written as they are, none of them boots.
-struct Foreign {
-  size_t offset;
-  std::string_view magic;
-  std::string_view message;
-};
-constexpr Foreign kForeign[] = {
-    {0, "KDMV", "a VMware disk (vmdk); convert it with \"qemu-img convert -O raw\""},
-    {0, "# Disk DescriptorFile", "a VMware disk's description (vmdk) without the disk itself"},
-    {0, "vhdxfile", "a Hyper-V disk (vhdx); convert it with \"qemu-img convert -O raw\""},
-    {0, "conectix", "a Hyper-V disk (vhd); convert it with \"qemu-img convert -O raw\""},
-    {0, "<<< ", "a VirtualBox disk (vdi); convert it with \"qemu-img convert -O raw\""},
-    {0, "7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it and serve the disk image in it"},
-    {0, "Rar!\x1a\x07", "a rar archive; unpack it and serve the disk image in it"},
-    {257, "ustar", "a tar archive; unpack it and serve the disk image in it"},
-};
-
 Error too_large(std::string_view what, uint64_t bytes, const Disk& disk) {
   return Error(concat(disk.name, ": ", format_size(disk.size), " (", disk.size,
                       " bytes) is smaller than the ", format_size(bytes), " (", bytes, " bytes) ",
                       what, "; choose a larger disk"));
 }
 
+Error wrong_sector(std::string_view what, const Disk& disk) {
+  return Error(concat(what, ", but ", disk.name, " has sectors of ", disk.logical_sector,
+                      " bytes; use an image made for ", disk.logical_sector, "-byte sectors"));
+}
+
+// Virtual disks that are not raw, and archives: written as they are, none of them boots.
 Result<void> check_format(ConstBytes head) {
-  if (Format format = sniff(head); format != Format::Raw) {
-    if (format == Format::Html) {
-      return Error(
-          "the server sent a web page (html), not a disk image; check the URL for a log-in or "
-          "error page");
-    }
+  Format format = sniff(head);
+  if (!is_decodable(format)) return not_decodable(format);
+  if (format != Format::Raw) {
     return Error(concat("what is inside the image is ", format_name(format),
-                        " again; serve the disk image as raw, gzip or zstd, once"));
-  }
-  for (const Foreign& foreign : kForeign) {
-    if (head.size() >= foreign.offset + foreign.magic.size() &&
-        as_text(head.subspan(foreign.offset, foreign.magic.size())) == foreign.magic) {
-      return Error(concat("the image is ", foreign.message));
-    }
+                        " again; compress the disk image once, or serve it raw"));
   }
   if (all_zero(head)) {
     return Error(concat("the image begins with ", format_size(head.size()),
@@ -64,9 +47,9 @@ Result<void> check_gpt(ConstBytes head, const Disk& disk) {
   if (!made_for) return {};
   bool fits = head.size() >= 2 * sector && as_text(head.subspan(sector, 8)) == "EFI PART";
   if (!fits) {  // Some images carry a table for each size.
-    return Error(concat("the image's partition table (GPT) is for disks with sectors of ",
-                        *made_for, " bytes, but ", disk.name, " has sectors of ", sector,
-                        " bytes; use an image made for ", sector, "-byte sectors"));
+    return wrong_sector(concat("the image's partition table (GPT) is for disks with sectors of ",
+                               *made_for, " bytes"),
+                        disk);
   }
   Result<GptHeader> gpt = parse_gpt_header(head.subspan(sector, sector));
   // A damaged primary table is for the new system to repair from the backup.
@@ -79,19 +62,78 @@ Result<void> check_gpt(ConstBytes head, const Disk& disk) {
   return {};
 }
 
+bool has_file_system_at(ConstBytes head, uint64_t offset) {
+  return offset < head.size() && find_file_system(head.subspan(offset)).has_value();
+}
+
+// An MBR does not say for which sectors it counts. What lies where one of its partitions would
+// begin with sectors of another size, and is no other's beginning, tells.
+bool counts_by(ConstBytes head, const Mbr& mbr, uint64_t wrong, uint64_t right) {
+  auto begins_at = [&](uint64_t offset) {
+    return std::any_of(mbr.partitions.begin(), mbr.partitions.end(), [&](const MbrPartition& p) {
+      return p.type != 0 && p.first_sector * right == offset;
+    });
+  };
+  return std::any_of(mbr.partitions.begin(), mbr.partitions.end(), [&](const MbrPartition& p) {
+    if (p.type == 0 || p.first_sector == 0) return false;
+    uint64_t offset = p.first_sector * wrong;
+    return !begins_at(offset) && has_file_system_at(head, offset) &&
+           !has_file_system_at(head, p.first_sector * right);
+  });
+}
+
+Result<void> check_mbr_sectors(ConstBytes head, const Mbr& mbr, const Disk& disk) {
+  uint64_t sector = disk.logical_sector;
+  for (uint64_t other : {uint64_t{512}, uint64_t{4096}}) {
+    if (other == sector || !counts_by(head, mbr, other, sector)) continue;
+    return wrong_sector(
+        concat("the image's partition table (MBR) is for disks with sectors of ", other, " bytes"),
+        disk);
+  }
+  // Behind the first 512 bytes of a larger sector there is nothing: a boot loader there was put
+  // into the next sectors of a disk with smaller ones.
+  ConstBytes behind = head.first(std::min<size_t>(head.size(), sector)).subspan(kMbrSector);
+  if (!all_zero(behind)) {
+    return wrong_sector("the image has a boot loader for disks with sectors of 512 bytes", disk);
+  }
+  return {};
+}
+
+Result<void> check_mbr_size(const Mbr& mbr, const Disk& disk) {
+  for (const MbrPartition& partition : mbr.partitions) {
+    if (partition.type == 0) continue;
+    uint64_t sectors = uint64_t{partition.first_sector} + partition.sector_count;
+    uint64_t end = sectors * disk.logical_sector;
+    if (end <= disk.size + kCylinder) continue;
+    if (disk.logical_sector != kMbrSector && sectors * kMbrSector <= disk.size + kCylinder) {
+      return wrong_sector(
+          "the image's partition table (MBR) fits the disk only if it is for sectors of 512 bytes",
+          disk);
+    }
+    return too_large("that the image's partition table (MBR) spans", end, disk);
+  }
+  return {};
+}
+
+// A file system without a partition table.
+Result<void> check_bare(ConstBytes head, const Disk& disk) {
+  std::optional<FileSystem> bare = find_file_system(head);
+  if (!bare || bare->sector == 0 || bare->sector >= disk.logical_sector) return {};
+  return wrong_sector(concat("the image is a bare file system (", bare->name, ") with blocks of ",
+                             bare->sector, " bytes"),
+                      disk);
+}
+
 Result<void> check_mbr(ConstBytes head, const Disk& disk) {
   if (head.size() < kMbrSector) return {};
   Result<Mbr> mbr = parse_mbr(head.first(kMbrSector));
-  if (!mbr.ok() || mbr.value().is_protective()) return {};
-  for (const MbrPartition& partition : mbr.value().partitions) {
-    if (partition.type == 0) continue;
-    uint64_t end =
-        (uint64_t{partition.first_sector} + partition.sector_count) * disk.logical_sector;
-    if (end > disk.size + kCylinder) {
-      return too_large("that the image's partition table (MBR) spans", end, disk);
-    }
-  }
-  return {};
+  bool partitioned =
+      mbr.ok() && std::any_of(mbr.value().partitions.begin(), mbr.value().partitions.end(),
+                              [](const MbrPartition& p) { return p.type != 0; });
+  if (!partitioned) return check_bare(head, disk);
+  if (mbr.value().is_protective()) return {};
+  TRY(check_mbr_sectors(head, mbr.value(), disk));
+  return check_mbr_size(mbr.value(), disk);
 }
 
 }  // namespace

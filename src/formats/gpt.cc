@@ -140,7 +140,7 @@ Result<std::vector<GptPartition>> parse_gpt_entries(const GptHeader& header, Con
     if (partition.last_sector < partition.first_sector) {
       return Error("a GPT entry ends before it begins");
     }
-    TRY(in.skip(8));  // attributes
+    partition.attributes = TRY(in.le64());
     for (int i = 0; i < 36; ++i) {
       uint16_t unit = TRY(in.le16());  // UTF-16
       if (unit == 0) break;
@@ -149,6 +149,18 @@ Result<std::vector<GptPartition>> parse_gpt_entries(const GptHeader& header, Con
     partitions.push_back(std::move(partition));
   }
   return partitions;
+}
+
+Result<std::vector<GptPartition>> find_gpt_partitions(ConstBytes head, uint32_t logical_sector) {
+  ByteReader in(head);
+  TRY(in.skip(logical_sector));
+  GptHeader header = TRY(parse_gpt_header(TRY(in.take(logical_sector))));
+  if (logical_sector == 0 || header.entries_sector > head.size() / logical_sector) {
+    return Error("the GPT's entries lie elsewhere");
+  }
+  ByteReader entries(head);
+  TRY(entries.skip(static_cast<size_t>(header.entries_sector) * logical_sector));
+  return parse_gpt_entries(header, TRY(entries.take(static_cast<size_t>(header.entries_bytes()))));
 }
 
 std::optional<uint32_t> find_gpt_sector_size(ConstBytes head) {

@@ -62,11 +62,16 @@ struct GptPartition {
   Guid id{};
   uint64_t first_sector = 0;
   uint64_t last_sector = 0;  // inclusive
-  std::string name;          // ASCII; other characters as '?'
+  uint64_t attributes = 0;
+  std::string name;  // ASCII; other characters as '?'
 };
 
 // `bytes`: header.entries_bytes() bytes. Checks their CRC-32; unused entries are left out.
 Result<std::vector<GptPartition>> parse_gpt_entries(const GptHeader& header, ConstBytes bytes);
+
+// The partitions of the GPT in `head`, the first bytes of a disk with sectors of that size. Errors:
+// no GPT, a damaged one, entries that lie outside `head`.
+Result<std::vector<GptPartition>> find_gpt_partitions(ConstBytes head, uint32_t logical_sector);
 
 // The logical sector size that the GPT in `head` was made for: where "EFI PART" stands (512 or
 // 4096). Nullopt: no GPT.

@@ -57,6 +57,8 @@ Result<void> HttpHeadReader::add_field(const HeaderField& field) {
   } else if (is("Content-Encoding")) {
     std::string coding = to_lower(field.value);
     head_.content_encoding = coding == "identity" ? "" : printable(coding, 40);
+  } else if (is("Accept-Ranges")) {
+    head_.accept_ranges = to_lower(printable(field.value, 40));
   } else if (is("Date")) {
     if (Result<int64_t> date = parse_http_date(field.value); date.ok()) head_.date = date.value();
   }

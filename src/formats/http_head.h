@@ -25,6 +25,7 @@ struct HttpHead {
   std::string retry_after;
   std::string content_type;
   std::string content_encoding;  // lower case; empty for identity
+  std::string accept_ranges;     // lower case; empty: nothing said
   std::optional<int64_t> date;   // seconds since the epoch
 };
 

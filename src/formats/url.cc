@@ -120,7 +120,9 @@ std::string Url::display() const {
   return shown.text();
 }
 
-Result<Url> parse_url(std::string_view text) {
+namespace {
+
+Result<Url> parse_absolute(std::string_view text) {
   if (text.size() > kMaxUrl) return Error("the URL is longer than 4096 bytes");
   if (std::any_of(text.begin(), text.end(), is_control_or_blank)) {
     return Error("the URL holds a blank or a control character; write it as %20 and the like");
@@ -146,7 +148,7 @@ Result<Url> parse_url(std::string_view text) {
   std::string_view target = end == std::string_view::npos ? "" : rest.substr(end);
   size_t at = authority.rfind('@');
   if (at != std::string_view::npos) {
-    url.user_info = std::string(authority.substr(0, at));
+    url.user_info = encode_raw_bytes(authority.substr(0, at));
     authority = authority.substr(at + 1);
   }
   Result<void> host = parse_host(authority, url);
@@ -161,15 +163,40 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+// "http://bob:12/34@host/": a port and a path, or a password with a raw slash? Guessing wrong would
+// send a part of it to somebody else.
+bool is_ambiguous(std::string_view text) {
+  std::string_view rest = text.substr(text.find("://") + 3);
+  rest = rest.substr(0, rest.find('#'));
+  size_t end = std::min(rest.find_first_of("/?"), rest.size());
+  std::string_view authority = rest.substr(0, end);
+  bool has_port = authority.rfind(':') != std::string_view::npos && authority[0] != '[';
+  return has_port && authority.find('@') == std::string_view::npos &&
+         rest.substr(end).find('@') != std::string_view::npos;
+}
+
+}  // namespace
+
+Result<Url> parse_url(std::string_view text) {
+  Url url = TRY(parse_absolute(text));
+  if (is_ambiguous(text)) {
+    return Error(
+        "what stands before the '@' may be a password or a port and a path; write a '/' in a "
+        "password as %2F, a '@' in a path as %40");
+  }
+  return url;
+}
+
 Result<Url> resolve_reference(const Url& base, std::string_view reference) {
   if (reference.size() > kMaxUrl) return Error("the URL is longer than 4096 bytes");
   std::string encoded = encode_raw_bytes(reference);
   std::string_view ref = encoded;
-  if (has_scheme(ref)) return parse_url(ref);
+  // What a server says is for machines: there a '@' behind the host is the path's.
+  if (has_scheme(ref)) return parse_absolute(ref);
   Url url = base;
   url.user_info.clear();
   if (ref.starts_with("//")) {
-    return parse_url(concat(base.scheme == UrlScheme::Https ? "https:" : "http:", ref));
+    return parse_absolute(concat(base.scheme == UrlScheme::Https ? "https:" : "http:", ref));
   }
   if (std::any_of(ref.begin(), ref.end(), is_control_or_blank)) {
     return Error("the URL holds a control character");

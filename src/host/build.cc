@@ -69,11 +69,13 @@ Result<void> run_build(const BuildOptions& options) {
   plan.signatures = signatures_for(root, options.keep_signatures);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
   if (!checked.settings.insecure) plan.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
+  plan.client_certificate = TRY(load_client_certificate(options.settings.certificate));
 
   Initramfs initramfs = TRY(build_initramfs(modules_root, plan));
   for (const std::string& warning : initramfs.warnings) log_warning(warning);
   // The archive holds the settings: credentials are for its owner alone.
-  bool secret = std::any_of(options.settings.set.begin(), options.settings.set.end(),
+  bool secret = !plan.client_certificate.empty() ||
+                std::any_of(options.settings.set.begin(), options.settings.set.end(),
                             [](const std::string& setting) {
                               return is_secret_key(setting.substr(0, setting.find('=')));
                             });

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "disk/boot_mode.h"
 #include "disk/choose.h"
 #include "disk/in_use.h"
 #include "disk/preflight.h"
@@ -101,16 +102,25 @@ std::string next_command_line(const UniqueFd& root) {
   return line;
 }
 
-Result<void> prove_source(const FlashOptions& options, const Settings& settings, FlashPlan& plan) {
+Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
+                          const Settings& settings, FlashPlan& plan) {
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
   if (origin.kind != OriginKind::Http) {
-    return Error(concat("IMAGE: ", origin.name,
+    return Error(concat("IMAGE: ", origin.name(),
                         " is gone when this machine's memory is all there is; serve it by http or "
                         "https"));
   }
-  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings));
-  TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
-  plan.source = origin.name;
+  std::unique_ptr<ImageStream> image =
+      TRY(open_image(options.settings, settings, ImageUse::Inspect));
+  if (!image->head().empty()) {
+    TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
+    std::optional<BootMode> mode = machine_boot_mode(root);
+    if (mode && !settings.any_boot_mode) {
+      std::optional<std::string> doubt = TRY(check_boot_mode(image->head(), plan.disk, *mode));
+      if (doubt) log_warning(*doubt);
+    }
+  }
+  plan.source = origin.name();
   plan.source_detail = describe_image(*image, settings);
   plan.secured = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
                              [](const Url& url) { return url.scheme == UrlScheme::Https; });
@@ -147,6 +157,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   if (!settings.insecure && (plan.secured || !options.settings.ca.empty())) {
     build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
   }
+  build.client_certificate = TRY(load_client_certificate(options.settings.certificate));
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.
   std::optional<std::vector<Compression>> compressors =
@@ -173,7 +184,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   plan.identity = TRY(identity_of(plan.disk, disks));
   plan.uses = uses_of(root, plan.disk.name);
 
-  TRY(prove_source(options, settings, plan));
+  TRY(prove_source(root, options, settings, plan));
 
   KernelName running = TRY(kernel_name());
   plan.kernel = TRY(wanted_kernel_image(root, options.kernel));

@@ -83,6 +83,17 @@ Result<ByteVector> load_ca_bundle(const std::string& file) {
   return read_file(here, path, kLargestCaBundle);
 }
 
+Result<ByteVector> load_client_certificate(const std::string& file) {
+  if (file.empty()) return ByteVector();
+  UniqueFd here = TRY(open_root("."));
+  ByteVector pem = TRY_CONTEXT("--cert", read_file(here, file, kSmallFile));
+  if (as_text(pem).find("PRIVATE KEY-----") == std::string_view::npos) {
+    return Error(concat("--cert: ", file,
+                        ": holds no private key; put certificate and key into one PEM file"));
+  }
+  return pem;
+}
+
 namespace {
 
 // minisign and signify keep a key in a file of two lines, of which the second one is the key.
@@ -125,20 +136,21 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
 }
 
 Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
-                                                const Settings& settings) {
+                                                const Settings& settings, ImageUse use) {
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
   HttpOptions http = http_options(settings);
   http.ca_file = options.ca;
+  http.client_certificate = options.certificate;
   bool https = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
                            [](const Url& url) { return url.scheme == UrlScheme::Https; });
   if (http.ca_file.empty() && https) http.ca_file = TRY(system_ca_bundle());
   ImageProofs proofs = wanted_proofs(settings);
   std::unique_ptr<ImageStream> image =
-      TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience));
+      TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience, use));
   bool authenticated = !image->tls().empty() && !settings.insecure;
   if (origin.kind == OriginKind::Http && !authenticated && !proofs.any()) {
     log_warning(
-        concat(origin.name,
+        concat(origin.name(),
                ": nothing proves that this is the image you mean; use https or pass --sha256"));
   }
   return image;

@@ -27,6 +27,8 @@ Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string&
 Result<ByteVector> load_ca_bundle(const std::string& file);
 // Where this machine keeps its bundle; an error that lists the places tried.
 Result<std::string> system_ca_bundle();
+// --cert for an initramfs: empty where none is given.
+Result<ByteVector> load_client_certificate(const std::string& file);
 
 // What the options say: the settings, and as lines of /curlingiron/config.
 struct CheckedSettings {
@@ -37,9 +39,9 @@ Result<CheckedSettings> check_settings(const SettingOptions& options);
 
 // The server is asked that long before a disk or a machine is put at stake.
 inline constexpr Duration kSourcePatience = 10s;
-// The image as this machine sees it, ready to be written.
+// The image as this machine sees it.
 Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
-                                                const Settings& settings);
+                                                const Settings& settings, ImageUse use);
 // "zstd, 412.0 MiB, TLSv1.3, checked against sha256".
 std::string describe_image(const ImageStream& image, const Settings& settings);
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "disk/block_writer.h"
+#include "disk/boot_mode.h"
 #include "disk/choose.h"
 #include "disk/in_use.h"
 #include "disk/preflight.h"
@@ -119,6 +120,18 @@ Result<void> check_free(const WriteTarget& target) {
                EBUSY);
 }
 
+// The disk may be meant for another machine than this one: only a word.
+void warn_of_boot_mode(const UniqueFd& root, const ImageStream& image, const WriteTarget& target) {
+  std::optional<BootMode> mode = machine_boot_mode(root);
+  if (!mode) return;
+  Result<std::optional<std::string>> doubt = check_boot_mode(image.head(), target.disk, *mode);
+  if (!doubt.ok()) {
+    log_warning("this machine could not boot it", doubt.error());
+  } else if (doubt.value()) {
+    log_warning(*doubt.value());
+  }
+}
+
 void show(const WriteTarget& target, const std::string& source, const std::string& detail) {
   std::string text = concat(
       "This replaces everything on\n  ", target.is_file ? "file   " : "disk   ",
@@ -162,8 +175,6 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   stage = Stage::Unbootable;
   interrupts.set_last_words(concat("\ncurlingiron: interrupted; ", target.path,
                                    " holds no system now: write it again\n"));
-  // From here on a new try is worth more than giving up.
-  image.set_deadline(std::nullopt);
   TRY(writer.begin());
   {
     ProgressBar bar(
@@ -247,11 +258,14 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
       TRY(InterruptWatch::start("\ncurlingiron: interrupted; nothing was written\n"));
 
   ImageOrigin origin = TRY(parse_origin(settings.sources));
-  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings));
+  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings, ImageUse::Write));
+  // The server has shown that it can: drops are retried without end, be it while a person decides.
+  image->set_deadline(std::nullopt);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));
+  if (!settings.any_boot_mode && !target.is_file) warn_of_boot_mode(root, *image, target);
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
-  if (!options.json) show(target, origin.name, describe_image(*image, settings));
+  if (!options.json) show(target, origin.name(), describe_image(*image, settings));
   if (options.dry_run) {
     log_info("dry run: everything is there and fits; nothing was changed");
     return {};
@@ -260,11 +274,14 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   if (!options.yes && !target.is_file && !TRY(confirm_overwrite(target.path))) {
     return Error("not confirmed");
   }
+  // Had the download failed for good meanwhile, this is the last moment at which that costs
+  // nothing.
+  if (std::optional<Error> failure = image->failure()) return *failure;
   Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
   writer.reset();
   device.reset();
   show_partitions(target);
-  report(options, target, origin.name, outcome);
+  report(options, target, origin.name(), outcome);
   return {};
 }
 

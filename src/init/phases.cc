@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr size_t kLargestIndex = 4_MiB;  // the bound of formats/module_index.h
 constexpr const char* kCaBundle = "/curlingiron/ca.pem";
+constexpr const char* kClientCertificate = "/curlingiron/client.pem";
 // Hardware that has not shown itself by then is waited for by the phases that need it.
 constexpr Duration kDriversPatience = 30s;
 
@@ -139,13 +141,15 @@ Facts Joined::facts() const {
   return facts;
 }
 
-Result<ProvenSource> prove_source(const Configuration& configuration, const Joined&) {
+Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& configuration,
+                                  const Joined&) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
-  source.name = origin.name;
+  source.name = origin.name();
   HttpOptions options = http_options(settings);
   options.ca_file = kCaBundle;
+  if (exists(mounts.root, kClientCertificate)) options.client_certificate = kClientCertificate;
   ImageProofs proofs = wanted_proofs(settings);
   source.image = TRY(ImageStream::open(origin, options, proofs, configuration.deadline));
   bool authenticated = !source.image->tls().empty() && !settings.insecure;
@@ -194,6 +198,12 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   ProvenDisk proven;
   proven.disk = std::move(chosen).value();
   TRY(check_image_fits(source.image->head(), source.image->least_image_size(), proven.disk));
+  std::optional<BootMode> mode = machine_boot_mode(mounts.root);
+  if (mode && !configuration.settings.any_boot_mode) {
+    std::optional<std::string> doubt =
+        TRY(check_boot_mode(source.image->head(), proven.disk, *mode));
+    if (doubt) log_warning(*doubt);
+  }
   proven.target = TRY(open_block_device(proven.disk.path()));
   proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));
   // The download went on meanwhile. From here on it is retried without end; had it failed for good,

@@ -59,7 +59,8 @@ struct ProvenSource {
   std::string name;  // fit for messages
   Facts facts() const;
 };
-Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined);
+Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& configuration,
+                                  const Joined& joined);
 
 // The one disk that was meant, open for us alone, and the image fits.
 struct ProvenDisk {

@@ -8,25 +8,85 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/units.h"
 #include "io/source.h"
 
 namespace curlingiron {
 
-enum class Format { Raw, Gzip, Zstd, Xz, Bzip2, Lz4, Qcow2, Zip, Html };
+enum class Format {
+  // Decoded by open_decoder().
+  Raw,
+  Gzip,
+  Zstd,
+  Xz,
+  Bzip2,
+  Lz4,
+  Zip,
+  // A disk that is read at random: io/qcow2.h.
+  Qcow2,
+  // Known, so that a message can name it.
+  AndroidSparse,
+  Compress,
+  Dmg,
+  Html,
+  Iso9660,
+  Lzip,
+  Lzma,
+  Lzop,
+  Qed,
+  Rar,
+  SevenZip,
+  Tar,
+  Vdi,
+  Vhd,
+  Vhdx,
+  Vmdk,
+  Wim,
+  Xml,
+};
 
-inline constexpr size_t kSniffBytes = 512;
+// What sniff() looks at: up to the volume descriptor of an ISO 9660 file system.
+inline constexpr size_t kSniffBytes = 33_KiB;
 
+// Raw where nothing is known. An ISO 9660 image that is a disk image as well (it has partitions: a
+// hybrid, made to be written to a USB stick) is Raw.
 Format sniff(ConstBytes head);
 std::string_view format_name(Format format);
+// Whether open_decoder() takes it.
+bool is_decodable(Format format);
+// What a format is that is not decoded here, and what to do: "the image is a VMware disk (vmdk);
+// convert it ...".
+Error not_decodable(Format format);
+
+// What the rest of the pipeline takes beside the decoder.
+inline constexpr uint64_t kBesideDecoder = 48_MiB;
+
+// Bounds for a decoder. `memory`: bytes that the whole pipeline may use; kBesideDecoder of them are
+// left to the others. `threads`: that decode at the same time; with 1 no thread is started.
+struct DecodeLimits {
+  uint64_t memory;
+  unsigned threads;
+};
+// This machine's free memory and its processors.
+DecodeLimits machine_limits();
 
 // A Source of the decoded bytes that pulls from `inner`, which must outlive it. Raw is passed
-// through. The formats that this program does not decode, and html, are errors that say what to do.
-// Truncation, a bad checksum and bytes behind the end are errors; gzip may have several members,
-// zstd several frames (windows up to 128 MiB).
-Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner);
+// through, zeros_ahead() as well. Formats that are not decodable are errors that say what to do.
+// Truncation, a bad checksum and bytes behind the end are errors; only zeros may follow gzip and
+// bzip2 (tapes pad). Several members, streams and frames in one file are decoded one after the
+// other; a zip archive has one file beside directories, empty files and macOS's side files. The
+// legacy lz4 format has no checksum and no end mark: a digest must prove it.
+//
+// Memory beyond 1 MiB is the format's window: zstd's, up to 128 MiB; xz's dictionary; 16 MiB for
+// legacy lz4, 4 MiB for bzip2. One that does not fit in the limits is an error that names it. With
+// several threads, xz takes two blocks as `xz -T` makes them (24 MiB for xz -6) and bzip2 16 MiB
+// for each thread; where that does not fit in the limits, fewer threads decode.
+Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner,
+                                             DecodeLimits limits = machine_limits());
 
-// The decoded size, where the compressed head tells it: a zstd frame with content size. A file of
-// several frames (pzstd, cat) has more than its first frame says, so this is a lower bound.
+// The decoded size, where the compressed head tells it: a zstd or lz4 frame with content size, a
+// zip archive's file. A file of several frames (pzstd, cat) has more than its first frame says, so
+// this is a lower bound. It is what the file says, not proven.
 std::optional<uint64_t> decoded_size_hint(Format format, ConstBytes head);
 
 }  // namespace curlingiron

@@ -1,5 +1,7 @@
 #include "net/http_resume.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace curlingiron {
@@ -28,8 +30,13 @@ HttpJudgement fail(FailureKind kind, std::string message) {
   return {HttpVerdict::Body, HttpFailure{Error(std::move(message)), kind, std::nullopt}};
 }
 
-HttpJudgement changed(const std::string& subject, std::string_view what, std::string_view before,
-                      std::string_view after) {
+HttpJudgement changed(const std::string& subject, const HttpRun& run, std::string_view what,
+                      std::string_view before, std::string_view after) {
+  if (run.other_mirror) {
+    return fail(FailureKind::Final,
+                concat(subject, ": this mirror holds another file (", what, ' ',
+                       printable(after, 60), " and not ", printable(before, 60), ')'));
+  }
   return fail(FailureKind::Final,
               concat(subject, ": the image changed on the server while it was read (", what, ' ',
                      printable(before, 60), " is now ", printable(after, 60), "); start again"));
@@ -82,6 +89,52 @@ bool date_proves(const HttpHead& head) {
   return modified.ok() && modified.value() < *head.date;
 }
 
+// A validator that is not the pin's.
+std::optional<HttpJudgement> judge_validators(const HttpHead& head, const HttpPin& pin,
+                                              const HttpRun& run, const std::string& subject) {
+  if (!pin.etag.empty() && !head.etag.empty() && pin.etag != head.etag) {
+    return changed(subject, run, "ETag", pin.etag, head.etag);
+  }
+  bool same_tag = !pin.etag.empty() && pin.etag == head.etag;
+  if (!same_tag && !pin.last_modified.empty() && !head.last_modified.empty() &&
+      pin.last_modified != head.last_modified) {
+    return changed(subject, run, "Last-Modified", pin.last_modified, head.last_modified);
+  }
+  return std::nullopt;
+}
+
+// An answer 206, whose body must begin where it was asked to. Learns the length.
+std::optional<HttpJudgement> judge_partial(const HttpHead& head, HttpPin& pin, const HttpRun& run,
+                                           const std::string& subject) {
+  if (!head.range || !head.range->span) {
+    return fail(FailureKind::Final, concat(subject, ": the server resumes without Content-Range"));
+  }
+  const ContentRange::Span& span = *head.range->span;
+  if (span.first != run.first) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server resumed at byte ", span.first, " instead of ",
+                       run.first, "; it cannot be trusted with Range"));
+  }
+  const std::optional<uint64_t>& whole = head.range->length;
+  if (pin.length && whole && *pin.length != *whole) {
+    return changed(subject, run, "length", length_text(pin.length), length_text(whole));
+  }
+  if (head.length && *head.length != span.last - span.first + 1) {
+    return fail(FailureKind::Final,
+                concat(subject, ": Content-Length and Content-Range of the server disagree"));
+  }
+  if (pin.length && span.last >= *pin.length) {
+    return changed(subject, run, "length", length_text(pin.length),
+                   concat("at least ", span.last + 1));
+  }
+  if (whole && (*whole < run.known || *whole <= span.last)) {
+    return changed(subject, run, "length", concat("at least ", std::max(run.known, span.last + 1)),
+                   length_text(whole));
+  }
+  if (!pin.length) pin.length = whole;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string HttpPin::if_range() const { return is_strong_entity_tag(etag) ? etag : last_modified; }
@@ -90,8 +143,14 @@ HttpPin pin_of(const HttpHead& head) {
   HttpPin pin;
   pin.length = head.length;
   pin.etag = head.etag.size() <= 1024 ? head.etag : "";
+  pin.modified = head.last_modified;
   if (date_proves(head)) pin.last_modified = head.last_modified;
   return pin;
+}
+
+bool proves_same(const HttpHead& head, const HttpPin& pin) {
+  if (is_strong_entity_tag(pin.etag)) return head.etag == pin.etag;
+  return !pin.last_modified.empty() && head.last_modified == pin.last_modified;
 }
 
 HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int64_t wall_clock) {
@@ -104,12 +163,14 @@ HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int6
   return {};
 }
 
-HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, uint64_t position,
+HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, const HttpRun& run,
                             const std::string& subject, int64_t wall_clock) {
   // "Not satisfiable" at the position where the file ends: only the end mark was missing.
   if (head.status == 416 && head.range && head.range->length && !head.range->span) {
-    if (*head.range->length == position && !pin.length) return {HttpVerdict::AtEnd, std::nullopt};
-    return changed(subject, "length", length_text(pin.length), length_text(head.range->length));
+    bool at_end = *head.range->length == run.first && run.first == run.known;
+    if (at_end && !pin.length) return {HttpVerdict::AtEnd, std::nullopt};
+    return changed(subject, run, "length", length_text(pin.length),
+                   length_text(head.range->length));
   }
   if (auto judged = judge_status(head, subject, wall_clock)) return *judged;
   if (head.status != 200 && head.status != 206) {
@@ -117,52 +178,68 @@ HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, uint64_t positio
                                            head.reason, " when resuming"));
   }
   if (auto judged = judge_body_form(head, subject)) return *judged;
-  if (!pin.etag.empty() && !head.etag.empty() && pin.etag != head.etag) {
-    return changed(subject, "ETag", pin.etag, head.etag);
-  }
-  bool same_tag = !pin.etag.empty() && pin.etag == head.etag;
-  if (!same_tag && !pin.last_modified.empty() && !head.last_modified.empty() &&
-      pin.last_modified != head.last_modified) {
-    return changed(subject, "Last-Modified", pin.last_modified, head.last_modified);
-  }
+  if (auto judged = judge_validators(head, pin, run, subject)) return *judged;
 
   if (head.status == 200) {
     if (pin.length && head.length && *pin.length != *head.length) {
-      return changed(subject, "length", length_text(pin.length), length_text(head.length));
+      return changed(subject, run, "length", length_text(pin.length), length_text(head.length));
     }
-    if (head.length && *head.length < position) {
-      return changed(subject, "length", concat("at least ", position), length_text(head.length));
+    if (head.length && *head.length < run.known) {
+      return changed(subject, run, "length", concat("at least ", run.known),
+                     length_text(head.length));
     }
     if (!pin.length) pin.length = head.length;
     return {HttpVerdict::FromStart, std::nullopt};
   }
 
-  if (!head.range || !head.range->span) {
-    return fail(FailureKind::Final, concat(subject, ": the server resumes without Content-Range"));
-  }
-  const ContentRange::Span& span = *head.range->span;
-  if (span.first != position) {
-    return fail(FailureKind::Final,
-                concat(subject, ": the server resumed at byte ", span.first, " instead of ",
-                       position, "; it cannot be trusted with Range"));
-  }
-  const std::optional<uint64_t>& whole = head.range->length;
-  if (pin.length && whole && *pin.length != *whole) {
-    return changed(subject, "length", length_text(pin.length), length_text(whole));
-  }
-  if (head.length && *head.length != span.last - span.first + 1) {
-    return fail(FailureKind::Final,
-                concat(subject, ": Content-Length and Content-Range of the server disagree"));
-  }
-  if (pin.length && span.last >= *pin.length) {
-    return changed(subject, "length", length_text(pin.length), concat("at least ", span.last + 1));
-  }
-  if (!pin.length) pin.length = whole;
+  if (auto judged = judge_partial(head, pin, run, subject)) return *judged;
   // A server may send less than was asked for: then the end comes early, and the rest is asked for
   // again. Without a known length that end would look like the file's.
   if (!pin.length) {
     return fail(FailureKind::Final,
                 concat(subject, ": the server resumes without telling the file's length"));
+  }
+  return {HttpVerdict::Body, std::nullopt};
+}
+
+HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run,
+                          const std::string& subject, int64_t wall_clock) {
+  auto no_ranges = [&](std::string_view why) {
+    return HttpJudgement{HttpVerdict::Body,
+                         HttpFailure{Error(concat(subject, ": ", why), kNoRanges),
+                                     FailureKind::Final, std::nullopt}};
+  };
+  if (head.status == 416 && head.range && head.range->length && !head.range->span) {
+    if (*head.range->length == 0 && run.first == 0 && pin.length.value_or(0) == 0) {
+      pin.length = 0;
+      return {HttpVerdict::AtEnd, std::nullopt};
+    }
+    return changed(subject, run, "length", length_text(pin.length),
+                   length_text(head.range->length));
+  }
+  if (auto judged = judge_status(head, subject, wall_clock)) return *judged;
+  if (auto judged = judge_validators(head, pin, run, subject)) return *judged;
+  if (head.status == 200) {
+    if (pin.length && head.length && *pin.length != *head.length) {
+      return changed(subject, run, "length", length_text(pin.length), length_text(head.length));
+    }
+    return no_ranges("the server does not serve parts of the file (Range)");
+  }
+  if (head.status != 206) {
+    return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
+                                           head.reason, next_step(head.status)));
+  }
+  if (auto judged = judge_body_form(head, subject)) return *judged;
+  // No date proves anything here: what was told must be told again.
+  if (!is_strong_entity_tag(pin.etag) && pin.modified != head.last_modified &&
+      !pin.modified.empty()) {
+    return changed(subject, run, "Last-Modified", pin.modified, head.last_modified);
+  }
+  if (auto judged = judge_partial(head, pin, run, subject)) return *judged;
+  if (!pin.length) return no_ranges("the server does not tell the file's length with its parts");
+  if (run.last && head.range->span->last > *run.last) {
+    return fail(FailureKind::Final,
+                concat(subject, ": the server sends more than the part that was asked for"));
   }
   return {HttpVerdict::Body, std::nullopt};
 }

@@ -28,6 +28,7 @@ struct HttpPin {
   std::optional<uint64_t> length;
   std::string etag;           // strong or weak; empty: none
   std::string last_modified;  // empty: none, or too young to prove anything
+  std::string modified;       // Last-Modified as it was told, however young
 
   // The value of If-Range: a strong entity tag, or the date; empty where nothing proves equality
   // of bytes (then the file is read again from its start).
@@ -35,9 +36,9 @@ struct HttpPin {
 };
 
 enum class HttpVerdict {
-  Body,       // what follows are the bytes from the position asked for on
+  Body,       // what follows are the bytes from the first one asked for on
   FromStart,  // what follows are the bytes from 0 on: compare what is known, then go on
-  AtEnd,      // the position asked for is the proven end
+  AtEnd,      // the first byte asked for is behind the proven end
   Redirect,   // see Location
 };
 
@@ -46,13 +47,33 @@ struct HttpJudgement {
   std::optional<HttpFailure> failure;  // set: the verdict does not count
 };
 
+// What a later request asked for.
+struct HttpRun {
+  uint64_t first = 0;
+  std::optional<uint64_t> last;  // inclusive; absent: to the end
+  uint64_t known = 0;            // bytes of the file that were read already: it is not shorter
+  bool other_mirror = false;     // the pin is of another server: only the words differ
+};
+
+// The code of the failure of a server that has the file but does not serve it by ranges, or does
+// not tell its length.
+inline constexpr int kNoRanges = 95;  // EOPNOTSUPP
+
 // `subject` names the file in messages. `wall_clock` (seconds since the epoch) turns a Retry-After
 // date into a duration.
 HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int64_t wall_clock);
 HttpPin pin_of(const HttpHead& head);
+// The answer has the validator that If-Range would have asked for.
+bool proves_same(const HttpHead& head, const HttpPin& pin);
 
-// The answer to a request for the bytes from `position` on. Learns a length that was unknown.
-HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, uint64_t position,
+// The answer to a request for the bytes from run.first on, of which a server may also send all from
+// the start. Learns a length that was unknown.
+HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, const HttpRun& run,
                             const std::string& subject, int64_t wall_clock);
+
+// The answer to a request for run.first to run.last, which must be just these (or fewer) of a file
+// whose length is told: learned where it was unknown. Where the file is empty: AtEnd.
+HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run,
+                          const std::string& subject, int64_t wall_clock);
 
 }  // namespace curlingiron

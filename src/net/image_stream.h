@@ -19,24 +19,13 @@
 #include "io/decode.h"
 #include "io/digest.h"
 #include "io/source.h"
-#include "net/http_source.h"
+#include "net/http_options.h"
+#include "net/image_origin.h"
 
 namespace curlingiron {
 
 // How much of the raw image is looked at before anything is written.
 inline constexpr uint64_t kImageHead = 1_MiB;
-
-enum class OriginKind { Http, File, StandardInput };
-
-struct ImageOrigin {
-  OriginKind kind = OriginKind::Http;
-  std::vector<Url> mirrors;  // Http: of the same file, the preferred one first
-  std::string path;          // File
-  std::string name;          // without secrets, for messages
-};
-
-// URLs (http, https; more than one are mirrors), "file:///PATH", a path, or "-".
-Result<ImageOrigin> parse_origin(const std::vector<std::string>& sources);
 
 // What must hold of the image; hashing costs time, so only what is asked for is computed.
 struct ImageProofs {
@@ -56,6 +45,11 @@ ImageProofs wanted_proofs(const Settings& settings);
 // How to ask a server, but for the certificate files.
 HttpOptions http_options(const Settings& settings);
 
+enum class ImageUse {
+  Write,
+  Inspect,  // only looked at, before another system fetches it: its digest is not computed
+};
+
 // What proved that the image is the one that was meant.
 struct ImageProof {
   VerifiedDigest digest = VerifiedDigest::none_given();
@@ -65,14 +59,17 @@ struct ImageProof {
 class ImageStream {
  public:
   // The server has answered, lists and signatures are checked, the format is known, and the image's
-  // head is decoded.
+  // head is decoded. When the deadline passes later on, the download ends: lift it in time with
+  // set_deadline(). It does not hold for what has to be held in memory as a whole.
   static Result<std::unique_ptr<ImageStream>> open(const ImageOrigin& origin,
                                                    const HttpOptions& http,
                                                    const ImageProofs& proofs,
-                                                   std::optional<Time> deadline);
+                                                   std::optional<Time> deadline,
+                                                   ImageUse use = ImageUse::Write);
   ~ImageStream();
 
-  // The first bytes of the raw image, up to kImageHead; valid until image() is read.
+  // The first bytes of the raw image, up to kImageHead; valid until image() is read. Empty where
+  // Inspect would have to hold the whole file for them.
   ConstBytes head() const;
   Format format() const;
   // Bytes of the file as served, where they are known.
@@ -88,8 +85,8 @@ class ImageStream {
   // For retries of the transport (HttpSource::set_deadline).
   void set_deadline(std::optional<Time> deadline);
 
-  // Of what progress means: bytes of the file that went through the decoder, of how many. These
-  // three are readable from another thread.
+  // What progress means: bytes that went through the decoder, of how many; of a qcow2 disk, bytes
+  // of the disk. These are readable from another thread.
   uint64_t consumed() const;
   std::optional<uint64_t> total() const;
   uint64_t downloaded() const;

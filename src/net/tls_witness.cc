@@ -10,7 +10,9 @@
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/text.h"
+#include "formats/base64.h"
 #include "formats/http_text.h"
+#include "io/digest.h"
 
 namespace curlingiron {
 namespace {
@@ -20,6 +22,29 @@ constexpr size_t kLongestName = 80;
 
 int verify_callback(X509_STORE_CTX* context, void* witness) {
   return static_cast<TlsWitness*>(witness)->verify(context);
+}
+
+// OpenSSL's callback for a client certificate has no pointer of its own.
+int witness_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+int client_certificate_callback(SSL* connection, X509** /*certificate*/, EVP_PKEY** /*key*/) {
+  auto* witness =
+      static_cast<TlsWitness*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), witness_index()));
+  if (witness != nullptr) witness->note_certificate_request();
+  return 0;  // none
+}
+
+// curl's form of a pin: SHA-256 of the SubjectPublicKeyInfo.
+std::string pin_of(const X509* certificate) {
+  unsigned char* der = nullptr;
+  int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return {};
+  ByteVector digest = digest_of(DigestKind::Sha256, ConstBytes(der, static_cast<size_t>(size)));
+  OPENSSL_free(der);
+  return concat("sha256//", to_base64(digest));
 }
 
 int64_t seconds_of(const ASN1_TIME* time) {
@@ -69,14 +94,20 @@ std::vector<std::string> names_of(const X509* certificate) {
 }  // namespace
 
 void TlsWitness::attach(void* ssl_context) {
-  SSL_CTX_set_cert_verify_callback(static_cast<SSL_CTX*>(ssl_context), verify_callback, this);
+  auto* context = static_cast<SSL_CTX*>(ssl_context);
+  SSL_CTX_set_cert_verify_callback(context, verify_callback, this);
+  SSL_CTX_set_ex_data(context, witness_index(), this);
+  SSL_CTX_set_client_cert_cb(context, client_certificate_callback);
 }
 
 int TlsWitness::verify(void* store_context) {
   auto* context = static_cast<X509_STORE_CTX*>(store_context);
   int accepted = X509_verify_cert(context);
   seen_ = true;
-  if (const X509* own = X509_STORE_CTX_get0_cert(context); own != nullptr) names_ = names_of(own);
+  if (const X509* own = X509_STORE_CTX_get0_cert(context); own != nullptr) {
+    names_ = names_of(own);
+    pin_ = pin_of(own);
+  }
   if (accepted == 1) return accepted;
   error_ = X509_STORE_CTX_get_error(context);
   if (error_ == X509_V_OK) error_ = X509_V_ERR_UNSPECIFIED;

@@ -257,6 +257,9 @@ Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& pla
   if (!contents.ca_bundle.empty()) {
     TRY(archive.file("curlingiron/ca.pem", 0644, contents.ca_bundle));
   }
+  if (!plan.client_certificate.empty()) {
+    TRY(archive.file("curlingiron/client.pem", 0600, plan.client_certificate));
+  }
   for (const FirmwareFile& file : contents.firmware) {
     TRY(archive.file(concat("lib/firmware/", file.name), 0644, file.bytes));
   }

@@ -30,6 +30,7 @@ struct InitramfsPlan {
   std::vector<std::string> optional_modules;  // a warning when missing
   std::string config;                         // text of /curlingiron/config
   ByteVector ca_bundle;                       // PEM; empty: none
+  ByteVector client_certificate;              // PEM with its key; empty: none
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;
   Signatures signatures = Signatures::Strip;

@@ -23,7 +23,23 @@ Result<BlockGeometry> block_geometry(const UniqueFd& device) {
   return geometry;
 }
 
+namespace {
+
+// 0, or the errno.
+int allocate_range(const UniqueFd& fd, int mode, uint64_t offset, uint64_t length) {
+  while (::fallocate(fd.get(), mode | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                     static_cast<off_t>(length)) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+}  // namespace
+
 Result<void> zero_out(const UniqueFd& device, uint64_t offset, uint64_t length) {
+  // Where the kernel is too old for it, or the device makes no promise, BLKZEROOUT writes the
+  // zeros; where the device fails, it says how.
+  if (allocate_range(device, FALLOC_FL_PUNCH_HOLE, offset, length) == 0) return {};
   uint64_t range[2] = {offset, length};
   while (::ioctl(device.get(), BLKZEROOUT, range) != 0) {
     if (errno != EINTR) return last_system_error("BLKZEROOUT");
@@ -32,27 +48,15 @@ Result<void> zero_out(const UniqueFd& device, uint64_t offset, uint64_t length) 
 }
 
 Result<void> zero_file_range(const UniqueFd& file, uint64_t offset, uint64_t length) {
-  while (::fallocate(file.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-                     static_cast<off_t>(offset), static_cast<off_t>(length)) != 0) {
-    if (errno != EINTR) return last_system_error("fallocate");
-  }
-  return {};
-}
-
-Result<void> flush_buffers(const UniqueFd& device) {
-  if (::ioctl(device.get(), BLKFLSBUF, 0) != 0) return last_system_error("BLKFLSBUF");
+  int code = allocate_range(file, FALLOC_FL_ZERO_RANGE, offset, length);
+  if (code == EOPNOTSUPP) code = allocate_range(file, FALLOC_FL_PUNCH_HOLE, offset, length);
+  if (code != 0) return system_error("fallocate", code);
   return {};
 }
 
 Result<void> reread_partition_table(const UniqueFd& device) {
   if (::ioctl(device.get(), BLKRRPART, 0) != 0) return last_system_error("BLKRRPART");
   return {};
-}
-
-Result<bool> is_block_device(const UniqueFd& fd) {
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return last_system_error("fstat");
-  return S_ISBLK(status.st_mode);
 }
 
 Result<bool> is_read_only(const UniqueFd& device) {

@@ -1,5 +1,6 @@
-// Decodes fuzzed bytes in pieces whose sizes the input chooses, twice: the outcome must not depend
-// on how the bytes arrive.
+// Decodes fuzzed bytes in pieces whose sizes the input chooses, twice, once on one thread and once
+// on several: the outcome must not depend on how the bytes arrive, and nothing may be written
+// behind the buffer (assembler is not watched by the sanitizers).
 #pragma once
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/units.h"
 #include "io/decode.h"
 
 namespace curlingiron {
@@ -32,15 +34,22 @@ struct Decoded {
 };
 
 // At most `limit` bytes, as a small input may stand for terabytes.
-inline Decoded decode_pieces(Format format, ConstBytes input, size_t largest, size_t chunk,
-                             size_t limit) {
-  PiecesSource inner(input, largest);
-  Result<std::unique_ptr<Source>> source = open_decoder(format, inner);
-  if (!source.ok()) std::abort();
+inline Decoded read_pieces(Source& source, size_t chunk, size_t limit) {
+  constexpr size_t kGuard = 64;
+  constexpr uint8_t kGuardByte = 0xa5;
   Decoded decoded;
-  ByteVector piece(chunk);
+  ByteVector piece(chunk + kGuard, kGuardByte);
   while (decoded.bytes.size() < limit) {
-    Result<size_t> n = source.value()->read(piece);
+    // Holes are passed over every other time.
+    uint64_t zeros = decoded.bytes.size() % 2 == 0 ? source.zeros_ahead() : 0;
+    zeros = std::min<uint64_t>(zeros, limit - decoded.bytes.size());
+    source.skip_zeros(zeros);
+    decoded.bytes.insert(decoded.bytes.end(), static_cast<size_t>(zeros), 0);
+    Result<size_t> n = source.read(MutableBytes(piece).first(chunk));
+    if (std::any_of(piece.end() - kGuard, piece.end(),
+                    [](uint8_t byte) { return byte != kGuardByte; })) {
+      std::abort();
+    }
     if (!n.ok()) return decoded;
     if (n.value() > chunk) std::abort();
     if (n.value() == 0) {
@@ -53,24 +62,41 @@ inline Decoded decode_pieces(Format format, ConstBytes input, size_t largest, si
   return decoded;
 }
 
-inline void fuzz_decoder(Format format, ConstBytes input) {
-  constexpr size_t kLimit = size_t{4} << 20;
-  if (input.empty()) return;
+inline Decoded decode_pieces(Format format, ConstBytes input, size_t largest, size_t chunk,
+                             size_t limit, unsigned threads = 1) {
+  constexpr uint64_t kMemory = 256_MiB;
+  PiecesSource inner(input, largest);
+  Result<std::unique_ptr<Source>> source = open_decoder(format, inner, {kMemory, threads});
+  if (!source.ok()) std::abort();
+  return read_pieces(*source.value(), chunk, limit);
+}
+
+inline void expect_same(const Decoded& a, const Decoded& b, size_t limit) {
+  size_t common = std::min({a.bytes.size(), b.bytes.size(), limit});
+  if (!std::equal(a.bytes.begin(), a.bytes.begin() + static_cast<ptrdiff_t>(common),
+                  b.bytes.begin())) {
+    std::abort();
+  }
+  bool cut = a.bytes.size() >= limit || b.bytes.size() >= limit;
+  if (!cut && (a.complete != b.complete || (a.complete && a.bytes.size() != b.bytes.size()))) {
+    std::abort();
+  }
+}
+
+inline constexpr size_t kDecodedLimit = size_t{1} << 20;
+
+// The first byte chooses the sizes of the pieces and the threads, the rest is the stream. What it
+// decodes to, where it is not empty.
+inline Decoded fuzz_decoder(Format format, ConstBytes input) {
+  if (input.empty()) return {};
   size_t largest = 1 + input[0] % 64;
+  unsigned threads = input[0] >= 0xc0 ? 2 : 1;
   ConstBytes stream = input.subspan(1);
-  Decoded whole = decode_pieces(format, stream, stream.size() + 1, 65536, kLimit);
-  Decoded pieces = decode_pieces(format, stream, largest, 1 + input[0], kLimit);
-  size_t common = std::min({whole.bytes.size(), pieces.bytes.size(), kLimit});
-  if (!std::equal(whole.bytes.begin(), whole.bytes.begin() + static_cast<ptrdiff_t>(common),
-                  pieces.bytes.begin())) {
-    std::abort();
-  }
-  bool cut = whole.bytes.size() >= kLimit || pieces.bytes.size() >= kLimit;
-  if (!cut && (whole.complete != pieces.complete ||
-               (whole.complete && whole.bytes.size() != pieces.bytes.size()))) {
-    std::abort();
-  }
+  Decoded whole = decode_pieces(format, stream, stream.size() + 1, 65536, kDecodedLimit, 1);
+  Decoded pieces = decode_pieces(format, stream, largest, 1 + input[0], kDecodedLimit, threads);
+  expect_same(whole, pieces, kDecodedLimit);
   if (decoded_size_hint(format, stream) && sniff(stream) != format) std::abort();
+  return whole;
 }
 
 }  // namespace curlingiron

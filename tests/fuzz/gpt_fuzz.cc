@@ -2,13 +2,16 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "formats/gpt.h"
+#include "formats/superblock.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace curlingiron;
   ConstBytes head(data, size);
   static_cast<void>(parse_mbr(head));
+  static_cast<void>(find_file_system(head));
   for (uint32_t sector : {512u, 4096u}) {
     static_cast<void>(partition_table_id(head, sector));
     Disk disk;
@@ -16,6 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     disk.size = uint64_t{1} << 30;
     disk.logical_sector = sector;
     static_cast<void>(check_image_fits(head, std::nullopt, disk));
+    static_cast<void>(check_boot_mode(head, disk, BootMode::Bios));
+    static_cast<void>(check_boot_mode(head, disk, BootMode::Uefi));
+    static_cast<void>(find_gpt_partitions(head, sector));
     if (size < 2 * size_t{sector}) continue;
     Result<GptHeader> header = parse_gpt_header(head.subspan(sector, sector));
     if (!header.ok()) continue;

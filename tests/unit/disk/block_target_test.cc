@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "base/text.h"
 #include "disk/block_writer.h"
 #include "sys/file.h"
+#include "unit/disk/loop_device.h"
 
 namespace curlingiron {
 namespace {
@@ -69,7 +69,7 @@ TEST_F(Files, AVirtualDiskIsWrittenInPlace) {
     ByteVector image = image_with_holes(12 * MiB + 700);
     ByteVector expected = content_of(path);
     std::fill_n(expected.begin(), MiB, uint8_t{0});
-    std::fill(expected.end() - MiB, expected.end(), uint8_t{0});
+    std::fill(expected.end() - 2 * MiB, expected.end(), uint8_t{0});
     std::copy(image.begin(), image.end(), expected.begin());
     std::fill_n(expected.begin() + static_cast<ptrdiff_t>(image.size()), 1024 - 700, uint8_t{0});
     {
@@ -108,40 +108,11 @@ TEST_F(Files, ErrorsNameThePath) {
   EXPECT_THAT(message(make_file("odd", 5 * MiB + 1)), HasSubstr("not a multiple of 512"));
 }
 
-// A loop device on a file; the kernel takes it apart when the last user closes it.
-class Loop {
- public:
-  static Result<Loop> attach(const std::string& file, uint32_t sector) {
-    UniqueFd control = TRY_CONTEXT("/dev/loop-control", open_path("/dev/loop-control", O_RDWR));
-    UniqueFd backing = TRY(open_path(file, O_RDWR));
-    for (int attempt = 0; attempt < 10; ++attempt) {  // another process may be quicker
-      int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
-      if (number < 0) return last_system_error("LOOP_CTL_GET_FREE");
-      std::string path = concat("/dev/loop", number);
-      UniqueFd device = TRY_CONTEXT(path, open_path(path, O_RDWR));
-      loop_config config{};
-      config.fd = static_cast<uint32_t>(backing.get());
-      config.block_size = sector;
-      config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
-      if (::ioctl(device.get(), LOOP_CONFIGURE, &config) == 0) return Loop(std::move(device), path);
-      if (errno != EBUSY) return last_system_error("LOOP_CONFIGURE");
-    }
-    return Error("no free loop device", EBUSY);
-  }
-
-  const std::string& path() const { return path_; }
-
- private:
-  Loop(UniqueFd device, std::string path) : device_(std::move(device)), path_(std::move(path)) {}
-  UniqueFd device_;
-  std::string path_;
-};
-
 TEST_F(Files, ALoopDeviceHoldsTheImage) {
   if (::geteuid() != 0) GTEST_SKIP() << "loop devices need root";
   for (uint32_t sector : {512u, 4096u}) {
     std::string file = make_file("disk", 16 * MiB);
-    Result<Loop> loop = Loop::attach(file, sector);
+    Result<LoopDevice> loop = LoopDevice::attach(file, sector);
     if (!loop.ok()) GTEST_SKIP() << loop.error().message();
     ByteVector image = image_with_holes(16 * MiB);
     {
@@ -168,7 +139,7 @@ TEST_F(Files, AMountedDiskIsRefusedAndSaysWhere) {
   if (::system(concat("mkfs.ext4 -q -F ", file, " 2>/dev/null").c_str()) != 0) {
     GTEST_SKIP() << "mkfs.ext4 is missing";
   }
-  Result<Loop> loop = Loop::attach(file, 512);
+  Result<LoopDevice> loop = LoopDevice::attach(file, 512);
   if (!loop.ok()) GTEST_SKIP() << loop.error().message();
   std::string place = folder_.path() + "/mounted here";
   ASSERT_TRUE(make_directory(open_root("/").value(), place).ok());
@@ -184,7 +155,7 @@ TEST_F(Files, AMountedDiskIsRefusedAndSaysWhere) {
 
 TEST_F(Files, AWriteProtectedDiskIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "loop devices need root";
-  Result<Loop> loop = Loop::attach(make_file("disk", 4 * MiB), 512);
+  Result<LoopDevice> loop = LoopDevice::attach(make_file("disk", 4 * MiB), 512);
   if (!loop.ok()) GTEST_SKIP() << loop.error().message();
   UniqueFd device = open_path(loop.value().path(), O_RDONLY).value();
   int read_only = 1;

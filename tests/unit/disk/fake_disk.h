@@ -35,8 +35,20 @@ class FakeDisk final : public BlockTarget {
   // The `n`th write (from 0) stores one wrong bit and reports success.
   void corrupt_write(size_t n) { corrupt_write_ = n; }
   void corrupt_read(size_t n) { corrupt_read_ = n; }
+  // The `n`th write reports success and stores nothing, or stores everything one sector too far.
+  void drop_write(size_t n) { drop_write_ = n; }
+  void misdirect_write(size_t n) { misdirect_write_ = n; }
   // Zeroing reports success and does nothing.
   void ignore_zeroing() { ignore_zeroing_ = true; }
+  // From operation `since` on the sector at `offset` cannot be read, or written, or either: a
+  // request that touches it ends there with an error, and what lies before it is done.
+  struct BadSector {
+    uint64_t offset = 0;
+    bool reads = true;
+    bool writes = true;
+    size_t since = 0;
+  };
+  void break_sector(BadSector sector) { bad_ = sector; }
 
   BlockGeometry geometry() const override { return {view_.size(), sector_, sector_}; }
 
@@ -44,11 +56,16 @@ class FakeDisk final : public BlockTarget {
     std::lock_guard lock(mutex_);
     check(offset, bytes.size(), bytes.data());
     if (!next()) return broken();
-    ByteVector copy(bytes.begin(), bytes.end());
-    if (corrupt_write_ == writes_++) copy[copy.size() / 2] ^= 0x10;
-    std::memcpy(view_.data() + offset, copy.data(), copy.size());
-    pending_.push_back({Kind::Write, offset, copy.size(), std::move(copy)});
     log_.push_back({Kind::Write, offset, bytes.size(), {}});
+    size_t n = writes_++;
+    if (drop_write_ == n) return {};
+    if (misdirect_write_ == n && offset + bytes.size() < view_.size()) offset += sector_;
+    uint64_t length = good_bytes(bad_ && bad_->writes, offset, bytes.size());
+    ByteVector copy(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(length));
+    if (corrupt_write_ == n) copy[copy.size() / 2] ^= 0x10;
+    std::copy(copy.begin(), copy.end(), view_.begin() + static_cast<ptrdiff_t>(offset));
+    pending_.push_back({Kind::Write, offset, length, std::move(copy)});
+    if (length != bytes.size()) return broken();
     return {};
   }
 
@@ -58,8 +75,10 @@ class FakeDisk final : public BlockTarget {
     if (!next()) return broken();
     log_.push_back({Kind::Zero, offset, length, {}});
     if (ignore_zeroing_) return {};
-    std::memset(view_.data() + offset, 0, length);
-    pending_.push_back({Kind::Zero, offset, length, ByteVector(length, 0)});
+    uint64_t good = good_bytes(bad_ && bad_->writes, offset, length);
+    std::memset(view_.data() + offset, 0, good);
+    pending_.push_back({Kind::Zero, offset, good, ByteVector(good, 0)});
+    if (good != length) return broken();
     return {};
   }
 
@@ -69,6 +88,7 @@ class FakeDisk final : public BlockTarget {
     if (!next()) return broken();
     if (!pending_.empty()) misuse_ = "read back before it was flushed";
     log_.push_back({Kind::Read, offset, into.size(), {}});
+    if (good_bytes(bad_ && bad_->reads, offset, into.size()) != into.size()) return broken();
     std::memcpy(into.data(), view_.data() + offset, into.size());
     if (corrupt_read_ == reads_++) into[into.size() / 2] ^= 0x10;
     return {};
@@ -113,6 +133,14 @@ class FakeDisk final : public BlockTarget {
     return !(cut_at_ && n >= *cut_at_) && fail_at_ != n;
   }
 
+  // Bytes of the request before the bad sector.
+  uint64_t good_bytes(bool matters, uint64_t offset, uint64_t length) const {
+    // The operation under way has been counted.
+    if (!matters || operations_ <= bad_->since) return length;
+    if (bad_->offset < offset || bad_->offset >= offset + length) return length;
+    return bad_->offset - offset;
+  }
+
   static Error broken() { return Error("Input/output error", EIO); }
 
   void check(uint64_t offset, uint64_t length, const void* buffer) {
@@ -136,6 +164,9 @@ class FakeDisk final : public BlockTarget {
   std::optional<size_t> fail_at_;
   std::optional<size_t> corrupt_write_;
   std::optional<size_t> corrupt_read_;
+  std::optional<size_t> drop_write_;
+  std::optional<size_t> misdirect_write_;
+  std::optional<BadSector> bad_;
   bool ignore_zeroing_ = false;
 };
 

@@ -64,7 +64,33 @@ inline ByteVector make_gpt_header(uint32_t sector, const GptFields& fields) {
   return bytes;
 }
 
-// The protective MBR, the header and the entries of a disk with one partition.
+// The protective MBR, the header and the entries of a disk.
+inline ByteVector make_gpt_of(uint32_t sector, uint64_t sectors,
+                              const std::vector<GptPartition>& partitions) {
+  ByteWriter entries;
+  for (const GptPartition& partition : partitions) {
+    entries.append(partition.type);
+    entries.append(partition.id);
+    entries.le64(partition.first_sector);
+    entries.le64(partition.last_sector);
+    entries.le64(partition.attributes);
+    for (char c : partition.name) entries.le16(static_cast<uint8_t>(c));
+    entries.zeros(72 - 2 * partition.name.size());
+  }
+  entries.zeros(128 * 128 - entries.size());
+
+  GptFields fields;
+  fields.sectors = sectors;
+  fields.entries_crc = crc32(entries.bytes());
+  ByteWriter out;
+  out.append(make_mbr(0, {{0xEE, false, 1, 0xffffffff}}));
+  out.zeros(sector - out.size());
+  out.append(make_gpt_header(sector, fields));
+  out.append(entries.bytes());
+  return std::move(out).bytes();
+}
+
+// The same with one partition, whose name is not ASCII.
 inline ByteVector make_gpt(uint32_t sector, uint64_t sectors) {
   ByteWriter entries;
   entries.append(kEfiSystem);

@@ -20,6 +20,20 @@ TEST(Url, Parts) {
   EXPECT_EQ(url.value().display(), "https://example.org:8443/a/b.img");
 }
 
+TEST(Url, APortAndAPathOrAPassword) {
+  for (const char* text : {"http://bob:12/34@host/", "https://bob:1?2@host", "http://h:80/a@2x"}) {
+    Result<Url> url = parse_url(text);
+    ASSERT_FALSE(url.ok()) << text;
+    EXPECT_THAT(url.error().message(), HasSubstr("%2F"));
+  }
+  for (const char* text : {"http://h/a@2x", "http://u:p@h:80/a@2x", "http://[::1]:80/a@2x",
+                           "http://h:80/a%402x", "http://h:80/#@"}) {
+    EXPECT_TRUE(parse_url(text).ok()) << text;
+  }
+  // What a server redirects to was not typed by anybody.
+  EXPECT_TRUE(resolve_reference(parse_url("http://h/").value(), "http://h:80/a@2x").ok());
+}
+
 TEST(Url, Defaults) {
   EXPECT_EQ(parse_url("http://h").value().text(), "http://h/");
   EXPECT_EQ(parse_url("http://h").value().port, 80);

@@ -1,127 +1,18 @@
 #include "net/http_source.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cstdlib>
-#include <mutex>
-
-#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "formats/http_text.h"
 #include "sys/clock.h"
-#include "sys/file.h"
-#include "unit/net/scripted_server.h"
+#include "unit/net/http_fixture.h"
 
 namespace curlingiron {
 namespace {
 
-using testing::Exchange;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Request;
-using testing::ScriptedServer;
-using testing::TlsIdentity;
+using namespace testing;
 
-constexpr std::string_view kEtag = "\"v1\"";
-
-// Bytes that differ everywhere, so that an offset that is off shows.
-std::string make_file(size_t size) {
-  std::string file(size, '\0');
-  uint64_t x = 88172645463325252;
-  for (char& c : file) {
-    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-    c = static_cast<char>(x);
-  }
-  return file;
-}
-
-std::string ok_head(size_t length, std::string_view more = "ETag: \"v1\"\r\n") {
-  return concat("HTTP/1.1 200 OK\r\nContent-Length: ", length, "\r\n", more, "\r\n");
-}
-
-std::string partial_head(size_t first, size_t size, std::string_view more = "ETag: \"v1\"\r\n") {
-  return concat("HTTP/1.1 206 Partial Content\r\nContent-Length: ", size - first,
-                "\r\nContent-Range: bytes ", first, '-', size - 1, '/', size, "\r\n", more, "\r\n");
-}
-
-// A server as it should be; `limit` bytes of each answer's body are sent, then the line is cut.
-void serve_file(const std::string& file, const Request& request, Exchange& out,
-                size_t limit = SIZE_MAX) {
-  std::optional<uint64_t> start = request.range_start();
-  if (start && request.header("If-Range") == kEtag) {
-    out.send(partial_head(*start, file.size()));
-    out.send(std::string_view(file).substr(*start, limit));
-  } else {
-    out.send(ok_head(file.size()));
-    out.send(std::string_view(file).substr(0, limit));
-  }
-}
-
-class RecordingLog final : public LogSink {
- public:
-  RecordingLog() {
-    set_log_sink(this);
-    set_log_level(LogLevel::Debug);
-  }
-  ~RecordingLog() override { set_log_sink(nullptr); }
-  void log(LogLevel level, std::string_view line) override {
-    std::lock_guard lock(mutex_);
-    if (level == LogLevel::Warning) ++warnings_;
-    text_ += concat(line, '\n');
-  }
-  std::string text() const { return text_; }
-  unsigned warnings() const { return warnings_; }
-
- private:
-  std::mutex mutex_;
-  std::string text_;
-  unsigned warnings_ = 0;
-};
-
-class HttpSourceTest : public ::testing::Test {
- protected:
-  HttpSourceTest() {
-    options_.stall = 300ms;
-    options_.first_backoff = 4ms;
-  }
-
-  Result<std::unique_ptr<HttpSource>> open(const std::string& url,
-                                           std::optional<Duration> limit = 5s) {
-    std::optional<Time> deadline;
-    if (limit) deadline = now() + *limit;
-    return HttpSource::open(TRY(parse_url(url)), options_, deadline);
-  }
-
-  Result<std::string> drain(HttpSource& source, size_t step = 70'001) {
-    std::string all;
-    ByteVector buffer(step);
-    for (;;) {
-      size_t n = TRY(source.read(buffer));
-      if (n == 0) break;
-      all += as_text(ConstBytes(buffer).first(n));
-    }
-    EXPECT_EQ(source.delivered(), all.size());
-    return all;
-  }
-
-  Result<std::string> fetch(const std::string& url, std::optional<Duration> limit = 5s) {
-    std::unique_ptr<HttpSource> source = TRY(open(url, limit));
-    Result<std::string> all = drain(*source);
-    resumptions_ = source->resumptions();
-    return all;
-  }
-
-  std::string error_of(const std::string& url, std::optional<Duration> limit = 5s) {
-    Result<std::string> result = fetch(url, limit);
-    return result.ok() ? "no error" : result.error().message();
-  }
-
-  HttpOptions options_;
-  RecordingLog log_;
-  unsigned resumptions_ = 0;
-};
+class HttpSourceTest : public HttpTest {};
 
 TEST_F(HttpSourceTest, ReadsAWholeFile) {
   std::string file = make_file(5'000'003);
@@ -421,6 +312,7 @@ TEST_F(HttpSourceTest, ASilentServerEndsAtTheDeadline) {
 }
 
 TEST_F(HttpSourceTest, AStallIsResumed) {
+  options_.stall = 300ms;
   std::string file = make_file(10'000);
   ScriptedServer server([&](const Request& request, Exchange& out) {
     serve_file(file, request, out, request.number == 0 ? 4000 : SIZE_MAX);
@@ -433,6 +325,7 @@ TEST_F(HttpSourceTest, AStallIsResumed) {
 }
 
 TEST_F(HttpSourceTest, ASlowReaderIsNoStall) {
+  options_.stall = 300ms;
   std::string file = make_file(8'000'000);
   ScriptedServer server(
       [&](const Request& request, Exchange& out) { serve_file(file, request, out); });
@@ -568,164 +461,6 @@ TEST_F(HttpSourceTest, MalformedHeadersOfTheUserAreNotQuoted) {
   std::string error = error_of("http://127.0.0.1/");
   EXPECT_THAT(error, HasSubstr("header="));
   EXPECT_THAT(error, Not(HasSubstr("hidden")));
-}
-
-// --- TLS: certificates are made by the openssl program
-
-class HttpsSourceTest : public HttpSourceTest {
- protected:
-  static void run(const std::string& command) {
-    int status =
-        std::system(concat("cd ", folder(), " && (", command, ") >/dev/null 2>&1").c_str());
-    ASSERT_EQ(status, 0) << command;
-  }
-
-  static std::string folder() { return directory_->path(); }
-
-  static void SetUpTestSuite() {
-    directory_ = new TemporaryDirectory(std::move(TemporaryDirectory::create()).value());
-    run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key "
-        "-out ca.pem -subj '/CN=Test CA' -days 100");
-    run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key "
-        "-out other.pem -subj '/CN=Other CA' -days 100");
-    make_certificate("good", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20991231000000Z");
-    make_certificate("expired", "IP:127.0.0.1", "20200101000000Z", "20210131000000Z");
-    make_certificate("future", "IP:127.0.0.1", "20900101000000Z", "20991231000000Z");
-    make_certificate("named", "DNS:a.example,DNS:b.example", "20200101000000Z", "20991231000000Z");
-  }
-  static void TearDownTestSuite() {
-    delete directory_;
-    directory_ = nullptr;
-  }
-
-  // x509 cannot date back in OpenSSL 3.0; `ca` can.
-  static void make_certificate(const std::string& name, const std::string& names,
-                               const std::string& from, const std::string& until) {
-    run(concat("printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=", name, ".txt\\nserial=", name,
-               ".srl\\nnew_certs_dir=.\\ndefault_md=sha256\\npolicy=p\\nunique_subject=no\\n"
-               "[p]\\ncommonName=supplied\\n[x]\\nsubjectAltName=",
-               names, "\\n' > ", name, ".cnf && : > ", name, ".txt && echo 01 > ", name, ".srl && ",
-               "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ", name,
-               ".key -out ", name, ".csr -subj /CN=server && openssl ca -batch -notext -config ",
-               name, ".cnf -extensions x -cert ca.pem -keyfile ca.key -startdate ", from,
-               " -enddate ", until, " -in ", name, ".csr -out ", name, ".pem"));
-  }
-
-  static TlsIdentity identity(const std::string& name) {
-    return {concat(folder(), '/', name, ".pem"), concat(folder(), '/', name, ".key")};
-  }
-
-  std::string https_error(const std::string& name, std::optional<Duration> limit = 5s) {
-    TlsIdentity own = identity(name);
-    std::string file = make_file(100);
-    ScriptedServer server(
-        [&](const Request& request, Exchange& out) { serve_file(file, request, out); }, &own);
-    return error_of(server.url("/a.img"), limit);
-  }
-
-  HttpsSourceTest() { options_.ca_file = concat(folder(), "/ca.pem"); }
-
-  static TemporaryDirectory* directory_;
-};
-
-TemporaryDirectory* HttpsSourceTest::directory_ = nullptr;
-
-TEST_F(HttpsSourceTest, GoodCertificate) {
-  TlsIdentity own = identity("good");
-  std::string file = make_file(3'000'000);
-  ScriptedServer server(
-      [&](const Request& request, Exchange& out) {
-        serve_file(file, request, out, request.number == 0 ? 1'000'000 : SIZE_MAX);
-        if (request.number == 0) out.reset();
-      },
-      &own);
-  Result<std::unique_ptr<HttpSource>> source = open(server.url("/a.img"));
-  ASSERT_TRUE(source.ok()) << source.error().message();
-  EXPECT_EQ(source.value()->answer().tls, "TLSv1.3");
-  Result<std::string> all = drain(*source.value());
-  ASSERT_TRUE(all.ok()) << all.error().message();
-  EXPECT_TRUE(all.value() == file);
-}
-
-TEST_F(HttpsSourceTest, ExpiredCertificate) {
-  EXPECT_EQ(https_error("expired"),
-            "127.0.0.1: certificate expired on 2021-01-31; set the clock, renew it, or pass "
-            "insecure");
-}
-
-TEST_F(HttpsSourceTest, NotYetValidCertificateNamesTheClock) {
-  EXPECT_THAT(https_error("future"),
-              HasSubstr(concat("not valid before 2090-01-01, but this machine's clock says ",
-                               format_date(wall_clock_seconds()))));
-}
-
-TEST_F(HttpsSourceTest, WrongName) {
-  EXPECT_THAT(https_error("named"),
-              HasSubstr("certificate is for a.example, b.example and not for 127.0.0.1"));
-}
-
-TEST_F(HttpsSourceTest, UnknownCa) {
-  options_.ca_file = concat(folder(), "/other.pem");
-  EXPECT_THAT(https_error("good"), HasSubstr("unknown CA (issuer Test CA); pass"));
-}
-
-TEST_F(HttpsSourceTest, InsecureIsOnlyWhenAskedFor) {
-  options_.ca_file.clear();
-  EXPECT_THAT(https_error("expired"), HasSubstr("no CA certificates"));
-  options_.insecure = true;
-  EXPECT_EQ(https_error("expired"), "no error");
-}
-
-TEST_F(HttpsSourceTest, ABadCaFileIsNamed) {
-  options_.ca_file = concat(folder(), "/missing.pem");
-  EXPECT_THAT(https_error("good"), HasSubstr("missing.pem"));
-}
-
-TEST_F(HttpsSourceTest, NeverFromHttpsToHttp) {
-  TlsIdentity own = identity("good");
-  ScriptedServer plain([](const Request&, Exchange& out) { out.send(ok_head(0)); });
-  ScriptedServer server(
-      [&](const Request&, Exchange& out) {
-        out.send(concat("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ", plain.url("/b"),
-                        "\r\n\r\n"));
-      },
-      &own);
-  EXPECT_THAT(error_of(server.url("/a")), HasSubstr("redirects from https to http"));
-  EXPECT_TRUE(plain.requests().empty());
-}
-
-TEST_F(HttpsSourceTest, PlainHttpOnTheTlsPortSaysSo) {
-  ScriptedServer plain([](const Request&, Exchange& out) { out.send(ok_head(0)); });
-  EXPECT_THAT(error_of(concat("https://127.0.0.1:", plain.port(), "/"), 3s),
-              HasSubstr("TLS handshake"));
-}
-
-TEST_F(HttpsSourceTest, ARefusedCertificateIsRetriedOnlyBehindTheCommitPoint) {
-  // The first connection is good; then another server with a bad certificate takes the port's
-  // place behind a redirect.
-  TlsIdentity good = identity("good");
-  TlsIdentity expired = identity("expired");
-  std::string file = make_file(1000);
-  ScriptedServer bad([&](const Request&, Exchange&) {}, &expired);
-  std::atomic<unsigned> asked = 0;
-  ScriptedServer server(
-      [&](const Request& request, Exchange& out) {
-        unsigned turn = asked++;
-        if (turn == 0) {
-          serve_file(file, request, out, 500);
-        } else if (turn < 3) {
-          out.send(concat("HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: ", bad.url("/b"),
-                          "\r\n\r\n"));
-        } else {
-          serve_file(file, request, out);
-        }
-      },
-      &good);
-  EXPECT_THAT(error_of(server.url("/a"), 5s), HasSubstr("certificate expired"));
-  asked = 0;
-  Result<std::string> all = fetch(server.url("/a"), std::nullopt);
-  ASSERT_TRUE(all.ok()) << all.error().message();
-  EXPECT_TRUE(all.value() == file);
 }
 
 }  // namespace

@@ -32,10 +32,18 @@ std::string Request::path() const {
 
 std::optional<uint64_t> Request::range_start() const {
   std::string value = header("Range");
-  if (!value.starts_with("bytes=") || !value.ends_with("-")) return std::nullopt;
-  Result<uint64_t> start = parse_u64(std::string_view(value).substr(6, value.size() - 7));
+  size_t dash = value.find('-');
+  if (!value.starts_with("bytes=") || dash == std::string::npos) return std::nullopt;
+  Result<uint64_t> start = parse_u64(std::string_view(value).substr(6, dash - 6));
   if (!start.ok()) return std::nullopt;
   return start.value();
+}
+
+std::optional<uint64_t> Request::range_last() const {
+  std::string value = header("Range");
+  Result<uint64_t> last = parse_u64(std::string_view(value).substr(value.find('-') + 1));
+  if (!range_start() || !last.ok()) return std::nullopt;
+  return last.value();
 }
 
 bool Exchange::send(std::string_view bytes) {
@@ -62,7 +70,27 @@ void Exchange::hang() {
   }
 }
 
-ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity)
+void Exchange::tunnel(uint16_t port) {
+  int far = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  bool open = ::connect(far, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  while (open && !stopping_) {
+    pollfd ends[2] = {{fd_, POLLIN, 0}, {far, POLLIN, 0}};
+    ::poll(ends, 2, 50);
+    for (int i = 0; i < 2 && open; ++i) {
+      if ((ends[i].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
+      char buffer[16384];
+      ssize_t n = ::recv(ends[i].fd, buffer, sizeof buffer, 0);
+      open = n > 0 && ::send(ends[1 - i].fd, buffer, static_cast<size_t>(n), MSG_NOSIGNAL) == n;
+    }
+  }
+  ::close(far);
+}
+
+ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity, uint16_t port)
     : script_(std::move(script)) {
   ::signal(SIGPIPE, SIG_IGN);
   if (identity != nullptr) {
@@ -71,11 +99,19 @@ ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity)
         SSL_CTX_use_certificate_chain_file(tls_, identity->certificate_file.c_str()) == 1 &&
         SSL_CTX_use_PrivateKey_file(tls_, identity->key_file.c_str(), SSL_FILETYPE_PEM) == 1;
     if (!good) std::abort();
+    if (!identity->client_ca_file.empty()) {
+      int demand = identity->client_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+      SSL_CTX_set_verify(tls_, SSL_VERIFY_PEER | demand, nullptr);
+      if (SSL_CTX_load_verify_file(tls_, identity->client_ca_file.c_str()) != 1) std::abort();
+    }
   }
+  int reuse = 1;
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
   socklen_t size = sizeof address;
   bool good = ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
               ::listen(listener_, 16) == 0 &&
@@ -115,6 +151,21 @@ void ScriptedServer::serve() {
   }
 }
 
+bool ScriptedServer::receive(int fd, SSL* tls, Request& request) {
+  while (request.text.find("\r\n\r\n") == std::string::npos) {
+    if (stopping_) return false;
+    pollfd item{fd, POLLIN, 0};
+    if ((tls == nullptr || SSL_pending(tls) == 0) && ::poll(&item, 1, 50) == 0) continue;
+    char buffer[4096];
+    ssize_t n = tls != nullptr ? SSL_read(tls, buffer, sizeof buffer)
+                               : ::recv(fd, buffer, sizeof buffer, 0);
+    if (n <= 0) return false;
+    request.text.append(buffer, static_cast<size_t>(n));
+    if (request.text.starts_with('\x16')) break;  // TLS on a plain port: answered as by any server
+  }
+  return true;
+}
+
 void ScriptedServer::handle(int fd) {
   SSL* tls = nullptr;
   bool open = true;
@@ -122,22 +173,22 @@ void ScriptedServer::handle(int fd) {
     tls = SSL_new(tls_);
     SSL_set_fd(tls, fd);
     open = SSL_accept(tls) == 1;
-  }
-  Request request;
-  while (open && request.text.find("\r\n\r\n") == std::string::npos && !stopping_) {
-    pollfd item{fd, POLLIN, 0};
-    if ((tls == nullptr || SSL_pending(tls) == 0) && ::poll(&item, 1, 50) == 0) continue;
-    char buffer[4096];
-    ssize_t n = tls != nullptr ? SSL_read(tls, buffer, sizeof buffer)
-                               : ::recv(fd, buffer, sizeof buffer, 0);
-    if (n <= 0) {
-      open = false;
-    } else {
-      request.text.append(buffer, static_cast<size_t>(n));
+    // As real servers do: bytes that were not read would reset the connection and take the alert
+    // that says why with them.
+    if (!open) ::shutdown(fd, SHUT_WR);
+    for (char unread[4096]; !open && ::recv(fd, unread, sizeof unread, 0) > 0;) {
     }
-    if (request.text.starts_with('\x16')) break;  // TLS on a plain port: answered as by any server
   }
-  if (open && !stopping_) {
+  unsigned connection = 0;
+  {
+    std::lock_guard lock(mutex_);
+    connection = connections_++;
+  }
+  while (open && !stopping_) {
+    Request request;
+    request.connection = connection;
+    open = receive(fd, tls, request);
+    if (!open || stopping_) break;
     {
       std::lock_guard lock(mutex_);
       request.number = static_cast<unsigned>(requests_.size());
@@ -145,7 +196,8 @@ void ScriptedServer::handle(int fd) {
     }
     Exchange exchange(fd, tls, stopping_);
     script_(request, exchange);
-    if (tls != nullptr) SSL_shutdown(tls);
+    open = exchange.kept();
+    if (tls != nullptr && !open) SSL_shutdown(tls);
   }
   SSL_free(tls);
   ::close(fd);

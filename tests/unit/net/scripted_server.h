@@ -18,16 +18,19 @@ typedef struct ssl_st SSL;
 namespace curlingiron::testing {
 
 struct Request {
-  unsigned number = 0;  // from 0, in the order of arrival
-  std::string text;     // request line and headers
+  unsigned number = 0;      // from 0, in the order of arrival
+  unsigned connection = 0;  // the same
+  std::string text;         // request line and headers
   // The value of a header, or "".
   std::string header(std::string_view name) const;
   std::string path() const;
-  // N of "Range: bytes=N-", or nullopt.
+  // N of "Range: bytes=N-" or "bytes=N-M", or nullopt.
   std::optional<uint64_t> range_start() const;
+  // M of "Range: bytes=N-M" (inclusive), or nullopt.
+  std::optional<uint64_t> range_last() const;
 };
 
-// The connection under one answer. The server closes it afterwards.
+// The connection under one answer. The server closes it afterwards, unless told to keep it.
 class Exchange {
  public:
   explicit Exchange(int fd, SSL* tls, const std::atomic<bool>& stopping)
@@ -38,8 +41,14 @@ class Exchange {
   void reset();
   // Holds the connection open without a byte until the client goes or the test ends.
   void hang();
+  // Waits for another request on this connection.
+  void keep() { kept_ = true; }
+  bool kept() const { return kept_; }
+  // Joins this connection with one to a port on loopback until either ends: a proxy's tunnel.
+  void tunnel(uint16_t port);
 
  private:
+  bool kept_ = false;
   int fd_;
   SSL* tls_;
   const std::atomic<bool>& stopping_;
@@ -48,13 +57,16 @@ class Exchange {
 struct TlsIdentity {
   std::string certificate_file;  // PEM, with the chain
   std::string key_file;
+  std::string client_ca_file;  // clients are asked for a certificate of this CA; empty: not at all
+  bool client_optional = false;  // those without one are let in
 };
 
 class ScriptedServer {
  public:
   using Script = std::function<void(const Request&, Exchange&)>;
 
-  explicit ScriptedServer(Script script, const TlsIdentity* identity = nullptr);
+  // `port` 0: any that is free.
+  explicit ScriptedServer(Script script, const TlsIdentity* identity = nullptr, uint16_t port = 0);
   ~ScriptedServer();
 
   uint16_t port() const { return port_; }
@@ -64,6 +76,7 @@ class ScriptedServer {
  private:
   void serve();
   void handle(int fd);
+  bool receive(int fd, SSL* tls, Request& request);
 
   Script script_;
   SSL_CTX* tls_ = nullptr;
@@ -72,6 +85,7 @@ class ScriptedServer {
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;
   std::vector<Request> requests_;
+  unsigned connections_ = 0;
   std::vector<std::thread> handlers_;
   std::thread acceptor_;
 };

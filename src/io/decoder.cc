@@ -1,0 +1,78 @@
+#include "io/decoder.h"
+
+#include <algorithm>
+
+namespace curlingiron {
+
+bool is_skippable_magic(ConstBytes bytes) {
+  return bytes.size() >= 4 && (bytes[0] & 0xf0) == 0x50 &&
+         starts_with(bytes.subspan(1), "\x2a\x4d\x18");
+}
+
+ConstBytes behind_skippable_frames(ConstBytes head) {
+  ByteReader in(head);
+  while (is_skippable_magic(in.rest())) {
+    Result<uint32_t> length = in.skip(4).ok() ? in.le32() : Error("truncated");
+    if (!length.ok() || !in.skip(length.value()).ok()) return {};
+  }
+  return in.rest();
+}
+
+Result<bool> CompressedInput::refill() {
+  size_t kept = std::min(begin_, kGiveBack);
+  if (begin_ != kept) {
+    std::copy(buffer_.get() + begin_ - kept, buffer_.get() + end_, buffer_.get());
+    end_ -= begin_ - kept;
+    begin_ = kept;
+  }
+  size_t n = TRY(inner_.read({buffer_.get() + end_, kBuffer - end_}));
+  end_ += n;
+  received_ += n;
+  return n != 0;
+}
+
+Result<void> CompressedInput::require(size_t count) {
+  while (rest().size() < count) {
+    if (!TRY(refill())) break;
+  }
+  return {};
+}
+
+Result<bool> CompressedInput::only_zeros_follow() {
+  do {
+    if (!all_zero(rest())) return false;
+    take(rest().size());
+  } while (TRY(refill()));
+  return true;
+}
+
+Result<size_t> Decoder::read(MutableBytes into) {
+  if (failure_) return *failure_;
+  Result<size_t> n = decode(into);
+  if (!n.ok()) failure_ = n.error();
+  return n;
+}
+
+Error Decoder::truncated(uint64_t position) const {
+  return Error(concat("the ", format_name(format_), " stream ends too early, at compressed byte ",
+                      position, "; the file on the server is incomplete"));
+}
+
+Error Decoder::damaged(std::string_view why, uint64_t position) const {
+  return Error(concat("the ", format_name(format_), " stream is damaged near compressed byte ",
+                      position, " (", why,
+                      "); download it again, or check the file on the server"));
+}
+
+Error Decoder::garbage_behind_end(uint64_t position) const {
+  std::string_view name = format_name(format_);
+  return Error(concat("bytes that are not ", name, " follow the end of the ", name,
+                      " stream near compressed byte ", position,
+                      "; the file on the server is not what it should be"));
+}
+
+uint64_t decoder_memory(const DecodeLimits& limits) {
+  return limits.memory > kBesideDecoder ? limits.memory - kBesideDecoder : 0;
+}
+
+}  // namespace curlingiron

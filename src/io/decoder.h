@@ -1,0 +1,105 @@
+// What the decoders share, for src/io alone: the compressed bytes that are not taken yet, errors
+// that stay, and one factory for each format.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "io/decode.h"
+#include "io/source.h"
+
+namespace curlingiron {
+
+inline bool starts_with(ConstBytes bytes, ConstBytes magic) {
+  return bytes.size() >= magic.size() && as_text(bytes.first(magic.size())) == as_text(magic);
+}
+
+inline bool starts_with(ConstBytes bytes, std::string_view magic) {
+  return starts_with(bytes, as_bytes(magic));
+}
+
+// Zstd and lz4 alike: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878, 3.1.2).
+bool is_skippable_magic(ConstBytes bytes);
+// The bytes behind leading skippable frames; empty where they reach past `head`.
+ConstBytes behind_skippable_frames(ConstBytes head);
+
+// The compressed bytes not yet taken by a decoder, refilled from a Source.
+class CompressedInput {
+ public:
+  explicit CompressedInput(Source& inner) : inner_(inner) {}
+
+  ConstBytes rest() const { return {buffer_.get() + begin_, end_ - begin_}; }
+  bool empty() const { return begin_ == end_; }
+  void take(size_t count) { begin_ += count; }
+  // The last `count` bytes that were taken come again; at most kGiveBack, which is what a decoder
+  // may have read ahead.
+  static constexpr size_t kGiveBack = 8;
+  void give_back(size_t count) { begin_ -= count; }
+  // Bytes taken so far: where a message points.
+  uint64_t position() const { return received_ - (end_ - begin_); }
+
+  // Adds to rest(), false at the end of the stream.
+  Result<bool> refill();
+  // At least `count` bytes in rest(), fewer only where the stream ends.
+  Result<void> require(size_t count);
+  // Takes zeros up to the end of the stream; false where another byte comes.
+  Result<bool> only_zeros_follow();
+
+ private:
+  static constexpr size_t kBuffer = 256_KiB;
+
+  Source& inner_;
+  std::unique_ptr<uint8_t[]> buffer_ = std::make_unique_for_overwrite<uint8_t[]>(kBuffer);
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  uint64_t received_ = 0;
+};
+
+// What every decoder shares: an error stays one, and no successful read hides it.
+class Decoder : public Source {
+ public:
+  Decoder(Format format, Source& inner) : format_(format), input_(inner) {}
+
+  Result<size_t> read(MutableBytes into) final;
+
+ protected:
+  virtual Result<size_t> decode(MutableBytes into) = 0;
+  CompressedInput& input() { return input_; }
+
+  // Each at input().position(), or at `position` where the decoder knows better.
+  Error truncated() { return truncated(input_.position()); }
+  Error truncated(uint64_t position) const;
+  Error damaged(std::string_view why) { return damaged(why, input_.position()); }
+  Error damaged(std::string_view why, uint64_t position) const;
+  Error garbage_behind_end() { return garbage_behind_end(input_.position()); }
+  Error garbage_behind_end(uint64_t position) const;
+
+ private:
+  Format format_;
+  CompressedInput input_;
+  std::optional<Error> failure_;
+};
+
+// What a decoder may use of `limits`, which are for the whole pipeline.
+uint64_t decoder_memory(const DecodeLimits& limits);
+
+using Opened = Result<std::unique_ptr<Source>>;
+Opened open_gzip(Source& inner);
+Opened open_zstd(Source& inner, const DecodeLimits& limits);
+Opened open_xz(Source& inner, const DecodeLimits& limits);
+Opened open_bzip2(Source& inner, const DecodeLimits& limits);
+Opened open_lz4(Source& inner);
+Opened open_zip(Source& inner);
+
+// What the heads of compressed files tell of the decoded size.
+std::optional<uint64_t> zstd_size_hint(ConstBytes head);
+std::optional<uint64_t> lz4_size_hint(ConstBytes head);
+std::optional<uint64_t> zip_size_hint(ConstBytes head);
+
+}  // namespace curlingiron

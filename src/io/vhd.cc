@@ -1,0 +1,131 @@
+#include "io/vhd.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kCookie = "conectix";
+constexpr uint32_t kFixedDisk = 2;
+constexpr size_t kChecksumOffset = 64;
+
+struct VhdFooter {
+  uint64_t current_size = 0;
+  uint32_t disk_type = 0;
+};
+
+// An error where it is none, or its checksum (the one's complement of the sum of all other bytes)
+// is wrong.
+Result<VhdFooter> parse_footer(ConstBytes bytes) {
+  ByteReader in(bytes);
+  if (as_text(TRY(in.take(kCookie.size()))) != kCookie) return Error("no VHD footer");
+  TRY(in.skip(40));  // features to original size
+  VhdFooter footer;
+  footer.current_size = TRY(in.be64());
+  TRY(in.skip(4));  // geometry
+  footer.disk_type = TRY(in.be32());
+  uint32_t checksum = TRY(in.be32());
+  uint32_t sum = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (i < kChecksumOffset || i >= kChecksumOffset + 4) sum += bytes[i];
+  }
+  if (~sum != checksum) return Error("a VHD footer with a wrong checksum");
+  return footer;
+}
+
+}  // namespace
+
+Result<size_t> VhdFooterSource::read(MutableBytes into) {
+  if (failure_) return *failure_;
+  if (into.size() <= kFooter && !ended_) {
+    // Through a buffer of its own, as what is held does not fit in front of new bytes.
+    std::array<uint8_t, 2 * kFooter> both;
+    std::copy_n(held_.begin(), held_size_, both.begin());
+    size_t filled = held_size_;
+    while (filled <= kFooter) {
+      size_t room = std::min(both.size() - filled, into.size() + kFooter - filled);
+      size_t n = TRY(inner_.read(MutableBytes(both).subspan(filled, room)));
+      filled += n;
+      if (n != 0) {
+        held_size_ = std::min(filled, kFooter);
+        std::copy_n(both.begin() + static_cast<ptrdiff_t>(filled - held_size_), held_size_,
+                    held_.begin());
+        continue;
+      }
+      TRY(judge_end());
+      break;
+    }
+    if (!ended_) {
+      size_t n = filled - kFooter;
+      std::copy_n(both.begin(), n, into.begin());
+      passed_on_ += n;
+      return n;
+    }
+  }
+  while (!ended_) {
+    std::copy_n(held_.begin(), held_size_, into.begin());
+    size_t n = TRY(inner_.read(into.subspan(held_size_)));
+    if (n == 0) {
+      TRY(judge_end());
+      break;
+    }
+    size_t filled = held_size_ + n;
+    held_size_ = std::min(filled, kFooter);
+    std::copy_n(into.begin() + static_cast<ptrdiff_t>(filled - held_size_), held_size_,
+                held_.begin());
+    if (filled == held_size_) continue;
+    passed_on_ += filled - held_size_;
+    return filled - held_size_;
+  }
+  size_t n = std::min(into.size(), held_size_);
+  std::copy_n(held_.begin(), n, into.begin());
+  std::copy(held_.begin() + static_cast<ptrdiff_t>(n),
+            held_.begin() + static_cast<ptrdiff_t>(held_size_), held_.begin());
+  held_size_ -= n;
+  return n;
+}
+
+Result<void> VhdFooterSource::judge_end() {
+  ended_ = true;
+  if (held_size_ < kFooter) return {};
+  ConstBytes end(held_);
+  if (as_text(end.first(4)) == "koly") {
+    failure_ = Error(
+        "the image is an Apple disk image (dmg); convert it with \"hdiutil convert -format UDTO\" "
+        "or \"dmg2img\"");
+    return *failure_;
+  }
+  Result<VhdFooter> footer = parse_footer(end);
+  if (!footer.ok()) return {};
+  if (footer.value().disk_type == kFixedDisk && footer.value().current_size == passed_on_) {
+    held_size_ = 0;
+    return {};
+  }
+  failure_ = Error(concat("the image ends with a VHD footer for a ",
+                          footer.value().disk_type == kFixedDisk ? "" : "sparse ", "disk of ",
+                          footer.value().current_size, " bytes, but ", passed_on_,
+                          " bytes came before it; convert it with \"qemu-img convert -O raw\""));
+  return *failure_;
+}
+
+// The bytes that come next are those held, then the inner source's; 512 must stay behind.
+uint64_t VhdFooterSource::zeros_ahead() {
+  if (ended_ || failure_) return 0;
+  uint64_t inner = inner_.zeros_ahead();
+  if (inner == 0 || !all_zero(ConstBytes(held_).first(held_size_))) return 0;
+  uint64_t both = inner + held_size_;
+  return both > kFooter ? both - kFooter : 0;
+}
+
+void VhdFooterSource::skip_zeros(uint64_t count) {
+  if (count == 0) return;
+  inner_.skip_zeros(count + kFooter - held_size_);
+  held_.fill(0);
+  held_size_ = kFooter;
+  passed_on_ += count;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,431 @@
+// A zip archive with one file in it (PKWARE's APPNOTE.TXT 6.3.10), decoded from front to back: what
+// the local headers say is believed only where the central directory at the end says the same.
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "io/decoder.h"
+#include "io/inflate.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kLocalHeader = "PK\x03\x04";
+constexpr std::string_view kDescriptor = "PK\x07\x08";
+constexpr std::string_view kExtraDataRecord = "PK\x06\x08";
+constexpr std::string_view kCentralHeader = "PK\x01\x02";
+constexpr std::string_view kZip64End = "PK\x06\x06";
+constexpr std::string_view kZip64Locator = "PK\x06\x07";
+constexpr std::string_view kEnd = "PK\x05\x06";
+constexpr size_t kSignature = 4;
+constexpr size_t kLocalFixed = 26;    // behind the signature
+constexpr size_t kCentralFixed = 42;  // behind the signature
+
+constexpr uint16_t kEncrypted = 1 << 0 | 1 << 6 | 1 << 13;
+constexpr uint16_t kSizesFollow = 1 << 3;
+constexpr uint16_t kPatch = 1 << 5;
+constexpr uint16_t kStored = 0;
+constexpr uint16_t kDeflated = 8;
+constexpr uint16_t kZip64Extra = 1;
+constexpr uint32_t kIn64 = 0xffffffff;  // the value is in the zip64 extra field
+
+// Empty files, directories and macOS's side files beside the image; each is remembered until the
+// central directory names it.
+constexpr size_t kMostEntries = 1024;
+constexpr uint64_t kMostSideBytes = 16_MiB;
+
+std::string method_name(uint16_t method) {
+  switch (method) {
+    case 9: return "deflate64";
+    case 12: return "bzip2";
+    case 14: return "lzma";
+    case 93: return "zstd";
+    case 95: return "xz";
+    case 98: return "ppmd";
+    case 99: return "AES encryption";
+    default: return concat("method ", method);
+  }
+}
+
+struct Entry {
+  std::string name;
+  uint64_t offset = 0;  // of the local header
+  uint16_t flags = 0;
+  uint16_t method = 0;
+  uint32_t crc = 0;
+  uint64_t compressed = 0;
+  uint64_t size = 0;
+  bool listed = false;  // the central directory has named it
+
+  bool sizes_follow() const { return (flags & kSizesFollow) != 0; }
+  bool is_side_entry() const {
+    return name.ends_with('/') || name.starts_with("__MACOSX/") || (size == 0 && !sizes_follow());
+  }
+};
+
+// The fixed part of a local header, behind its signature; name and extra field follow.
+struct LocalHeader {
+  Entry entry;
+  uint16_t name_length = 0;
+  uint16_t extra_length = 0;
+};
+
+Result<LocalHeader> parse_local_header(ConstBytes fixed) {
+  ByteReader in(fixed);
+  LocalHeader header;
+  TRY(in.skip(2));  // version needed: the method and flags tell
+  header.entry.flags = TRY(in.le16());
+  header.entry.method = TRY(in.le16());
+  TRY(in.skip(4));  // time and date
+  header.entry.crc = TRY(in.le32());
+  header.entry.compressed = TRY(in.le32());
+  header.entry.size = TRY(in.le32());
+  header.name_length = TRY(in.le16());
+  header.extra_length = TRY(in.le16());
+  return header;
+}
+
+// The values of the zip64 extra field (4.5.3), for those that the header has no room for, in their
+// order.
+Result<void> apply_zip64(ConstBytes extra, std::initializer_list<uint64_t*> values) {
+  ByteReader in(extra);
+  ConstBytes field;
+  while (in.rest().size() >= 4) {
+    uint16_t id = TRY(in.le16());
+    ConstBytes data = TRY(in.take(TRY(in.le16())));
+    if (id == kZip64Extra) field = data;
+  }
+  ByteReader wide(field);
+  for (uint64_t* value : values) {
+    if (*value == kIn64 && !field.empty()) *value = TRY(wide.le64());
+  }
+  return {};
+}
+
+class ZipDecoder final : public Decoder {
+ public:
+  explicit ZipDecoder(Source& inner) : Decoder(Format::Zip, inner) {}
+
+ protected:
+  Result<size_t> decode(MutableBytes into) override {
+    std::array<uint8_t, 16384> unwanted;
+    for (;;) {
+      switch (state_) {
+        case State::Ended: return size_t{0};
+        case State::BetweenEntries: TRY(next_record()); continue;
+        case State::InEntry: break;
+      }
+      bool wanted = !current_.is_side_entry();
+      size_t produced = TRY(decode_entry(wanted ? into : MutableBytes(unwanted)));
+      if (wanted && produced != 0) return produced;
+    }
+  }
+
+ private:
+  enum class State { BetweenEntries, InEntry, Ended };
+
+  // `count` bytes, however the input is cut.
+  Result<ByteVector> take(size_t count) {
+    ByteVector bytes;
+    bytes.reserve(count);
+    while (bytes.size() < count) {
+      if (input().empty() && !TRY(input().refill())) return truncated();
+      ConstBytes piece =
+          input().rest().first(std::min(input().rest().size(), count - bytes.size()));
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+      input().take(piece.size());
+    }
+    return bytes;
+  }
+
+  Result<bool> comes(std::string_view signature) {
+    TRY(input().require(kSignature));
+    return starts_with(input().rest(), signature);
+  }
+
+  Result<void> next_record() {
+    if (TRY(comes(kLocalHeader))) return begin_entry();
+    if (TRY(comes(kCentralHeader)) || TRY(comes(kEnd)) || TRY(comes(kExtraDataRecord))) {
+      return read_directory();
+    }
+    if (input().rest().size() < kSignature) return truncated();
+    return damaged("neither a file nor the directory follows");
+  }
+
+  Result<void> begin_entry() {
+    uint64_t offset = input().position();
+    input().take(kSignature);
+    LocalHeader header = TRY(parse_local_header(TRY(take(kLocalFixed))));
+    current_ = std::move(header.entry);
+    current_.offset = offset;
+    ByteVector name = TRY(take(header.name_length));
+    current_.name = as_text(name);
+    ByteVector extra = TRY(take(header.extra_length));
+    if (!apply_zip64(extra, {&current_.size, &current_.compressed}).ok()) {
+      return damaged("a wrong extra field");
+    }
+    TRY(check_entry());
+    crc_ = 0;
+    size_ = 0;
+    data_begin_ = input().position();
+    inflater_.reset();
+    state_ = State::InEntry;
+    return {};
+  }
+
+  Result<void> check_entry() {
+    std::string shown = printable(current_.name, 100);
+    if (entries_.size() == kMostEntries) {
+      return Error(concat("the zip archive has more than ", kMostEntries,
+                          " entries; serve the disk image alone"));
+    }
+    if ((current_.flags & kEncrypted) != 0) {
+      return Error(concat("\"", shown, "\" in the zip archive is encrypted; serve it unencrypted"));
+    }
+    if ((current_.flags & kPatch) != 0) {
+      return Error(concat("\"", shown,
+                          "\" in the zip archive is a patch, not a file; serve the "
+                          "disk image itself"));
+    }
+    if (current_.method != kStored && current_.method != kDeflated) {
+      return Error(concat("\"", shown, "\" in the zip archive is compressed with ",
+                          method_name(current_.method),
+                          ", which this program cannot decode; make it with \"zip\", or serve the "
+                          "image as gzip, xz or zstd"));
+    }
+    if (current_.method == kStored && current_.sizes_follow() && !current_.name.ends_with('/')) {
+      return Error(concat("\"", shown,
+                          "\" in the zip archive is stored without its size in front; "
+                          "make the archive from a file, not from a pipe"));
+    }
+    if (current_.is_side_entry()) return {};
+    if (!image_name_.empty()) {
+      return Error(concat("the zip archive has several files, \"", image_name_, "\" and \"", shown,
+                          "\" among them; serve the disk image alone"));
+    }
+    image_name_ = shown.empty() ? "(no name)" : shown;
+    return {};
+  }
+
+  Result<size_t> decode_entry(MutableBytes into) {
+    size_t produced = 0;
+    bool complete = false;
+    if (current_.method == kStored) {
+      uint64_t left = current_.size - size_;
+      if (left != 0 && input().empty() && !TRY(input().refill())) return truncated();
+      produced =
+          static_cast<size_t>(std::min<uint64_t>({left, into.size(), input().rest().size()}));
+      std::copy_n(input().rest().data(), produced, into.data());
+      input().take(produced);
+      complete = produced == left;
+    } else {
+      if (input().empty() && !inflater_.output_pending() && !TRY(input().refill())) {
+        return truncated();
+      }
+      Result<size_t> n = inflater_.decode(input(), into);
+      if (!n.ok()) return damaged(n.error().message());
+      produced = n.value();
+      complete = inflater_.ended();
+    }
+    crc_ = deflate_crc32(crc_, into.first(produced));
+    size_ += produced;
+    if (!current_.sizes_follow() && size_ > current_.size) return damaged("a wrong length");
+    if (current_.is_side_entry() && size_ > kMostSideBytes) {
+      return Error(concat("\"", printable(current_.name, 100),
+                          "\" in the zip archive is larger than ", format_size(kMostSideBytes),
+                          "; serve the disk image alone"));
+    }
+    if (complete) TRY(end_entry());
+    return produced;
+  }
+
+  Result<void> end_entry() {
+    uint64_t compressed = input().position() - data_begin_;
+    if (current_.sizes_follow()) {
+      TRY(read_descriptor(compressed));
+    } else {
+      if (current_.size != size_) return damaged("a wrong length");
+      if (current_.compressed != compressed) return damaged("a wrong compressed length");
+      if (current_.crc != crc_) return damaged("a wrong checksum");
+    }
+    current_.crc = crc_;
+    current_.size = size_;
+    current_.compressed = compressed;
+    entries_.push_back(current_);
+    state_ = State::BetweenEntries;
+    return {};
+  }
+
+  // 4.3.9: with or without a signature, with sizes of 32 or 64 bits: the one that fits what was
+  // decoded, and behind which the archive goes on.
+  Result<void> read_descriptor(uint64_t compressed) {
+    constexpr size_t kLongest = kSignature + 4 + 8 + 8 + 2;
+    TRY(input().require(kLongest));
+    for (bool with_signature : {true, false}) {
+      for (bool wide : {false, true}) {
+        ByteWriter expected;
+        if (with_signature) expected.append(kDescriptor);
+        expected.le32(crc_);
+        for (uint64_t size : {compressed, size_}) {
+          if (wide) {
+            expected.le64(size);
+          } else {
+            expected.le32(static_cast<uint32_t>(size));
+          }
+        }
+        size_t length = expected.size();
+        expected.append("PK");
+        if (!starts_with(input().rest(), expected.bytes())) continue;
+        input().take(length);
+        return {};
+      }
+    }
+    if (input().rest().size() < kLongest) {
+      input().take(input().rest().size());
+      return truncated();
+    }
+    return damaged("a wrong checksum or length");
+  }
+
+  // 4.3.12 to 4.3.16: it must name what was read, and end the stream.
+  Result<void> read_directory() {
+    if (image_name_.empty()) {
+      return Error("the zip archive has no file in it; serve the disk image itself");
+    }
+    if (TRY(comes(kExtraDataRecord))) {
+      return Error("the zip archive is encrypted; serve it unencrypted");
+    }
+    uint64_t begin = input().position();
+    size_t count = 0;
+    while (TRY(comes(kCentralHeader))) {
+      input().take(kSignature);
+      TRY(read_central_header());
+      ++count;
+    }
+    uint64_t length = input().position() - begin;
+    if (count != entries_.size()) return damaged_or_cut("files missing in the directory");
+    bool zip64 = TRY(comes(kZip64End));
+    if (zip64) TRY(read_zip64_end(begin, length));
+    if (!TRY(comes(kEnd))) return damaged_or_cut("no end of the directory");
+    input().take(kSignature);
+    ByteVector end = TRY(take(18));
+    ByteReader in(end);
+    bool fits = TRY(in.le16()) == 0 && TRY(in.le16()) == 0;  // disks
+    for (int i = 0; i < 2; ++i) {                            // on this disk, and on all
+      uint16_t told = TRY(in.le16());
+      fits &= told == count || (zip64 && told == 0xffff);
+    }
+    for (uint64_t value : {length, begin}) {
+      uint32_t told = TRY(in.le32());
+      fits &= told == value || (zip64 && told == kIn64);
+    }
+    if (!fits) return damaged("a directory that does not fit its end record");
+    TRY(take(TRY(in.le16())));  // a comment
+    if (!input().empty() || TRY(input().refill())) return garbage_behind_end();
+    state_ = State::Ended;
+    return {};
+  }
+
+  Error damaged_or_cut(std::string_view why) {
+    return input().rest().size() < kSignature ? truncated() : damaged(why);
+  }
+
+  Result<void> read_central_header() {
+    ByteVector fixed = TRY(take(kCentralFixed));
+    ByteReader in(fixed);
+    Entry told;
+    TRY(in.skip(4));  // versions
+    told.flags = TRY(in.le16());
+    told.method = TRY(in.le16());
+    TRY(in.skip(4));  // time and date
+    told.crc = TRY(in.le32());
+    told.compressed = TRY(in.le32());
+    told.size = TRY(in.le32());
+    uint16_t name_length = TRY(in.le16());
+    uint16_t extra_length = TRY(in.le16());
+    uint16_t comment_length = TRY(in.le16());
+    TRY(in.skip(2 + 2 + 4));  // disk, attributes
+    told.offset = TRY(in.le32());
+    ByteVector name = TRY(take(name_length));
+    told.name = as_text(name);
+    ByteVector extra = TRY(take(extra_length));
+    if (!apply_zip64(extra, {&told.size, &told.compressed, &told.offset}).ok()) {
+      return damaged("a wrong extra field");
+    }
+    TRY(take(comment_length));
+    auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+      return !entry.listed && entry.name == told.name && entry.offset == told.offset &&
+             entry.method == told.method && entry.crc == told.crc &&
+             entry.compressed == told.compressed && entry.size == told.size;
+    });
+    if (known == entries_.end()) {
+      return damaged(concat("the directory says something else of \"", printable(told.name, 100),
+                            "\" than was found"));
+    }
+    known->listed = true;
+    return {};
+  }
+
+  Result<void> read_zip64_end(uint64_t directory, uint64_t directory_length) {
+    constexpr uint64_t kFixed = 44;
+    constexpr uint64_t kLongest = 4_KiB;  // with an extensible data sector
+    uint64_t own_offset = input().position();
+    input().take(kSignature);
+    ByteVector length_bytes = TRY(take(8));
+    uint64_t length = TRY(ByteReader(length_bytes).le64());
+    if (length < kFixed || length > kLongest) return damaged("a wrong zip64 end record");
+    ByteVector record = TRY(take(static_cast<size_t>(length)));
+    ByteReader in(record);
+    TRY(in.skip(2 + 2));  // versions
+    bool fits = TRY(in.le32()) == 0 && TRY(in.le32()) == 0;
+    for (uint64_t value : std::initializer_list<uint64_t>{entries_.size(), entries_.size(),
+                                                          directory_length, directory}) {
+      fits &= TRY(in.le64()) == value;
+    }
+    if (!TRY(comes(kZip64Locator))) return damaged_or_cut("no zip64 locator");
+    input().take(kSignature);
+    ByteVector locator = TRY(take(16));
+    ByteReader at(locator);
+    fits &= TRY(at.le32()) == 0 && TRY(at.le64()) == own_offset && TRY(at.le32()) == 1;
+    if (!fits) return damaged("a directory that does not fit its zip64 end record");
+    return {};
+  }
+
+  Inflater inflater_;
+  Entry current_;
+  uint64_t data_begin_ = 0;  // of the current entry
+  uint32_t crc_ = 0;         // of what was decoded of it
+  uint64_t size_ = 0;        // the same, bytes
+  std::string image_name_;   // fit for a message; empty until the image's entry
+  std::vector<Entry> entries_;
+  State state_ = State::BetweenEntries;
+};
+
+}  // namespace
+
+Opened open_zip(Source& inner) {
+  return std::unique_ptr<Source>(std::make_unique<ZipDecoder>(inner));
+}
+
+std::optional<uint64_t> zip_size_hint(ConstBytes head) {
+  while (starts_with(head, kLocalHeader)) {
+    Result<LocalHeader> header = parse_local_header(head.subspan(kSignature));
+    if (!header.ok()) break;
+    ByteReader in(head.subspan(kSignature + kLocalFixed));
+    Result<ConstBytes> name = in.take(header.value().name_length);
+    if (!name.ok()) break;
+    Result<ConstBytes> extra = in.take(header.value().extra_length);
+    Entry& entry = header.value().entry;
+    if (!extra.ok() || !apply_zip64(extra.value(), {&entry.size, &entry.compressed}).ok() ||
+        entry.sizes_follow()) {
+      break;
+    }
+    entry.name = as_text(name.value());
+    if (!entry.is_side_entry()) return entry.size;
+    if (entry.compressed > in.rest().size()) break;
+    head = in.rest().subspan(static_cast<size_t>(entry.compressed));
+  }
+  return std::nullopt;
+}
+
+}  // namespace curlingiron

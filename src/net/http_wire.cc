@@ -1,0 +1,554 @@
+#include "net/http_wire.h"
+
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/base64.h"
+#include "net/tls_witness.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr long kSocketBuffer = 256 << 10;    // bytes that curl asks of the socket at once
+constexpr size_t kTlsReadAhead = 128 << 10;  // and OpenSSL
+constexpr Duration kConnectTimeout = 15s;    // name, TCP and TLS
+constexpr size_t kMaxRequestHeaders = 64;
+constexpr size_t kPinBytes = 32;  // SHA-256
+constexpr std::string_view kPinPrefix = "sha256//";
+
+long milliseconds(Duration duration) {
+  return static_cast<long>(std::max<int64_t>(
+      1, std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()));
+}
+
+struct EasyDeleter {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct MultiDeleter {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+struct ListDeleter {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using Easy = std::unique_ptr<CURL, EasyDeleter>;
+using Multi = std::unique_ptr<CURLM, MultiDeleter>;
+using StringList = std::unique_ptr<curl_slist, ListDeleter>;
+
+void append(StringList& list, const std::string& text) {
+  curl_slist* longer = curl_slist_append(list.get(), text.c_str());
+  if (longer == nullptr) return;  // out of memory: the transfer fails by itself soon
+  [[maybe_unused]] curl_slist* same = list.release();
+  list.reset(longer);
+}
+
+// "10.0.2.3:53" is taken as curl's option wants it; IPv6 needs brackets.
+std::string resolver_list(const std::vector<std::string>& servers) {
+  std::vector<std::string> list;
+  for (const std::string& server : servers) {
+    bool bare_ipv6 = server.find(':') != server.rfind(':') && server[0] != '[';
+    list.push_back(bare_ipv6 ? concat('[', server, ']') : server);
+  }
+  return join(list, ",");
+}
+
+// The DNS servers in use, for messages.
+std::string resolver_names(const std::vector<std::string>& configured) {
+  if (!configured.empty()) return join(configured, ", ");
+  std::vector<std::string> found;
+  Result<UniqueFd> root = open_root("/");
+  if (!root.ok()) return "none";
+  Result<std::string> text = read_text(root.value(), "etc/resolv.conf");
+  if (!text.ok()) return "none";
+  for (std::string_view line : split(text.value(), '\n')) {
+    std::vector<std::string_view> words = split_blank(line);
+    if (words.size() >= 2 && words[0] == "nameserver") found.push_back(printable(words[1], 50));
+  }
+  return found.empty() ? "none" : join(found, ", ");
+}
+
+Result<void> check_headers(const std::vector<std::string>& headers) {
+  if (headers.size() > kMaxRequestHeaders) return Error("more than 64 headers (header=)");
+  for (const std::string& header : headers) {
+    bool good = header.find(':') != std::string::npos && header[0] != ':' &&
+                std::all_of(header.begin(), header.end(), [](char c) {
+                  return static_cast<unsigned char>(c) >= 0x20 || c == '\t';
+                });
+    // The value is a secret: not even a part of it is shown.
+    if (!good) return Error("header=: not of the form 'Name: value' on one line");
+  }
+  return {};
+}
+
+Result<void> check_pins(std::string_view pins) {
+  for (std::string_view pin : split(pins, ';')) {
+    Result<ByteVector> digest = Error("");
+    if (pin.starts_with(kPinPrefix)) digest = from_base64(pin.substr(kPinPrefix.size()));
+    if (!digest.ok() || digest.value().size() != kPinBytes) {
+      return Error(concat("pinned key '", printable(pin, 80),
+                          "': not of the form sha256//BASE64 of a SHA-256 digest"));
+    }
+  }
+  return {};
+}
+
+// Absent scheme means http, as everywhere.
+Result<Url> parse_proxy(std::string_view text) {
+  std::string whole(text);
+  if (text.find("://") == std::string_view::npos) whole = concat("http://", text);
+  Result<Url> url = parse_url(whole);
+  // The text may hold a password: it is not shown.
+  if (!url.ok()) return Error(concat("proxy=: ", url.error().message()));
+  if (url.value().scheme != UrlScheme::Http) {
+    return Error(concat("proxy=: ", url.value().display(),
+                        ": the connection to a proxy is plain http; write http://HOST:PORT"));
+  }
+  return url;
+}
+
+}  // namespace
+
+std::string seconds_text(Duration duration) {
+  int64_t tenths = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count() / 100;
+  return concat(tenths / 10, '.', tenths % 10, " s");
+}
+
+struct HttpWire::State {
+  explicit State(const HttpOptions& settings) : options(settings) {}
+  ~State() { drop(); }
+
+  const HttpOptions& options;
+  std::optional<Url> proxy;
+  Multi multi;
+  uint64_t arrived = 0;
+
+  // --- the request under way
+  Easy easy;
+  StringList request_headers;
+  TlsWitness witness;
+  HttpAsk ask;
+  HttpReceiver* receiver = nullptr;
+  HttpHeadReader head;
+  bool told_head = false;
+  bool tls_began = false;  // TCP is connected, TLS has begun
+  bool paused = false;
+  WireState state = WireState::Done;
+  CURLcode code = CURLE_OK;
+  char curl_error[CURL_ERROR_SIZE] = {};
+
+  Result<void> set_options(CURL* handle, bool fresh);
+  void set_tls_options(CURL* handle, bool& good);
+  void drop();
+  WireState perform();
+  void on_tls(void* context);
+  bool on_line(std::string_view line);
+  size_t on_body(ConstBytes bytes);
+
+  // The one whom a connection is made to: the proxy where there is one.
+  const Url& peer() const { return proxy ? *proxy : ask.url; }
+  std::string peer_name() const { return proxy ? concat("proxy ", proxy->host) : ask.url.host; }
+  HttpFailure make(FailureKind kind, std::string_view text) const {
+    return HttpFailure{Error(concat(ask.url.host, ": ", text)), kind, std::nullopt};
+  }
+  HttpFailure describe(uint64_t position) const;
+  HttpFailure describe_tls(std::string_view detail) const;
+  std::optional<HttpFailure> describe_refused_client(std::string_view detail) const;
+  HttpFailure describe_connect() const;
+  HttpFailure describe_timeout() const;
+  std::optional<HttpFailure> describe_proxy() const;
+  std::string certificate_hint() const;
+};
+
+namespace {
+
+// curl declares the user pointer of its callbacks as void*.
+template <typename State>
+size_t header_callback(char* data, size_t size, size_t count, void* state) {
+  return static_cast<State*>(state)->on_line(std::string_view(data, size * count)) ? size * count
+                                                                                   : 0;
+}
+
+template <typename State>
+size_t body_callback(char* data, size_t size, size_t count, void* state) {
+  return static_cast<State*>(state)->on_body(as_bytes(std::string_view(data, size * count)));
+}
+
+template <typename State>
+CURLcode tls_callback(CURL* /*easy*/, void* context, void* state) {
+  static_cast<State*>(state)->on_tls(context);
+  return CURLE_OK;
+}
+
+}  // namespace
+
+void HttpWire::State::on_tls(void* context) {
+  tls_began = true;
+  witness.attach(context);
+  // Two reads for each record of 16 KiB otherwise. perform() takes care that nothing stays behind.
+  auto* tls = static_cast<SSL_CTX*>(context);
+  SSL_CTX_set_read_ahead(tls, 1);
+  SSL_CTX_set_default_read_buffer_len(tls, kTlsReadAhead);
+}
+
+bool HttpWire::State::on_line(std::string_view line) {
+  arrived += line.size();
+  if (told_head) return true;  // trailers
+  Result<void> added = head.add_line(line);
+  if (added.ok() && !head.complete()) return true;
+  told_head = true;
+  HttpReceiver::Taken taken =
+      added.ok() ? receiver->on_head(head.head()) : receiver->on_head(added.error());
+  return taken != HttpReceiver::Taken::Stop;
+}
+
+size_t HttpWire::State::on_body(ConstBytes bytes) {
+  switch (receiver->on_body(bytes)) {
+    case HttpReceiver::Taken::All: arrived += bytes.size(); return bytes.size();
+    case HttpReceiver::Taken::Nothing: paused = true; return CURL_WRITEFUNC_PAUSE;
+    case HttpReceiver::Taken::Stop: break;
+  }
+  return bytes.size() + 1;  // no count that curl takes for success
+}
+
+void HttpWire::State::set_tls_options(CURL* handle, bool& good) {
+  auto set = [&](CURLoption option, auto value) {
+    good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
+  };
+  set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
+  if (options.insecure) {
+    set(CURLOPT_SSL_VERIFYPEER, 0L);
+    set(CURLOPT_SSL_VERIFYHOST, 0L);
+  } else {
+    set(CURLOPT_CAINFO, options.ca_file.c_str());
+  }
+  if (ask.trusted && !options.pinned_key.empty()) {
+    set(CURLOPT_PINNEDPUBLICKEY, options.pinned_key.c_str());
+  }
+  if (ask.trusted && !options.client_certificate.empty()) {
+    const std::string& key =
+        options.client_key.empty() ? options.client_certificate : options.client_key;
+    set(CURLOPT_SSLCERT, options.client_certificate.c_str());
+    set(CURLOPT_SSLKEY, key.c_str());
+    // A key that asks for a password must fail, not ask the terminal.
+    set(CURLOPT_KEYPASSWD, "");
+  }
+  set(CURLOPT_SSL_CTX_FUNCTION, tls_callback<State>);
+  set(CURLOPT_SSL_CTX_DATA, this);
+}
+
+Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
+  bool good = true;
+  auto set = [&](CURLoption option, auto value) {
+    good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
+  };
+  set(CURLOPT_URL, ask.url.text().c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+  set(CURLOPT_USERAGENT, options.user_agent.c_str());
+  // Empty: none, whatever the environment says.
+  set(CURLOPT_PROXY, proxy ? proxy->text().c_str() : "");
+  set(CURLOPT_NOPROXY, "");
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(CURLOPT_HEADEROPT, long{CURLHEADER_SEPARATE});
+  set(CURLOPT_BUFFERSIZE, kSocketBuffer);
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min<Duration>(kConnectTimeout, options.stall)));
+  set(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+  if (!options.nameservers.empty()) {
+    set(CURLOPT_DNS_SERVERS, resolver_list(options.nameservers).c_str());
+  }
+  if (fresh) set(CURLOPT_FRESH_CONNECT, 1L);
+  set(CURLOPT_ERRORBUFFER, curl_error);
+  if (ask.url.scheme == UrlScheme::Https) set_tls_options(handle, good);
+
+  append(request_headers, "Accept-Encoding: identity");
+  if (ask.trusted) {
+    for (const std::string& header : options.headers) append(request_headers, header);
+  }
+  if (!ask.range.empty()) append(request_headers, concat("Range: ", ask.range));
+  if (!ask.if_range.empty()) append(request_headers, concat("If-Range: ", ask.if_range));
+  set(CURLOPT_HTTPHEADER, request_headers.get());
+  set(CURLOPT_HEADERFUNCTION, header_callback<State>);
+  set(CURLOPT_HEADERDATA, this);
+  set(CURLOPT_WRITEFUNCTION, body_callback<State>);
+  set(CURLOPT_WRITEDATA, this);
+  if (!good) return Error(concat(ask.url.display(), ": libcurl cannot start the request"));
+  return {};
+}
+
+void HttpWire::State::drop() {
+  if (easy != nullptr && multi != nullptr) curl_multi_remove_handle(multi.get(), easy.get());
+  easy.reset();
+  request_headers.reset();
+  paused = false;
+  state = WireState::Done;
+}
+
+WireState HttpWire::State::perform() {
+  if (state != WireState::Running) return state;
+  if (paused) {
+    paused = false;
+    // Delivers what was held back.
+    code = curl_easy_pause(easy.get(), CURLPAUSE_CONT);
+    if (code != CURLE_OK) return state = WireState::Failed;
+    if (paused) return state;
+  } else {
+    // What OpenSSL has read ahead does not show on the socket: this way curl reads without looking.
+    curl_easy_pause(easy.get(), CURLPAUSE_RECV);
+    curl_easy_pause(easy.get(), CURLPAUSE_CONT);
+  }
+  int running = 0;
+  if (curl_multi_perform(multi.get(), &running) != CURLM_OK) {
+    code = CURLE_OUT_OF_MEMORY;
+    return state = WireState::Failed;
+  }
+  int left = 0;
+  while (CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+    if (message->msg != CURLMSG_DONE || message->easy_handle != easy.get()) continue;
+    code = message->data.result;
+    if (code == CURLE_OK && !told_head) code = CURLE_GOT_NOTHING;
+    state = code == CURLE_OK ? WireState::Done : WireState::Failed;
+  }
+  return state;
+}
+
+HttpFailure HttpWire::State::describe_timeout() const {
+  curl_off_t resolved = 0;
+  curl_easy_getinfo(easy.get(), CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+  std::string text;
+  if (resolved == 0) {
+    text = concat(peer_name(), ": no answer from the DNS servers (",
+                  resolver_names(options.nameservers), "); check the network and the name servers");
+  } else if (!tls_began) {
+    text = concat(peer_name(), ": no connection on port ", peer().port, " within ",
+                  seconds_text(std::min<Duration>(kConnectTimeout, options.stall)),
+                  "; check the address, the route and firewalls");
+  } else {
+    text = concat(ask.url.host, ": the TLS handshake takes too long; check the server");
+  }
+  return {Error(std::move(text)), FailureKind::Transient, std::nullopt};
+}
+
+HttpFailure HttpWire::State::describe_connect() const {
+  long number = 0;
+  curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &number);
+  std::string where = concat(peer_name(), ": ");
+  std::string port = concat("port ", peer().port);
+  std::string text;
+  switch (number) {
+    case ECONNREFUSED:
+      text = concat(where, "connection refused on ", port,
+                    "; check that the server runs and the port");
+      break;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+      text = concat(where, "no route to the host; check address, gateway and firewall");
+      break;
+    case ETIMEDOUT:
+      text = concat(where, "no connection on ", port, "; check the address and firewalls");
+      break;
+    default:
+      text = concat(where, "cannot connect on ", port, " (",
+                    number != 0 ? system_error("connect", static_cast<int>(number)).message()
+                                : curl_easy_strerror(code),
+                    "); check the address and the server");
+      break;
+  }
+  return {Error(std::move(text), static_cast<int>(number)), FailureKind::Transient, std::nullopt};
+}
+
+// What the proxy answered to CONNECT, where it refused.
+std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
+  long status = 0;
+  if (!proxy) return std::nullopt;
+  if (curl_easy_getinfo(easy.get(), CURLINFO_HTTP_CONNECTCODE, &status) != CURLE_OK) {
+    return std::nullopt;
+  }
+  if (status < 300) return std::nullopt;
+  std::string where = concat(peer_name(), ": ");
+  if (status == 407) {
+    bool given = !proxy->user_info.empty();
+    return HttpFailure{Error(concat(where,
+                                    given ? "407, does not accept the credentials given"
+                                          : "407, asks for credentials",
+                                    "; check proxy=http://USER:PASSWORD@HOST:PORT")),
+                       FailureKind::Final, std::nullopt};
+  }
+  return HttpFailure{Error(concat(where, status, ", does not connect to ", ask.url.host, " port ",
+                                  ask.url.port, "; check the URL and what the proxy allows")),
+                     status >= 500 || status == 429 ? FailureKind::Transient : FailureKind::Final,
+                     std::nullopt};
+}
+
+// TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
+// TLS 1.3 they arrive behind the handshake, as an error of reading.
+std::optional<HttpFailure> HttpWire::State::describe_refused_client(std::string_view detail) const {
+  if (detail.find("alert") == std::string_view::npos) return std::nullopt;
+  bool sent = ask.trusted && !options.client_certificate.empty();
+  if (!sent) {
+    if (!witness.asked_for_certificate()) return std::nullopt;
+    return make(FailureKind::Certificate,
+                "the server demands a client certificate; pass one (client-cert=, client-key=)");
+  }
+  if (!witness.asked_for_certificate() && detail.find("certificate") == std::string_view::npos &&
+      detail.find("unknown ca") == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return make(FailureKind::Certificate,
+              concat("the server does not accept the client certificate ",
+                     options.client_certificate, " (", detail, "); check client-cert="));
+}
+
+// A server that wanted a certificate may say so by its status, or by hanging up.
+std::string HttpWire::State::certificate_hint() const {
+  bool sent = ask.trusted && !options.client_certificate.empty();
+  if (sent || !witness.asked_for_certificate()) return {};
+  return "; the server asks for a client certificate: pass one (client-cert=, client-key=)";
+}
+
+HttpFailure HttpWire::State::describe_tls(std::string_view detail) const {
+  if (witness.refused() && !options.insecure) {
+    return make(FailureKind::Certificate, witness.explain(ask.url.host, wall_clock_seconds()));
+  }
+  if (auto refused = describe_refused_client(detail)) return *refused;
+  // Cut off in the handshake it may pass; what the peers disagree on does not.
+  bool cut = detail.find("SYSCALL") != std::string_view::npos ||
+             detail.find("reset") != std::string_view::npos ||
+             detail.find("unexpected eof") != std::string_view::npos;
+  return make(
+      cut ? FailureKind::Transient : FailureKind::Certificate,
+      concat("the TLS handshake failed (", detail, "); check that the port speaks TLS 1.2 or 1.3"));
+}
+
+HttpFailure HttpWire::State::describe(uint64_t position) const {
+  // curl's own words may quote what the server sent.
+  std::string detail =
+      printable(curl_error[0] != '\0' ? curl_error : curl_easy_strerror(code), 160);
+  if (auto refused = describe_proxy()) return *refused;
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return make(FailureKind::Transient,
+                  concat("host not found; check the name and the DNS servers (",
+                         resolver_names(options.nameservers), ')'));
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return {Error(concat(peer_name(), ": host not found; check proxy= and the DNS servers (",
+                           resolver_names(options.nameservers), ')')),
+              FailureKind::Transient, std::nullopt};
+    case CURLE_COULDNT_CONNECT: return describe_connect();
+    case CURLE_OPERATION_TIMEDOUT: return describe_timeout();
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+      return make(FailureKind::Certificate,
+                  witness.saw_certificate()
+                      ? witness.explain(ask.url.host, wall_clock_seconds())
+                      : concat("the certificate is not accepted (", detail, ')'));
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+      return make(FailureKind::Certificate,
+                  concat("the server's key is not the pinned one but ", witness.key_pin(),
+                         "; check the pin, and that nobody stands between"));
+    case CURLE_SSL_CERTPROBLEM:
+      return make(
+          FailureKind::Final,
+          concat("the client certificate ", options.client_certificate, " with the key ",
+                 options.client_key.empty() ? options.client_certificate : options.client_key,
+                 " cannot be used (", detail,
+                 "); check that both are PEM, that the key has no password, and that they "
+                 "belong together (client-cert=, client-key=)"));
+    case CURLE_SSL_CACERT_BADFILE:
+      return make(FailureKind::Final, concat("the CA file ", options.ca_file,
+                                             " holds no usable certificates; check ca="));
+    case CURLE_SSL_CONNECT_ERROR: return describe_tls(detail);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      return make(FailureKind::Final, "the server does not answer with HTTP; check the port");
+    case CURLE_OUT_OF_MEMORY:
+      // curl's limit for one header line is its only allocation that a server controls.
+      return make(FailureKind::Final, "a header of the answer is too long, or memory is used up");
+    case CURLE_URL_MALFORMAT: return make(FailureKind::Final, "curl does not accept the URL");
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+      if (auto refused = describe_refused_client(detail)) return *refused;
+      return make(FailureKind::Transient, concat("the connection broke at byte ", position, " (",
+                                                 detail, ')', told_head ? "" : certificate_hint()));
+    default: return make(FailureKind::Transient, concat("the download failed (", detail, ')'));
+  }
+}
+
+HttpWire::HttpWire(std::unique_ptr<State> state) : state_(std::move(state)) {}
+HttpWire::~HttpWire() = default;
+
+Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
+  static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (initialized != CURLE_OK) {
+    return Error(concat("libcurl does not start: ", curl_easy_strerror(initialized)));
+  }
+  TRY(check_headers(options.headers));
+  if (!options.pinned_key.empty()) TRY(check_pins(options.pinned_key));
+  if (!options.client_key.empty() && options.client_certificate.empty()) {
+    return Error("client-key= without client-cert=; pass both");
+  }
+  auto state = std::make_unique<State>(options);
+  if (!options.proxy.empty()) state->proxy = TRY(parse_proxy(options.proxy));
+  state->multi.reset(curl_multi_init());
+  if (state->multi == nullptr) return Error("libcurl does not start: out of memory");
+  curl_multi_setopt(state->multi.get(), CURLMOPT_MAXCONNECTS, 2L);
+  return std::unique_ptr<HttpWire>(new HttpWire(std::move(state)));
+}
+
+Result<void> HttpWire::send(const HttpAsk& ask, bool fresh, HttpReceiver& receiver) {
+  State& s = *state_;
+  s.drop();
+  s.ask = ask;
+  s.receiver = &receiver;
+  s.head = HttpHeadReader();
+  s.told_head = false;
+  s.witness = TlsWitness();
+  s.tls_began = false;
+  s.code = CURLE_OK;
+  s.curl_error[0] = '\0';
+  s.easy.reset(curl_easy_init());
+  if (s.easy == nullptr) return Error("libcurl: out of memory");
+  TRY(s.set_options(s.easy.get(), fresh));
+  if (curl_multi_add_handle(s.multi.get(), s.easy.get()) != CURLM_OK) {
+    return Error(concat(ask.url.display(), ": libcurl cannot start the request"));
+  }
+  s.state = WireState::Running;
+  return {};
+}
+
+void HttpWire::drop() { state_->drop(); }
+bool HttpWire::busy() const { return state_->easy != nullptr; }
+WireState HttpWire::perform() { return state_->perform(); }
+
+void HttpWire::wait(Duration most) {
+  curl_multi_poll(state_->multi.get(), nullptr, 0, static_cast<int>(milliseconds(most)), nullptr);
+}
+
+void HttpWire::wake() { curl_multi_wakeup(state_->multi.get()); }
+
+HttpFailure HttpWire::failure(uint64_t position) const { return state_->describe(position); }
+
+std::string HttpWire::certificate_hint() const { return state_->certificate_hint(); }
+
+uint64_t HttpWire::arrived() const { return state_->arrived; }
+
+std::string HttpWire::tls_version() const {
+  curl_tlssessioninfo* session = nullptr;
+  bool has_session =
+      state_->ask.url.scheme == UrlScheme::Https &&
+      curl_easy_getinfo(state_->easy.get(), CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
+      session != nullptr && session->internals != nullptr;
+  return has_session ? SSL_get_version(static_cast<const SSL*>(session->internals)) : "";
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,441 @@
+// The whole engine, from a server on loopback to a disk in memory, under everything that can go
+// wrong on the way: whatever happens, the disk holds the exact image or boots nothing.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <random>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/forms.h"
+#include "net/image_stream.h"
+#include "sys/file.h"
+#include "unit/disk/fake_disk.h"
+#include "unit/net/scripted_server.h"
+
+namespace curlingiron::testing {
+namespace {
+
+constexpr size_t MiB = size_t{1} << 20;
+constexpr size_t kDisk = 5 * MiB;
+
+const ByteVector& old_system() {
+  static const ByteVector system = [] {
+    ByteVector disk(kDisk);
+    std::minstd_rand random(3);
+    for (uint8_t& byte : disk) byte = static_cast<uint8_t>(random() | 1);
+    return disk;
+  }();
+  return system;
+}
+
+enum class Ending { Close, Reset, Stall };
+
+// How a server fails; what is not set works.
+struct Faults {
+  std::vector<size_t> cuts = {};  // offsets in the file at which an answer ends, each once, ascending
+  Ending ending = Ending::Close;
+  bool ranges = true;
+  bool chunked = false;
+};
+
+class FaultyServer {
+ public:
+  FaultyServer(const ByteVector& file, Faults faults)
+      : file_(file),
+        faults_(std::move(faults)),
+        server_([this](const Request& r, Exchange& e) { answer(r, e); }) {}
+
+  ImageOrigin origin() const { return parse_origin({server_.url("/disk.img")}).value(); }
+  size_t requests() const { return server_.requests().size(); }
+
+ private:
+  void answer(const Request& request, Exchange& exchange) {
+    bool part = request.range_start().has_value() && faults_.ranges;
+    size_t first = part ? *request.range_start() : 0;
+    size_t end = part && request.range_last() ? std::min(*request.range_last() + 1, file_.size())
+                                              : file_.size();
+    std::string head = part ? concat("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes ", first,
+                                     "-", end - 1, "/", file_.size(), "\r\n")
+                            : std::string("HTTP/1.1 200 OK\r\n");
+    head +=
+        faults_.ranges ? "ETag: \"one\"\r\nAccept-Ranges: bytes\r\n" : "Accept-Ranges: none\r\n";
+    bool chunked = faults_.chunked && !part;
+    head += chunked ? "Transfer-Encoding: chunked\r\n\r\n"
+                    : concat("Content-Length: ", end - first, "\r\n\r\n");
+    if (!exchange.send(head)) return;
+    size_t cut = next_cut(first, end);
+    if (!send_body(exchange, first, std::min(cut, end), chunked)) return;
+    if (cut >= end) {
+      if (chunked) exchange.send("0\r\n\r\n");
+      exchange.keep();
+      return;
+    }
+    switch (faults_.ending) {
+      case Ending::Close: return;
+      case Ending::Reset: return exchange.reset();
+      case Ending::Stall: return exchange.hang();
+    }
+  }
+
+  bool send_body(Exchange& exchange, size_t first, size_t end, bool chunked) {
+    constexpr size_t kPiece = 200'000;
+    for (size_t at = first; at < end; at += kPiece) {
+      std::string_view piece = as_text(ConstBytes(file_).subspan(at, std::min(kPiece, end - at)));
+      if (chunked) {
+        std::string length(16, '\0');
+        length.resize(
+            static_cast<size_t>(std::snprintf(length.data(), 16, "%zx\r\n", piece.size())));
+        if (!exchange.send(concat(length, piece, "\r\n"))) return false;
+      } else if (!exchange.send(piece)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // The first cut that this answer comes to; it happens once.
+  size_t next_cut(size_t first, size_t end) {
+    std::lock_guard lock(mutex_);
+    for (auto cut = faults_.cuts.begin(); cut != faults_.cuts.end(); ++cut) {
+      if (*cut >= first && *cut < end) {
+        size_t at = *cut;
+        faults_.cuts.erase(cut);
+        return at;
+      }
+    }
+    return end;
+  }
+
+  const ByteVector& file_;
+  Faults faults_;
+  std::mutex mutex_;
+  ScriptedServer server_;
+};
+
+HttpOptions quick_options() {
+  HttpOptions options;
+  options.first_backoff = std::chrono::milliseconds(1);
+  options.stall = std::chrono::milliseconds(150);
+  return options;
+}
+
+struct Outcome {
+  std::optional<Error> error;
+  bool committed = false;
+};
+
+// What /init and write do.
+Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs& proofs = {}) {
+  Outcome outcome;
+  auto run = [&]() -> Result<void> {
+    std::unique_ptr<ImageStream> image =
+        TRY(ImageStream::open(origin, quick_options(), proofs, std::nullopt));
+    std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(disk, "disk"));
+    TRY(writer->begin());
+    TRY(writer->copy(image->image()));
+    TRY(writer->finish());
+    ImageProof proof = TRY(image->prove());
+    TRY(writer->verify());
+    TRY(writer->commit(proof.digest));
+    outcome.committed = true;
+    return {};
+  };
+  if (Result<void> result = run(); !result.ok()) outcome.error = result.error();
+  return outcome;
+}
+
+bool holds_image(const ByteVector& disk) {
+  return std::equal(raw_image().begin(), raw_image().end(), disk.begin());
+}
+bool boots_nothing(const ByteVector& disk) { return all_zero(ConstBytes(disk).first(512)); }
+bool untouched(const ByteVector& disk) { return disk == old_system(); }
+
+ImageProofs image_digest() {
+  ImageProofs proofs;
+  proofs.image_sha256 = digest_of(DigestKind::Sha256, raw_image());
+  return proofs;
+}
+
+class Engine : public ::testing::Test {
+ protected:
+  // A thousand faults are a thousand warnings.
+  void SetUp() override { set_log_sink(&silence_); }
+  void TearDown() override { set_log_sink(nullptr); }
+
+ private:
+  class Silence final : public LogSink {
+   public:
+    void log(LogLevel, std::string_view) override {}
+  };
+  Silence silence_;
+};
+
+TEST_F(Engine, EveryFormIsTheImage) {
+  EXPECT_GE(forms().size(), 10U) << "tools are missing; run scripts/setup";
+  for (const Form& form : forms()) {
+    for (bool ranges : {true, false}) {
+      FaultyServer server(form.file, {.ranges = ranges});
+      FakeDisk disk(old_system());
+      Outcome outcome = transfer(server.origin(), disk, image_digest());
+      ASSERT_FALSE(outcome.error) << form.name << ": " << outcome.error->message();
+      EXPECT_TRUE(holds_image(disk.content())) << form.name;
+      EXPECT_EQ(disk.misuse(), "") << form.name;
+    }
+  }
+}
+
+TEST_F(Engine, ADropAtAnySixtyFourthIsResumed) {
+  for (const Form& form : forms()) {
+    for (size_t k = 0; k < 64; ++k) {
+      size_t at = form.file.size() * k / 64;
+      Faults faults{.cuts = {at}, .ending = k % 2 == 0 ? Ending::Close : Ending::Reset};
+      if (k % 16 == 7) faults.ending = Ending::Stall;
+      faults.ranges = k % 4 < 3;
+      faults.chunked = k % 8 == 3;
+      FaultyServer server(form.file, faults);
+      FakeDisk disk(old_system());
+      Outcome outcome = transfer(server.origin(), disk);
+      ASSERT_FALSE(outcome.error) << form.name << " at " << at << ": " << outcome.error->message();
+      ASSERT_TRUE(holds_image(disk.content())) << form.name << " at " << at;
+    }
+  }
+}
+
+TEST_F(Engine, ManyDropsInOneDownloadAreResumed) {
+  std::mt19937_64 random(11);
+  for (const Form& form : forms()) {
+    Faults faults;
+    for (int i = 0; i < 40; ++i) faults.cuts.push_back(random() % form.file.size());
+    std::sort(faults.cuts.begin(), faults.cuts.end());
+    FaultyServer server(form.file, faults);
+    FakeDisk disk(old_system());
+    Outcome outcome = transfer(server.origin(), disk, image_digest());
+    ASSERT_FALSE(outcome.error) << form.name << ": " << outcome.error->message();
+    EXPECT_TRUE(holds_image(disk.content())) << form.name;
+  }
+}
+
+TEST_F(Engine, AFileThatEndsTooEarlyIsNeverAnImage) {
+  for (const Form& form : forms()) {
+    for (size_t k = 0; k < 64; ++k) {
+      ByteVector shorter(form.file.begin(),
+                         form.file.begin() + static_cast<ptrdiff_t>(form.file.size() * k / 64));
+      FaultyServer server(shorter, {.ranges = k % 2 == 0});
+      FakeDisk disk(old_system());
+      Outcome outcome =
+          transfer(server.origin(), disk, form.needs_digest ? image_digest() : ImageProofs());
+      EXPECT_TRUE(outcome.error) << form.name << " with " << shorter.size() << " bytes";
+      EXPECT_FALSE(outcome.committed);
+      ASSERT_TRUE(boots_nothing(disk.content()) || untouched(disk.content())) << form.name;
+    }
+  }
+}
+
+TEST_F(Engine, AFlippedBitIsNeverAnotherImage) {
+  std::mt19937_64 random(23);
+  for (const Form& form : forms()) {
+    for (int trial = 0; trial < 60; ++trial) {
+      ByteVector damaged = form.file;
+      size_t bit = random() % (damaged.size() * 8);
+      damaged[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
+      FaultyServer server(damaged, {});
+      FakeDisk disk(old_system());
+      Outcome outcome =
+          transfer(server.origin(), disk, form.needs_digest ? image_digest() : ImageProofs());
+      if (outcome.committed) {
+        // A name or a time in a header, or what pads it.
+        ASSERT_TRUE(holds_image(disk.content())) << form.name << " bit " << bit;
+      } else {
+        ASSERT_TRUE(boots_nothing(disk.content()) || untouched(disk.content()))
+            << form.name << " bit " << bit;
+      }
+    }
+  }
+}
+
+TEST_F(Engine, AFaultOrAPowerCutOfTheDiskLeavesNothingThatBoots) {
+  std::mt19937_64 random(31);
+  for (const char* name : {"raw", "gzip", "xz", "qcow2"}) {
+    const Form& form = testing::form(name);
+    FakeDisk whole(old_system());
+    {
+      FaultyServer server(form.file, {});
+      ASSERT_TRUE(transfer(server.origin(), whole).committed);
+    }
+    for (size_t n = 0; n < whole.operations(); ++n) {
+      FaultyServer server(form.file, {});
+      FakeDisk disk(old_system());
+      bool power = n % 2 == 0;
+      power ? disk.cut_power_at(n) : disk.fail_at(n);
+      Outcome outcome = transfer(server.origin(), disk);
+      EXPECT_TRUE(outcome.error) << name << " operation " << n;
+      for (int trial = 0; trial < (power ? 5 : 1); ++trial) {
+        ByteVector left = power ? disk.after_power_cut(random) : disk.content();
+        // Before anything was flushed the old system is there, at the last flush the new one may
+        // be.
+        bool old_head = std::equal(left.begin(), left.begin() + 512, old_system().begin());
+        ASSERT_TRUE(boots_nothing(left) || (old_head && n <= 1) || holds_image(left))
+            << name << " operation " << n;
+      }
+    }
+  }
+}
+
+TEST_F(Engine, AWrongDigestLeavesNothingThatBoots) {
+  for (const Form& form : forms()) {
+    for (bool served : {true, false}) {
+      FaultyServer server(form.file, {});
+      FakeDisk disk(old_system());
+      ImageProofs proofs;
+      (served ? proofs.sha256 : proofs.image_sha256) = ByteVector(32, 0x42);
+      Outcome outcome = transfer(server.origin(), disk, proofs);
+      ASSERT_TRUE(outcome.error) << form.name;
+      EXPECT_NE(outcome.error->message().find("4242"), std::string::npos)
+          << outcome.error->message();
+      EXPECT_TRUE(boots_nothing(disk.content())) << form.name;
+    }
+  }
+}
+
+TEST_F(Engine, WhatDecodesToMoreThanTheDiskIsRefused) {
+  TemporaryDirectory directory = TemporaryDirectory::create().value();
+  UniqueFd root = open_root(directory.path()).value();
+  for (const char* tool : {"gzip -9", "xz -6", "zstd -q -19", "bzip2 -9", "lz4 -q -9"}) {
+    std::string command =
+        concat("cd '", directory.path(), "' && ( printf x; head -c 1000000000 /dev/zero ) | ", tool,
+               " > bomb");
+    ASSERT_EQ(std::system(command.c_str()), 0) << tool;
+    ByteVector bomb = read_file(root, "bomb", 16 * MiB).value();
+    FaultyServer server(bomb, {});
+    FakeDisk disk(old_system());
+    Outcome outcome = transfer(server.origin(), disk);
+    ASSERT_TRUE(outcome.error) << tool;
+    EXPECT_NE(outcome.error->message().find("larger than the disk"), std::string::npos)
+        << tool << ": " << outcome.error->message();
+    EXPECT_TRUE(boots_nothing(disk.content())) << tool;
+  }
+}
+
+// --- lists of digests and signatures
+
+// Files below one folder of a server.
+class Folder {
+ public:
+  void add(std::string path, std::string_view text) { files_[std::move(path)] = text; }
+  void add(std::string path, ConstBytes bytes) { add(std::move(path), as_text(bytes)); }
+  ImageOrigin origin() const { return parse_origin({server_.url("/images/disk.img")}).value(); }
+
+ private:
+  std::map<std::string, std::string> files_;
+  ScriptedServer server_{[this](const Request& request, Exchange& exchange) {
+    auto file = files_.find(request.path());
+    if (file == files_.end()) {
+      exchange.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+      return;
+    }
+    exchange.send(concat("HTTP/1.1 200 OK\r\nContent-Length: ", file->second.size(), "\r\n\r\n",
+                         file->second));
+  }};
+};
+
+std::string sums_line(ConstBytes file, std::string_view name) {
+  return concat(to_hex(digest_of(DigestKind::Sha256, file)), "  ", name, "\n");
+}
+
+TEST_F(Engine, AListOfDigestsBesideTheImageProvesIt) {
+  const ByteVector& gzip = form("gzip").file;
+  Folder folder;
+  folder.add("/images/disk.img", gzip);
+  folder.add("/images/SHA256SUMS", sums_line({}, "other.img") + sums_line(gzip, "disk.img"));
+  folder.add("/sums/wrong", sums_line({}, "disk.img"));
+  folder.add("/sums/other", sums_line({}, "other.img"));
+  FakeDisk disk(old_system());
+  ImageProofs proofs;
+  proofs.sums = "SHA256SUMS";
+  Outcome outcome = transfer(folder.origin(), disk, proofs);
+  ASSERT_FALSE(outcome.error) << outcome.error->message();
+  EXPECT_TRUE(holds_image(disk.content()));
+
+  proofs.sums = "../sums/wrong";
+  FakeDisk second(old_system());
+  EXPECT_TRUE(transfer(folder.origin(), second, proofs).error);
+  EXPECT_TRUE(boots_nothing(second.content()));
+
+  for (const char* refused : {"/sums/other", "nothing"}) {
+    proofs.sums = refused;
+    FakeDisk third(old_system());
+    EXPECT_TRUE(transfer(folder.origin(), third, proofs).error) << refused;
+    EXPECT_TRUE(untouched(third.content())) << refused;
+  }
+}
+
+// A directory with keys of minisign, and what it signs.
+class Signer {
+ public:
+  Signer() : directory_(TemporaryDirectory::create().value()) {
+    EXPECT_EQ(shell("minisign -G -W -p key.pub -s key.sec"), 0);
+  }
+  std::string key() { return read("key.pub"); }
+  std::string sign(std::string_view text, std::string_view flags = "") {
+    EXPECT_TRUE(write_file_atomically(concat(directory_.path(), "/m"), as_bytes(text)).ok());
+    EXPECT_EQ(shell(concat("minisign -S ", flags, " -s key.sec -m m -x m.minisig")), 0);
+    return read("m.minisig");
+  }
+
+ private:
+  int shell(const std::string& command) {
+    return std::system(
+        concat("cd '", directory_.path(), "' && ", command, " > log 2>&1 < /dev/null").c_str());
+  }
+  std::string read(const std::string& name) {
+    return read_text(open_root(directory_.path()).value(), name).value();
+  }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(Engine, ASignatureOfTheImageOrItsListProvesIt) {
+  if (std::system("command -v minisign > /dev/null") != 0)
+    GTEST_SKIP() << "no minisign; run scripts/setup";
+  const ByteVector& xz = form("xz").file;
+  Signer signer;
+  std::string sums = sums_line(xz, "disk.img");
+  Folder folder;
+  folder.add("/images/disk.img", xz);
+  folder.add("/images/disk.img.minisig", signer.sign(as_text(xz)));
+  folder.add("/images/SHA256SUMS", sums);
+  folder.add("/images/SHA256SUMS.minisig", signer.sign(sums));
+  folder.add("/images/of-another", signer.sign("another"));
+  folder.add("/images/legacy", signer.sign(as_text(xz), "-l"));
+
+  auto attempt = [&](std::string list, std::string signature, std::string key) {
+    ImageProofs proofs;
+    proofs.sums = std::move(list);
+    proofs.signature = std::move(signature);
+    proofs.public_key = std::move(key);
+    FakeDisk disk(old_system());
+    Outcome outcome = transfer(folder.origin(), disk, proofs);
+    if (outcome.committed) {
+      EXPECT_TRUE(holds_image(disk.content()));
+    } else {
+      EXPECT_TRUE(boots_nothing(disk.content()) || untouched(disk.content()));
+    }
+    return outcome;
+  };
+  EXPECT_TRUE(attempt("", "", signer.key()).committed);
+  EXPECT_TRUE(attempt("SHA256SUMS", "", signer.key()).committed);
+  EXPECT_FALSE(attempt("", "of-another", signer.key()).committed);
+  EXPECT_FALSE(attempt("SHA256SUMS", "of-another", signer.key()).committed);
+  EXPECT_FALSE(attempt("", "legacy", signer.key()).committed);
+  EXPECT_FALSE(attempt("", "nothing", signer.key()).committed);
+  EXPECT_FALSE(attempt("", "", Signer().key()).committed);
+  EXPECT_FALSE(attempt("", "", "no key").committed);
+  EXPECT_FALSE(attempt("", "of-another", "").committed)
+      << "a signature without a key proves nothing";
+}
+
+}  // namespace
+}  // namespace curlingiron::testing

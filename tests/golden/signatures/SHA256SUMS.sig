@@ -1,0 +1,2 @@
+untrusted comment: verify with signify.pub
+RWTkRkxPJri3idGWq97BnaLo4pw/kUr7ys7qN9hbqLCsd3V8j8IdYFvrAmI7IRXPzZIOJWmHTcukxy2IYAuKUbPyKVDrly3UaA8=

@@ -1,0 +1,121 @@
+#include <gmock/gmock.h>
+
+#include "base/text.h"
+#include "unit/io/decoding.h"
+
+namespace curlingiron {
+namespace {
+
+using ::testing::HasSubstr;
+
+const ByteVector kPlain = disk_sample(300'000);
+
+TEST(Zip, StoredAndDeflatedInAllForms) {
+  for (uint16_t method : std::initializer_list<uint16_t>{0, 8}) {
+    for (bool follow : {false, true}) {
+      if (method == 0 && follow) continue;
+      for (int bits = 0; bits < 8; ++bits) {
+        ZipMember member{.plain = kPlain,
+                         .method = method,
+                         .flags = static_cast<uint16_t>(follow ? 8 : 0),
+                         .zip64 = (bits & 1) != 0,
+                         .descriptor_signature = (bits & 2) != 0};
+        ByteVector archive = zip({member}, "a comment", (bits & 4) != 0);
+        for (size_t drip : {size_t{7}, archive.size()}) {
+          Result<ByteVector> result = decode(Format::Zip, archive, drip);
+          ASSERT_TRUE(result.ok()) << result.error().message();
+          ASSERT_TRUE(result.value() == kPlain);
+        }
+      }
+    }
+  }
+}
+
+TEST(Zip, OneFileBesideWhatIsNone) {
+  ByteVector archive = zip({{"images/", {}, 0},
+                            {"__MACOSX/", {}, 0},
+                            {"images/disk.img", kPlain, 8, 8},
+                            {"images/.empty", {}, 0},
+                            {"__MACOSX/images/._disk.img", sample(500), 8, 8},
+                            {"__MACOSX/._stored", sample(500), 0}});
+  EXPECT_TRUE(decode(Format::Zip, archive, 1000).value() == kPlain);
+  EXPECT_TRUE(
+      decode(Format::Zip, zip({{"__MACOSX/._disk.img", sample(500)}, {.plain = kPlain}})).value() ==
+      kPlain);
+}
+
+TEST(Zip, NamesWhatItDoesNotTake) {
+  auto error = [](const std::vector<ZipMember>& members) {
+    return decode_error(Format::Zip, zip(members));
+  };
+  ZipMember image{.plain = kPlain};
+  EXPECT_THAT(error({image, {"README", sample(10)}}),
+              HasSubstr("several files, \"disk.img\" and \"README\""));
+  EXPECT_THAT(error({}), HasSubstr("no file in it"));
+  EXPECT_THAT(error({{"only/", {}, 0}}), HasSubstr("no file in it"));
+  EXPECT_THAT(error({{.plain = kPlain, .flags = 1}}),
+              HasSubstr("\"disk.img\" in the zip archive is encrypted"));
+  EXPECT_THAT(error({{.plain = kPlain, .flags = 1 << 6}}), HasSubstr("encrypted"));
+  EXPECT_THAT(error({{.plain = kPlain, .method = 9}}), HasSubstr("deflate64"));
+  EXPECT_THAT(error({{.plain = kPlain, .method = 93}}), HasSubstr("zstd"));
+  EXPECT_THAT(error({{.plain = kPlain, .method = 0, .flags = 8}}), HasSubstr("pipe"));
+  EXPECT_THAT(error({{"bad\nname\x1b[", kPlain, 9}}), HasSubstr("bad?name?["));
+  EXPECT_THAT(error({{"__MACOSX/._x", ByteVector(17_MiB, 0)}, image}), HasSubstr("16.0 MiB"));
+  std::vector<ZipMember> many(1100, {"d/", {}, 0});
+  EXPECT_THAT(error(many), HasSubstr("more than 1024 entries"));
+}
+
+// Each field of the headers that says something of the content, made wrong.
+TEST(Zip, TheDirectoryMustSayTheSame) {
+  ByteVector archive = zip({{.plain = kPlain}});
+  size_t directory = archive.size() - 22 - 46 - 8;
+  ASSERT_EQ(archive[directory], 'P');
+  ASSERT_EQ(archive[directory + 2], 1);
+  for (size_t at : std::initializer_list<size_t>{14, 18, 22}) {  // crc, sizes
+    ByteVector wrong = archive;
+    wrong[at] ^= 1;
+    EXPECT_FALSE(decode(Format::Zip, wrong).ok()) << at;
+  }
+  for (size_t at :
+       std::initializer_list<size_t>{10, 16, 20, 24, 42, 46}) {  // method, crc, sizes, offset, name
+    ByteVector wrong = archive;
+    wrong[directory + at] ^= 1;
+    EXPECT_THAT(decode_error(Format::Zip, wrong), HasSubstr("something else")) << at;
+  }
+  size_t end = archive.size() - 22;
+  for (size_t at :
+       std::initializer_list<size_t>{4, 6, 8, 10, 12, 16}) {  // disks, counts, length, offset
+    ByteVector wrong = archive;
+    wrong[end + at] ^= 1;
+    EXPECT_THAT(decode_error(Format::Zip, wrong), HasSubstr("end record")) << at;
+  }
+  ByteVector longer = archive;
+  longer[end + 20] = 1;  // a comment
+  EXPECT_THAT(decode_error(Format::Zip, longer), HasSubstr("ends too early"));
+  longer = joined({archive, {0}});
+  EXPECT_THAT(decode_error(Format::Zip, longer), HasSubstr("not zip"));
+}
+
+TEST(Zip, AMemberThatTheDirectoryForgetsIsAnError) {
+  ByteVector two = zip({{"d/", {}, 0}, {.plain = kPlain}});
+  ByteVector one = zip({{.plain = kPlain}});
+  // The files of one archive, the directory of the other.
+  size_t files = two.size() - 22 - 46 - 8 - 46 - 2;
+  size_t directory = one.size() - 22 - 46 - 8;
+  ByteVector mixed(two.begin(), two.begin() + static_cast<ptrdiff_t>(files));
+  mixed.insert(mixed.end(), one.begin() + static_cast<ptrdiff_t>(directory), one.end());
+  EXPECT_FALSE(decode(Format::Zip, mixed).ok());
+}
+
+TEST(Zip, AWrongDescriptorIsAnError) {
+  ByteVector archive = zip({{.plain = kPlain, .flags = 8}});
+  size_t descriptor = archive.size() - 22 - 46 - 8 - 16;
+  for (size_t at = descriptor; at < descriptor + 16; ++at) {
+    ByteVector wrong = archive;
+    wrong[at] ^= 4;
+    EXPECT_FALSE(decode(Format::Zip, wrong).ok()) << at - descriptor;
+  }
+}
+
+}  // namespace
+}  // namespace curlingiron

@@ -1,0 +1,87 @@
+// What the tests of downloads share: files, answers, a recorded log, and certificates.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "net/http_file.h"
+#include "net/http_source.h"
+#include "unit/net/scripted_server.h"
+
+namespace curlingiron::testing {
+
+inline constexpr std::string_view kEtag = "\"v1\"";
+
+// Bytes that differ everywhere, so that an offset that is off shows. Another seed, another file.
+std::string make_file(size_t size, uint64_t seed = 88172645463325252);
+
+std::string ok_head(size_t length, std::string_view more = "ETag: \"v1\"\r\n");
+std::string partial_head(size_t first, size_t size, std::string_view more = "ETag: \"v1\"\r\n");
+std::string status_head(std::string_view status, std::string_view more = "");
+
+// A server as it should be, with If-Range, for the whole file and for parts; `limit` bytes of each
+// answer's body are sent, then the line is cut.
+void serve_file(const std::string& file, const Request& request, Exchange& out,
+                size_t limit = SIZE_MAX, std::string_view etag = kEtag);
+
+class RecordingLog final : public LogSink {
+ public:
+  RecordingLog();
+  ~RecordingLog() override;
+  void log(LogLevel level, std::string_view line) override;
+  std::string text() const;
+  unsigned warnings() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+  unsigned warnings_ = 0;
+};
+
+class HttpTest : public ::testing::Test {
+ protected:
+  HttpTest();
+
+  using Opened = Result<std::unique_ptr<HttpSource>>;
+  // `limit` is the deadline; nullopt: none.
+  Opened open(const std::string& url, std::optional<Duration> limit = std::chrono::seconds(5));
+  Opened open(const std::vector<std::string>& mirrors,
+              std::optional<Duration> limit = std::chrono::seconds(5));
+  Result<std::unique_ptr<HttpFile>> open_file(
+      const std::vector<std::string>& mirrors,
+      std::optional<Duration> limit = std::chrono::seconds(5));
+  Result<std::string> drain(HttpSource& source, size_t step = 70'001);
+  Result<std::string> fetch(const std::string& url,
+                            std::optional<Duration> limit = std::chrono::seconds(5));
+  Result<std::string> fetch(const std::vector<std::string>& mirrors,
+                            std::optional<Duration> limit = std::chrono::seconds(5));
+  std::string error_of(const std::string& url,
+                       std::optional<Duration> limit = std::chrono::seconds(5));
+  std::string error_of(const std::vector<std::string>& mirrors,
+                       std::optional<Duration> limit = std::chrono::seconds(5));
+
+  HttpOptions options_;
+  RecordingLog log_;
+  unsigned resumptions_ = 0;
+};
+
+// Made by the openssl program, once for all tests: ca.pem, other.pem (another CA), and signed by
+// the first: good, expired, future, named (for a.example and b.example), client, and stranger,
+// which other.pem signed.
+class HttpsTest : public HttpTest {
+ protected:
+  static void SetUpTestSuite();
+  static std::string folder();
+  static TlsIdentity identity(const std::string& name);
+
+  HttpsTest();
+};
+
+}  // namespace curlingiron::testing
