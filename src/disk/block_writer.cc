@@ -13,14 +13,14 @@
 namespace curlingiron {
 namespace {
 
-// One BLKZEROOUT: long enough for a disk that zeroes by itself, short enough for one that has to be
-// sent the zeros (the ioctl cannot be interrupted, and progress is shown between two).
+// One request to zero: long enough for a disk that zeroes by itself, short enough for one that has
+// to be sent the zeros (the ioctl cannot be interrupted, and progress is shown between two).
 constexpr uint64_t kLongestZero = 64_MiB;
-// A shorter run is written with the data around it: BLKZEROOUT costs as much as writing some 300
+// A shorter run is written with the data around it: a request costs as much as writing some 300
 // KiB to a fast disk (measured on a loop device), and many of them in a row a multiple of that.
 constexpr uint64_t kShortestZero = 256_KiB;
-// What the old system may have left at the disk's end: blkid looks for metadata of firmware RAIDs up
-// to 3087 sectors before it (util-linux, libblkid/src/superblocks/promise_raid.c).
+// What the old system may have left at the disk's end: blkid looks for metadata of firmware RAIDs
+// up to 3087 sectors before it (util-linux, libblkid/src/superblocks/promise_raid.c).
 constexpr uint64_t kWipedTail = 2_MiB;
 // Digests for verify(): a disk of 2 TiB and less has one per MiB, a larger one has larger blocks.
 constexpr uint64_t kMostDigests = uint64_t{1} << 21;

@@ -40,14 +40,14 @@ Result<std::unique_ptr<BlockTarget>> open_block_device(const std::string& path);
 
 struct WriterCounters {               // readable from another thread while the writer works
   std::atomic<uint64_t> received{0};  // bytes of the image
-  std::atomic<uint64_t> zeroed{0};    // of these, bytes set by BLKZEROOUT
+  std::atomic<uint64_t> zeroed{0};    // of these, bytes zeroed by the range
   std::atomic<uint64_t> verified{0};  // bytes read back
 };
 
 // prepare() -> begin() -> copy() or write()... -> finish() -> [verify()] -> commit() -> [verify()].
 // Dropped between begin() and commit(), it leaves the disk without a partition table. After an
 // error every call returns that error. Requests are aligned and large, carried out by threads of
-// their own; runs of 256 KiB of zeros and more are zeroed (BLKZEROOUT), never skipped. Memory: 9
+// their own; runs of 256 KiB of zeros and more are zeroed by the range, never skipped. Memory: 9
 // MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded
 // with zeros to the sector's end.
 class BlockWriter final : public Sink {

@@ -25,7 +25,8 @@ struct Url {
 uint16_t default_port(UrlScheme scheme);
 
 // At most 4,096 bytes; other schemes, blanks and control characters are errors, and so is a '@' in
-// the path behind a port, which may be a password with a raw '/' in it. A fragment is dropped; bytes outside ASCII in the path are percent-encoded.
+// the path behind a port, which may be a password with a raw '/' in it. A fragment is dropped;
+// bytes outside ASCII in the path are percent-encoded.
 Result<Url> parse_url(std::string_view text);
 
 // What a Location header on `base` names (RFC 3986 section 5.2): absolute or relative. Credentials

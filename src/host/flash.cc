@@ -119,6 +119,10 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
       std::optional<std::string> doubt = TRY(check_boot_mode(image->head(), plan.disk, *mode));
       if (doubt) log_warning(*doubt);
     }
+  } else if (image->least_image_size() > plan.disk.size) {
+    return Error(concat(plan.disk.path(), ": ", format_size(plan.disk.size),
+                        " is smaller than the image of ", format_size(*image->least_image_size()),
+                        "; choose a larger disk"));
   }
   plan.source = origin.name();
   plan.source_detail = describe_image(*image, settings);

@@ -221,14 +221,17 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"seconds", seconds(outcome.writing)},
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proofs}};
-    std::printf("%s\n", result.dump(2).c_str());
+    std::printf("%s\n",
+                result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
-  std::printf("%s: %s written in %s s (%s), verified in %s s by %s\n", target.path.c_str(),
+  std::string proven = outcome.proofs.empty()
+                           ? "not verified"
+                           : concat("verified in ", format_seconds(outcome.verifying), " s by ",
+                                    join(outcome.proofs, ", "));
+  std::printf("%s: %s written in %s s (%s), %s\n", target.path.c_str(),
               format_size(outcome.image_size).c_str(), format_seconds(outcome.writing).c_str(),
-              format_rate(outcome.image_size, outcome.writing).c_str(),
-              format_seconds(outcome.verifying).c_str(),
-              outcome.proofs.empty() ? "nothing" : join(outcome.proofs, ", ").c_str());
+              format_rate(outcome.image_size, outcome.writing).c_str(), proven.c_str());
 }
 
 std::string_view aftermath(Stage stage) {
@@ -296,7 +299,8 @@ int write(const WriteOptions& options) {
     nlohmann::ordered_json failure = {{"status", "failed"},
                                       {"reason", result.error().message()},
                                       {"disk_touched", stage != Stage::Nothing}};
-    std::printf("%s\n", failure.dump(2).c_str());
+    std::printf("%s\n",
+                failure.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
   return kExitFailed;
 }

@@ -91,7 +91,7 @@ Result<void> check_pins(std::string_view pins) {
     Result<ByteVector> digest = Error("");
     if (pin.starts_with(kPinPrefix)) digest = from_base64(pin.substr(kPinPrefix.size()));
     if (!digest.ok() || digest.value().size() != kPinBytes) {
-      return Error(concat("pinned key '", printable(pin, 80),
+      return Error(concat("pin='", printable(pin, 80),
                           "': not of the form sha256//BASE64 of a SHA-256 digest"));
     }
   }
@@ -396,7 +396,7 @@ std::optional<HttpFailure> HttpWire::State::describe_refused_client(std::string_
   if (!sent) {
     if (!witness.asked_for_certificate()) return std::nullopt;
     return make(FailureKind::Certificate,
-                "the server demands a client certificate; pass one (client-cert=, client-key=)");
+                "the server demands a client certificate; pass one (--cert)");
   }
   if (!witness.asked_for_certificate() && detail.find("certificate") == std::string_view::npos &&
       detail.find("unknown ca") == std::string_view::npos) {
@@ -404,14 +404,14 @@ std::optional<HttpFailure> HttpWire::State::describe_refused_client(std::string_
   }
   return make(FailureKind::Certificate,
               concat("the server does not accept the client certificate ",
-                     options.client_certificate, " (", detail, "); check client-cert="));
+                     options.client_certificate, " (", detail, "); check --cert"));
 }
 
 // A server that wanted a certificate may say so by its status, or by hanging up.
 std::string HttpWire::State::certificate_hint() const {
   bool sent = ask.trusted && !options.client_certificate.empty();
   if (sent || !witness.asked_for_certificate()) return {};
-  return "; the server asks for a client certificate: pass one (client-cert=, client-key=)";
+  return "; the server asks for a client certificate: pass one (--cert)";
 }
 
 HttpFailure HttpWire::State::describe_tls(std::string_view detail) const {
@@ -461,7 +461,7 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
                  options.client_key.empty() ? options.client_certificate : options.client_key,
                  " cannot be used (", detail,
                  "); check that both are PEM, that the key has no password, and that they "
-                 "belong together (client-cert=, client-key=)"));
+                 "belong together (--cert)"));
     case CURLE_SSL_CACERT_BADFILE:
       return make(FailureKind::Final, concat("the CA file ", options.ca_file,
                                              " holds no usable certificates; check ca="));
@@ -495,7 +495,7 @@ Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
   TRY(check_headers(options.headers));
   if (!options.pinned_key.empty()) TRY(check_pins(options.pinned_key));
   if (!options.client_key.empty() && options.client_certificate.empty()) {
-    return Error("client-key= without client-cert=; pass both");
+    return Error("a client key without its certificate; pass both");
   }
   auto state = std::make_unique<State>(options);
   if (!options.proxy.empty()) state->proxy = TRY(parse_proxy(options.proxy));

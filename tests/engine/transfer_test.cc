@@ -36,7 +36,8 @@ enum class Ending { Close, Reset, Stall };
 
 // How a server fails; what is not set works.
 struct Faults {
-  std::vector<size_t> cuts = {};  // offsets in the file at which an answer ends, each once, ascending
+  std::vector<size_t> cuts =
+      {};  // offsets in the file at which an answer ends, each once, ascending
   Ending ending = Ending::Close;
   bool ranges = true;
   bool chunked = false;

@@ -154,8 +154,7 @@ TEST_F(ClientCertificateTest, TheKeyMayStandInTheSameFile) {
 
 TEST_F(ClientCertificateTest, IsDemandedButNotGiven) {
   EXPECT_EQ(error_with("", ""),
-            "127.0.0.1: the server demands a client certificate; pass one (client-cert=, "
-            "client-key=)");
+            "127.0.0.1: the server demands a client certificate; pass one (--cert)");
 }
 
 TEST_F(ClientCertificateTest, OfAnotherCaIsNotAccepted) {
@@ -178,7 +177,7 @@ TEST_F(ClientCertificateTest, AKeyWithAPasswordFailsInsteadOfAsking) {
 }
 
 TEST_F(ClientCertificateTest, AKeyAloneIsAnError) {
-  EXPECT_THAT(error_with("", "client.key"), HasSubstr("client-key= without client-cert="));
+  EXPECT_THAT(error_with("", "client.key"), HasSubstr("without its certificate"));
 }
 
 TEST_F(ClientCertificateTest, ARefusalByStatusHintsAtIt) {
