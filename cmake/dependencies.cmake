@@ -20,25 +20,23 @@ target_link_libraries(ci_openssl INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 curlingiron_archive(ci_cares cares)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
-# static, and ISA-L has no archive at all.
-set(CURLINGIRON_CURL ${CMAKE_SOURCE_DIR}/build/deps/curl CACHE PATH "prefix of the minimal static libcurl")
-if(NOT EXISTS ${CURLINGIRON_CURL}/lib/libcurl.a)
-  message(FATAL_ERROR "${CURLINGIRON_CURL}/lib/libcurl.a is missing; run scripts/setup first")
-endif()
-# An imported archive, not a bare path: only so does CMake put OpenSSL behind it on the link line.
-add_library(ci_curl STATIC IMPORTED)
-set_target_properties(ci_curl PROPERTIES IMPORTED_LOCATION ${CURLINGIRON_CURL}/lib/libcurl.a)
-target_include_directories(ci_curl SYSTEM INTERFACE ${CURLINGIRON_CURL}/include)
+# static, and ISA-L has no archive at all. Imported archives, not bare paths: only so does CMake put
+# OpenSSL behind libcurl on the link line.
+function(curlingiron_built_archive target variable default archive)
+  set(${variable} ${CMAKE_SOURCE_DIR}/build/deps/${default} CACHE PATH "prefix of the static ${archive}")
+  set(path ${${variable}}/lib/${archive}.a)
+  if(NOT EXISTS ${path})
+    message(FATAL_ERROR "${path} is missing; run scripts/setup first")
+  endif()
+  add_library(${target} STATIC IMPORTED GLOBAL)
+  set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${path})
+  target_include_directories(${target} SYSTEM INTERFACE ${${variable}}/include)
+endfunction()
+
+curlingiron_built_archive(ci_isal CURLINGIRON_ISAL libisal libisal)
+curlingiron_built_archive(ci_curl CURLINGIRON_CURL curl libcurl)
 target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
 target_link_libraries(ci_curl INTERFACE ci_openssl ci_cares)
-
-set(CURLINGIRON_ISAL ${CMAKE_SOURCE_DIR}/build/deps/libisal CACHE PATH "prefix of the static ISA-L")
-if(NOT EXISTS ${CURLINGIRON_ISAL}/lib/libisal.a)
-  message(FATAL_ERROR "${CURLINGIRON_ISAL}/lib/libisal.a is missing; run scripts/setup first")
-endif()
-add_library(ci_isal STATIC IMPORTED)
-set_target_properties(ci_isal PROPERTIES IMPORTED_LOCATION ${CURLINGIRON_ISAL}/lib/libisal.a)
-target_include_directories(ci_isal SYSTEM INTERFACE ${CURLINGIRON_ISAL}/include)
 
 add_library(ci_cli INTERFACE)
 find_package(CLI11 REQUIRED)

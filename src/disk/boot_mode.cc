@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/gpt.h"
@@ -147,6 +148,14 @@ Result<Doubt> check_boot_mode(ConstBytes head, const Disk& disk, BootMode mode) 
     case BootMode::Uefi: return check_for_uefi(head, disk);
   }
   __builtin_unreachable();
+}
+
+Result<void> check_boots_here(const UniqueFd& root, ConstBytes head, const Disk& disk) {
+  std::optional<BootMode> mode = machine_boot_mode(root);
+  if (!mode) return {};
+  std::optional<std::string> doubt = TRY(check_boot_mode(head, disk, *mode));
+  if (doubt) log_warning(*doubt);
+  return {};
 }
 
 }  // namespace curlingiron

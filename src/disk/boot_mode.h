@@ -26,4 +26,7 @@ std::optional<BootMode> machine_boot_mode(const UniqueFd& root);
 Result<std::optional<std::string>> check_boot_mode(ConstBytes head, const Disk& disk,
                                                    BootMode mode);
 
+// The same for the machine that this runs on: a doubt is a warning in the log.
+Result<void> check_boots_here(const UniqueFd& root, ConstBytes head, const Disk& disk);
+
 }  // namespace curlingiron

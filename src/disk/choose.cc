@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/bytes.h"
+#include "base/percent.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "disk/disk_names.h"
@@ -128,23 +129,6 @@ std::string percent_encode(std::string_view text) {
       result += '%';
       result += to_hex(as_bytes(std::string_view(&c, 1)));
     }
-  }
-  return result;
-}
-
-// A '%' without two hexadecimal digits stands for itself: people type serials as they see them.
-std::string percent_decode(std::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      Result<ByteVector> byte = from_hex(text.substr(i + 1, 2));
-      if (byte.ok() && byte.value().size() == 1) {
-        result += static_cast<char>(byte.value()[0]);
-        i += 2;
-        continue;
-      }
-    }
-    result += text[i];
   }
   return result;
 }

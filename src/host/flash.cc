@@ -114,11 +114,7 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
       TRY(open_image(options.settings, settings, ImageUse::Inspect));
   if (!image->head().empty()) {
     TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
-    std::optional<BootMode> mode = machine_boot_mode(root);
-    if (mode && !settings.any_boot_mode) {
-      std::optional<std::string> doubt = TRY(check_boot_mode(image->head(), plan.disk, *mode));
-      if (doubt) log_warning(*doubt);
-    }
+    if (!settings.any_boot_mode) TRY(check_boots_here(root, image->head(), plan.disk));
   } else if (image->least_image_size() > plan.disk.size) {
     return Error(concat(plan.disk.path(), ": ", format_size(plan.disk.size),
                         " is smaller than the image of ", format_size(*image->least_image_size()),

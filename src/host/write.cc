@@ -120,18 +120,6 @@ Result<void> check_free(const WriteTarget& target) {
                EBUSY);
 }
 
-// The disk may be meant for another machine than this one: only a word.
-void warn_of_boot_mode(const UniqueFd& root, const ImageStream& image, const WriteTarget& target) {
-  std::optional<BootMode> mode = machine_boot_mode(root);
-  if (!mode) return;
-  Result<std::optional<std::string>> doubt = check_boot_mode(image.head(), target.disk, *mode);
-  if (!doubt.ok()) {
-    log_warning("this machine could not boot it", doubt.error());
-  } else if (doubt.value()) {
-    log_warning(*doubt.value());
-  }
-}
-
 void show(const WriteTarget& target, const std::string& source, const std::string& detail) {
   std::string text = concat(
       "This replaces everything on\n  ", target.is_file ? "file   " : "disk   ",
@@ -265,7 +253,11 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   // The server has shown that it can: drops are retried without end, be it while a person decides.
   image->set_deadline(std::nullopt);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));
-  if (!settings.any_boot_mode && !target.is_file) warn_of_boot_mode(root, *image, target);
+  if (!settings.any_boot_mode && !target.is_file) {
+    // The disk may be meant for another machine than this one: only a word.
+    Result<void> boots = check_boots_here(root, image->head(), target.disk);
+    if (!boots.ok()) log_warning("this machine could not boot it", boots.error());
+  }
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
   if (!options.json) show(target, origin.name(), describe_image(*image, settings));

@@ -198,11 +198,8 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   ProvenDisk proven;
   proven.disk = std::move(chosen).value();
   TRY(check_image_fits(source.image->head(), source.image->least_image_size(), proven.disk));
-  std::optional<BootMode> mode = machine_boot_mode(mounts.root);
-  if (mode && !configuration.settings.any_boot_mode) {
-    std::optional<std::string> doubt =
-        TRY(check_boot_mode(source.image->head(), proven.disk, *mode));
-    if (doubt) log_warning(*doubt);
+  if (!configuration.settings.any_boot_mode) {
+    TRY(check_boots_here(mounts.root, source.image->head(), proven.disk));
   }
   proven.target = TRY(open_block_device(proven.disk.path()));
   proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));

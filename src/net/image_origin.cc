@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "base/percent.h"
 #include "base/text.h"
 #include "io/adapters.h"
 #include "net/http_source.h"
@@ -17,31 +18,6 @@ bool is_url(std::string_view text) {
 
 std::string path_of(const std::string& text) {
   return text.starts_with(kFileScheme) ? text.substr(kFileScheme.size()) : text;
-}
-
-std::optional<unsigned> hex_digit(char c) {
-  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
-  if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-  return std::nullopt;
-}
-
-// RFC 3986, 2.1; what is no escape stays as it is.
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      std::optional<unsigned> high = hex_digit(text[i + 1]);
-      std::optional<unsigned> low = hex_digit(text[i + 2]);
-      if (high && low) {
-        decoded += static_cast<char>(*high * 16 + *low);
-        i += 2;
-        continue;
-      }
-    }
-    decoded += text[i];
-  }
-  return decoded;
 }
 
 }  // namespace
@@ -112,7 +88,7 @@ Result<std::string> file_name(const ImageOrigin& origin) {
     case OriginKind::Http: {
       std::string path = origin.mirrors.front().target;
       path = path.substr(0, path.find('?'));
-      name = percent_decoded(path.substr(path.rfind('/') + 1));
+      name = percent_decode(path.substr(path.rfind('/') + 1));
       break;
     }
     case OriginKind::File: name = origin.path.substr(origin.path.rfind('/') + 1); break;
