@@ -48,6 +48,13 @@ Result<void> CpioWriter::add_file(std::string_view path, uint32_t permissions, C
   return add(path, S_IFREG | (permissions & kPermissions), data, 0, 0);
 }
 
+Result<void> CpioWriter::add_symlink(std::string_view path, std::string_view target) {
+  if (target.empty() || target.size() >= kMaxPath) {
+    return Error(concat(printable(path), ": a symlink that leads nowhere"));
+  }
+  return add(path, S_IFLNK | 0777, as_bytes(target), 0, 0);
+}
+
 Result<void> CpioWriter::add_character_device(std::string_view path, uint32_t permissions,
                                               uint32_t major, uint32_t minor) {
   return add(path, S_IFCHR | (permissions & kPermissions), {}, major, minor);

@@ -23,6 +23,8 @@ class CpioWriter {
   Result<void> add_file(std::string_view path, uint32_t permissions, ConstBytes data);
   Result<void> add_character_device(std::string_view path, uint32_t permissions, uint32_t major,
                                     uint32_t minor);
+  // `target` is what the link holds, not looked at.
+  Result<void> add_symlink(std::string_view path, std::string_view target);
   // Directories of an earlier archive that the kernel unpacks before this one.
   void assume_directory(std::string_view path) { directories_.emplace(path); }
   // With the TRAILER!!! entry; a multiple of 4 bytes, so that another archive can follow.

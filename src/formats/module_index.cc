@@ -53,6 +53,11 @@ Result<void> parse_record(std::string_view line, ModuleIndex& index) {
     index.load.push_back(normalize_module_name(words[1]));
     return {};
   }
+  if (kind == "why" && words.size() >= 3) {
+    size_t reason = static_cast<size_t>(words[2].data() - line.data());
+    index.reasons.push_back({std::string(words[1]), std::string(line.substr(reason))});
+    return {};
+  }
   return Error("not a record of the module index");
 }
 
@@ -104,6 +109,9 @@ std::string format_module_index(const ModuleIndex& index) {
     text += concat("alias ", alias.pattern, " ", alias.module, "\n");
   }
   for (const std::string& name : index.load) text += concat("load ", name, "\n");
+  for (const IndexedReason& reason : index.reasons) {
+    text += concat("why ", reason.name, " ", reason.reason, "\n");
+  }
   return text;
 }
 

@@ -5,8 +5,12 @@
 //   module virtio_net lib/modules/virtio_net.ko net_failover failover
 //   alias virtio:d00000001v* virtio_net
 //   load af_packet
+//   why virtio_net virtio:d00000001v00001AF4
+//   why lib/firmware/bnx2/rv2p.fw firmware of bnx2
 // "module NAME PATH [DEPENDENCY...]": the dependencies in load order, all of them before NAME.
 // "load NAME": loaded at start whatever the hardware. Names are normalised ('-' is '_').
+// "why NAME REASON": for people (`curlingiron inspect why`): what brought a module that no other
+// module asks for, or a file (by its path), into the initramfs. /init does not read it.
 // Some dependencies are soft (a faster CRC for a CPU that may not be there), so a dependency that
 // the kernel refuses is no reason to give up NAME: finit_module(2) of NAME tells what is missing.
 #pragma once
@@ -31,11 +35,17 @@ struct IndexedAlias {
   std::string module;
 };
 
+struct IndexedReason {
+  std::string name;    // a module, or the path of a file
+  std::string reason;  // the rest of the line
+};
+
 struct ModuleIndex {
   std::string release;                 // uname -r that the modules are for
   std::vector<IndexedModule> modules;  // sorted by name
   std::vector<IndexedAlias> aliases;
   std::vector<std::string> load;
+  std::vector<IndexedReason> reasons;
 };
 
 // Bounds: 4 MiB of text, 20,000 modules. A dependency, an alias or a load record that names no

@@ -62,11 +62,10 @@ Result<void> run_build(const BuildOptions& options) {
   plan.effort = options.fast ? Effort::Fast : Effort::Best;
 
   UniqueFd root = TRY(open_root("/"));
-  bool host_profile =
-      options.profile == "host" || (options.profile.empty() && options.modules.empty());
+  bool host_profile = options.profiles.empty() && options.modules.empty();
   if (host_profile) plan.modaliases = TRY(hardware_modaliases(root));
   plan.modules = options.modules;
-  plan.signatures = signatures_for(root, options.keep_signatures);
+  plan.signatures = signatures_for(root, options.secure_boot);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
   if (!checked.settings.insecure) plan.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
   plan.client_certificate = TRY(load_client_certificate(options.settings.certificate));

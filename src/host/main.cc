@@ -1,6 +1,7 @@
 // curlingiron: the command.
 #include "host/build.h"
 #include "host/flash.h"
+#include "host/inspect.h"
 #include "host/options.h"
 #include "host/run.h"
 #include "host/write.h"
@@ -14,6 +15,7 @@ struct Dispatch {
   int operator()(const FlashOptions& options) const { return flash(options); }
   int operator()(const WriteOptions& options) const { return write(options); }
   int operator()(const BuildOptions& options) const { return build(options); }
+  int operator()(const InspectOptions& options) const { return inspect(options); }
   int operator()(const RunOptions& options) const { return run(options); }
   int operator()(const Usage& usage) const { return usage.exit_code; }
 };

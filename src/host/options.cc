@@ -80,22 +80,52 @@ Command parse_command(int argc, char** argv) {
   build_verb
       ->add_option("--modules-dir", build.modules_dir, "directory that holds lib/modules/RELEASE")
       ->capture_default_str();
+  build_verb
+      ->add_option("--profile", build.profiles,
+                   "drivers to include: host (this machine's hardware), vm (every hypervisor and "
+                   "cloud), server (real machines, too), all, or none; several by commas "
+                   "(default: host, unless --module is given)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  build_verb->add_option("--also", build.profiles, "another profile beside host, such as vm")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  build_verb->add_option("--hardware", build.hardware,
+                         "host: modaliases of another machine, one a line: there, cat "
+                         "/sys/bus/*/devices/*/modalias");
   build_verb->add_option("--module", build.modules, "include this module (repeatable)")
       ->allow_extra_args(false);
+  build_verb->add_option("--omit", build.omit, "leave this module out (repeatable)")
+      ->allow_extra_args(false);
+  build_verb->add_option("--firmware", build.firmware,
+                         "include this file below lib/firmware; may be a glob (repeatable)")
+      ->allow_extra_args(false);
   build_verb
-      ->add_option("--profile", build.profile,
-                   "host: drivers for the hardware of this machine; none: only --module ones "
-                   "(default: host, unless --module is given)")
-      ->check(CLI::IsMember({"host", "none"}));
+      ->add_option("--add", build.add,
+                   "SRC[:DST]: include this file, symlink or directory; a program brings its "
+                   "libraries (repeatable)")
+      ->allow_extra_args(false);
   build_verb->add_option("--compress", build.compression, "xz, zstd, gzip or none")
       ->check(CLI::IsMember({"xz", "zstd", "gzip", "none"}))
       ->capture_default_str();
   build_verb->add_flag("--fast", build.fast, "compress quickly rather than small");
-  build_verb->add_flag("--keep-signatures", build.keep_signatures,
-                       "keep the modules' signatures (Secure Boot); they are kept by themselves "
-                       "where this kernel enforces them");
+  build_verb->add_flag("--secure-boot", build.secure_boot,
+                       "keep the modules' signatures; they are kept by themselves where this "
+                       "kernel enforces them");
   build_verb->add_flag("--json", build.json, "print the summary as JSON");
   add_setting_options(*build_verb, build.settings);
+
+  InspectOptions inspect;
+  CLI::App* inspect_verb = app.add_subcommand("inspect", "show what is in an initramfs");
+  inspect_verb->add_option("FILE", inspect.file, "an initramfs, of build or of others")->required();
+  bool size = false;
+  std::vector<std::string> question;
+  inspect_verb->add_flag("--size", size, "a tree by share of the compressed bytes");
+  inspect_verb->add_flag("--json", inspect.json, "print as JSON");
+  inspect_verb
+      ->add_option("QUESTION", question,
+                   "why NAME: what brought this module or file in; diff FILE2: what differs")
+      ->expected(0, 2);
 
   RunOptions run;
   CLI::App* run_verb = app.add_subcommand("run", "boot a payload in QEMU with a scratch disk");
@@ -111,7 +141,7 @@ Command parse_command(int argc, char** argv) {
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
 
   // CLI11 says only that a subcommand is missing.
-  static constexpr std::string_view kVerbs[] = {"flash", "write", "build", "run"};
+  static constexpr std::string_view kVerbs[] = {"flash", "write", "build", "inspect", "run"};
   if (argc > 1 && argv[1][0] != '-' &&
       std::find(std::begin(kVerbs), std::end(kVerbs), argv[1]) == std::end(kVerbs)) {
     std::optional<std::string_view> near = nearest(argv[1], kVerbs);
@@ -141,6 +171,18 @@ Command parse_command(int argc, char** argv) {
     return write;
   }
   if (build_verb->parsed()) return build;
+  if (inspect_verb->parsed()) {
+    if (size) inspect.task = InspectTask::Size;
+    if (question.empty()) return inspect;
+    bool why = question[0] == "why";
+    if (question.size() != 2 || size || (!why && question[0] != "diff")) {
+      log_error("inspect FILE takes --size, why NAME or diff FILE2; see curlingiron inspect --help");
+      return Usage{kExitUsage};
+    }
+    inspect.task = why ? InspectTask::Why : InspectTask::Diff;
+    (why ? inspect.name : inspect.other) = question[1];
+    return inspect;
+  }
   return run;
 }
 

@@ -45,11 +45,15 @@ struct BuildOptions {
   std::string output = "curlingiron.img";
   std::string kernel;  // empty: that of the running system
   std::string modules_dir = "/";
+  std::vector<std::string> profiles;  // names; empty: host, unless modules are named
+  std::string hardware;               // file of modaliases; empty: this machine's
   std::vector<std::string> modules;
-  std::string profile;  // "host" or "none"; empty: host, unless modules are named
+  std::vector<std::string> omit;
+  std::vector<std::string> firmware;
+  std::vector<std::string> add;  // SRC[:DST]
   std::string compression = "xz";
   bool fast = false;
-  bool keep_signatures = false;
+  bool secure_boot = false;
   bool json = false;
   SettingOptions settings;
 };
@@ -63,11 +67,21 @@ struct RunOptions {
   std::vector<std::string> qemu;
 };
 
+enum class InspectTask { List, Size, Why, Diff };
+
+struct InspectOptions {
+  std::string file;
+  InspectTask task = InspectTask::List;
+  std::string name;   // of Why: a module or a path
+  std::string other;  // of Diff: the second file
+  bool json = false;
+};
+
 struct Usage {
   int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
 };
 
-using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, RunOptions, Usage>;
+using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions, RunOptions, Usage>;
 
 Command parse_command(int argc, char** argv);
 

@@ -64,7 +64,7 @@ bool drives_hardware(const ModuleTree& tree, const std::string& module) {
 // Modules that the plan names. Drivers are loaded for hardware that is there; what no device would
 // ask for is loaded at start.
 Result<void> choose_named(const ModuleTree& tree, const InitramfsPlan& plan, ModuleChoice& choice,
-                          std::vector<std::string>& roots, std::vector<std::string>& warnings) {
+                          std::vector<std::string>& roots) {
   auto choose = [&](const std::string& name) {
     for (const std::string& module : tree.resolve(name)) {
       append_unique(roots, module);
@@ -75,19 +75,14 @@ Result<void> choose_named(const ModuleTree& tree, const InitramfsPlan& plan, Mod
     if (!tree.covers(name)) return unknown_module(tree, name);
     choose(name);
   }
-  for (const std::string& name : plan.optional_modules) {
-    if (!tree.covers(name)) warnings.push_back(unknown_module(tree, name).message());
-    choose(name);
-  }
   return {};
 }
 
-Result<ModuleChoice> choose_modules(const ModuleTree& tree, const InitramfsPlan& plan,
-                                    std::vector<std::string>& warnings) {
+Result<ModuleChoice> choose_modules(const ModuleTree& tree, const InitramfsPlan& plan) {
   ModuleChoice choice;
   choice.load = always_needed(tree);
   std::vector<std::string> roots = choice.load;
-  TRY(choose_named(tree, plan, choice, roots, warnings));
+  TRY(choose_named(tree, plan, choice, roots));
   for (const std::string& modalias : plan.modaliases) {
     for (const std::string& module : tree.resolve(modalias)) {
       if (belongs_in_installer(tree.path_of(module), modalias)) append_unique(roots, module);
@@ -321,7 +316,7 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
   Initramfs initramfs;
   Signatures signatures = plan.signatures;
   if (config.has_value() && config->built_in("MODULE_SIG_FORCE")) signatures = Signatures::Keep;
-  ModuleChoice choice = TRY(choose_modules(tree, plan, initramfs.warnings));
+  ModuleChoice choice = TRY(choose_modules(tree, plan));
   PayloadFiles files;
   files.modules =
       TRY(load_modules(modules_root, tree, choice.modules, signatures, initramfs.warnings));

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "payload/closure.h"
 #include "payload/compress.h"
+#include "payload/extras.h"
 #include "payload/hardware.h"
 #include "payload/kernel.h"
 #include "sys/fd.h"
@@ -27,7 +28,9 @@ struct InitramfsPlan {
   std::string release;                        // kernel release the modules are for
   std::vector<std::string> modaliases;        // of the hardware: the roots of the closure
   std::vector<std::string> modules;           // named by the user: an error when missing
-  std::vector<std::string> optional_modules;  // a warning when missing
+  std::vector<std::string> omit;              // neither these nor what is needed for them alone
+  std::vector<std::string> firmware;          // named by the user: an error when missing
+  std::vector<ExtraEntry> extras;             // of --add
   std::string config;                         // text of /curlingiron/config
   ByteVector ca_bundle;                       // PEM; empty: none
   ByteVector client_certificate;              // PEM with its key; empty: none
