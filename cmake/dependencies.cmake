@@ -14,14 +14,13 @@ curlingiron_archive(ci_lzma lzma)
 curlingiron_archive(ci_zstd zstd)
 curlingiron_archive(ci_bzip2 bz2)
 curlingiron_archive(ci_lz4 lz4)
+curlingiron_archive(ci_lzo lzo2)  # of inspect alone; /init does not use it
 curlingiron_archive(ci_xxhash xxhash)
-curlingiron_archive(ci_openssl ssl crypto)
-target_link_libraries(ci_openssl INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
 curlingiron_archive(ci_cares cares)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
-# static, and ISA-L has no archive at all. Imported archives, not bare paths: only so does CMake put
-# OpenSSL behind libcurl on the link line.
+# static, ISA-L and wolfSSL have no archive that serves. Imported archives, not bare paths: only so does
+# CMake put wolfSSL behind libcurl on the link line.
 function(curlingiron_built_archive target variable default archive)
   set(${variable} ${CMAKE_SOURCE_DIR}/build/deps/${default} CACHE PATH "prefix of the static ${archive}")
   set(path ${${variable}}/lib/${archive}.a)
@@ -34,9 +33,11 @@ function(curlingiron_built_archive target variable default archive)
 endfunction()
 
 curlingiron_built_archive(ci_isal CURLINGIRON_ISAL libisal libisal)
+curlingiron_built_archive(ci_tls CURLINGIRON_WOLFSSL wolfssl libwolfssl)
+target_link_libraries(ci_tls INTERFACE Threads::Threads)
 curlingiron_built_archive(ci_curl CURLINGIRON_CURL curl libcurl)
 target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
-target_link_libraries(ci_curl INTERFACE ci_openssl ci_cares)
+target_link_libraries(ci_curl INTERFACE ci_tls ci_cares)
 
 add_library(ci_cli INTERFACE)
 find_package(CLI11 REQUIRED)

@@ -94,6 +94,8 @@ void name_scsi(const UniqueFd& root, const std::string& folder, const std::strin
   if (is_ata) add_id(names, "ata", model_and_serial(names));
   if (std::optional<std::string> usb = usb_device_above(root, device_path)) {
     std::string serial = attribute(root, concat(*usb, "/serial"));
+    // The disk's own, where it tells one, is the better: a reader's slots share this.
+    if (names.serial.empty()) names.serial = printable(serial, serial.size());
     // The instance is the last two numbers of the SCSI address: target and LUN.
     std::vector<std::string_view> address =
         split(std::string_view(device_path).substr(device_path.rfind('/') + 1), ':');

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view kMagic = "070701";
 constexpr std::string_view kMagicWithSum = "070702";
+constexpr std::string_view kOldMagic = "070707";  // "odc"
+constexpr uint32_t kHeaderSize = 110;
 constexpr std::string_view kTrailer = "TRAILER!!!";
 // PATH_MAX of the kernel's unpacker.
 constexpr size_t kMaxPath = 4096;
@@ -23,17 +25,15 @@ void put_hex(ByteWriter& out, uint32_t value) {
   }
 }
 
-void pad(ByteWriter& out) { out.zeros((4 - out.size() % 4) % 4); }
+constexpr uint32_t padding_of(uint64_t size) { return static_cast<uint32_t>((4 - size % 4) % 4); }
+
+void pad(ByteWriter& out) { out.zeros(padding_of(out.size())); }
+
+Error not_an_archive() { return Error("not a cpio archive (newc)"); }
 
 Result<uint32_t> take_hex(ByteReader& in) {
   ConstBytes digits = TRY(in.take(8));
   return static_cast<uint32_t>(TRY(parse_hex_u64(as_text(digits))));
-}
-
-Result<void> skip_padding(ByteReader& in) {
-  size_t padding = (4 - in.position() % 4) % 4;
-  // The last padding of a file is often cut off.
-  return in.skip(std::min(padding, in.rest().size()));
 }
 
 }  // namespace
@@ -114,37 +114,96 @@ void CpioWriter::put(std::string_view path, uint32_t inode, uint32_t mode, uint3
   pad(out_);
 }
 
-Result<std::optional<CpioEntry>> CpioReader::next() {
-  while (!inside_ && !in_.rest().empty() && in_.rest().front() == 0) TRY(in_.skip(1));
-  if (in_.at_end()) {
-    if (inside_) return Error("cpio archive without its end mark; it is truncated");
-    return std::optional<CpioEntry>();
+size_t CpioParser::wanted() const {
+  switch (expected_) {
+    case Expected::Start: return 1;
+    case Expected::Header: return kHeaderSize - 1;
+    case Expected::Path: return path_size_;
   }
-  std::string_view magic = as_text(TRY_CONTEXT("cpio header", in_.take(6)));
-  if (magic != kMagic && magic != kMagicWithSum) return Error("not a cpio archive (newc)");
-  inside_ = true;
-  CpioEntry entry;
-  entry.inode = TRY_CONTEXT("cpio inode", take_hex(in_));
-  entry.mode = TRY_CONTEXT("cpio mode", take_hex(in_));
-  for (int i = 0; i < 4; ++i) TRY_CONTEXT("cpio header", take_hex(in_));  // uid gid nlink mtime
-  uint32_t size = TRY_CONTEXT("cpio file size", take_hex(in_));
-  for (int i = 0; i < 2; ++i) TRY_CONTEXT("cpio header", take_hex(in_));
-  entry.device_major = TRY_CONTEXT("cpio device", take_hex(in_));
-  entry.device_minor = TRY_CONTEXT("cpio device", take_hex(in_));
-  uint32_t path_size = TRY_CONTEXT("cpio path size", take_hex(in_));
-  TRY_CONTEXT("cpio header", take_hex(in_));
-  if (path_size == 0 || path_size > kMaxPath) return Error("cpio path of an impossible size");
-  std::string_view path = as_text(TRY_CONTEXT("cpio path", in_.take(path_size)));
+  __builtin_unreachable();
+}
+
+Result<std::optional<CpioEntry>> CpioParser::accept(ConstBytes bytes) {
+  position_ += bytes.size();
+  switch (expected_) {
+    case Expected::Start:
+      if (bytes[0] == 0) return std::optional<CpioEntry>();
+      if (bytes[0] != kMagic[0]) return not_an_archive();
+      if (position_ % 4 != 1) {
+        return Error("cpio header that does not begin at a multiple of 4: the kernel refuses it");
+      }
+      inside_ = true;
+      expected_ = Expected::Header;
+      return std::optional<CpioEntry>();
+    case Expected::Header:
+      TRY(parse_header(bytes));
+      expected_ = Expected::Path;
+      return std::optional<CpioEntry>();
+    case Expected::Path: return parse_path(bytes);
+  }
+  __builtin_unreachable();
+}
+
+Error CpioParser::truncated() {
+  return Error("the cpio archive ends before its end mark (TRAILER!!!): it is cut off");
+}
+
+// `header`: without its first character.
+Result<void> CpioParser::parse_header(ConstBytes header) {
+  ByteReader in(header);
+  std::string_view magic = as_text(TRY(in.take(kMagic.size() - 1)));
+  if (magic == kOldMagic.substr(1)) {
+    return Error(
+        "a cpio archive of the old format, which the kernel refuses; make it with -H newc");
+  }
+  if (magic != kMagic.substr(1) && magic != kMagicWithSum.substr(1)) return not_an_archive();
+  entry_ = CpioEntry();
+  entry_.inode = TRY_CONTEXT("cpio inode", take_hex(in));
+  entry_.mode = TRY_CONTEXT("cpio mode", take_hex(in));
+  entry_.uid = TRY_CONTEXT("cpio owner", take_hex(in));
+  entry_.gid = TRY_CONTEXT("cpio group", take_hex(in));
+  entry_.links = TRY_CONTEXT("cpio link count", take_hex(in));
+  TRY_CONTEXT("cpio time", take_hex(in));
+  entry_.size = TRY_CONTEXT("cpio file size", take_hex(in));
+  for (int i = 0; i < 2; ++i) TRY_CONTEXT("cpio header", take_hex(in));
+  entry_.device_major = TRY_CONTEXT("cpio device", take_hex(in));
+  entry_.device_minor = TRY_CONTEXT("cpio device", take_hex(in));
+  path_size_ = TRY_CONTEXT("cpio path size", take_hex(in));
+  TRY_CONTEXT("cpio checksum", take_hex(in));
+  if (path_size_ == 0 || path_size_ > kMaxPath) return Error("cpio path of an impossible size");
+  entry_.padding = padding_of(entry_.size);
+  return {};
+}
+
+Result<std::optional<CpioEntry>> CpioParser::parse_path(ConstBytes bytes) {
+  std::string_view path = as_text(bytes.first(path_size_));
   if (path.back() != '\0') return Error("cpio path without its end");
-  entry.path = path.substr(0, path.find('\0'));
-  TRY(skip_padding(in_));
-  entry.data = TRY_CONTEXT("cpio file", in_.take(size));
-  TRY(skip_padding(in_));
-  if (entry.path == kTrailer) {
-    inside_ = false;
-    return next();
+  entry_.path = path.substr(0, path.find('\0'));
+  expected_ = Expected::Start;
+  if (entry_.path != kTrailer) {
+    entry_.path_padding = padding_of(kHeaderSize + path_size_);
+    entry_.head_size = kHeaderSize + path_size_ + entry_.path_padding;
+    position_ += uint64_t{entry_.path_padding} + entry_.size + entry_.padding;
+    return std::optional<CpioEntry>(entry_);
   }
-  return std::optional<CpioEntry>(entry);
+  if (entry_.size != 0) return Error("cpio end mark with data behind it");
+  inside_ = false;
+  ++archives_;
+  return std::optional<CpioEntry>();
+}
+
+Result<std::optional<CpioEntry>> CpioReader::next() {
+  while (!in_.at_end()) {
+    ConstBytes bytes = TRY_CONTEXT("cpio header", in_.take(parser_.wanted()));
+    std::optional<CpioEntry> entry = TRY(parser_.accept(bytes));
+    if (!entry) continue;
+    TRY_CONTEXT("cpio path", in_.skip(entry->path_padding));
+    entry->data = TRY_CONTEXT("cpio file", in_.take(entry->size));
+    TRY_CONTEXT("cpio file", in_.skip(entry->padding));
+    return entry;
+  }
+  if (!parser_.may_end()) return CpioParser::truncated();
+  return std::optional<CpioEntry>();
 }
 
 }  // namespace curlingiron

@@ -571,11 +571,35 @@ Result<ModuleInfo> read_module_info(ConstBytes module) {
                        if (key == "vermagic") info.vermagic = std::string(value);
                        if (key == "alias") info.aliases.emplace_back(value);
                        if (key == "firmware") info.firmware.emplace_back(value);
+                       if (key == "depends") {
+                         for (std::string_view name : split(value, ',')) {
+                           if (!name.empty()) info.depends.emplace_back(name);
+                         }
+                       }
+                       if (key == "softdep") info.soft_dependencies.emplace_back(value);
+                       if (key == "weakdep") info.weak_dependencies.emplace_back(value);
                        if (key == "livepatch") info.livepatch = true;
                      });
   }
   if (info.vermagic.empty()) return Error("no vermagic: not a kernel module");
   return info;
+}
+
+Result<std::vector<std::string_view>> imported_symbols(ConstBytes module) {
+  FileHeader header = TRY(parse_file_header(module));
+  if (header.type != ET_REL) return Error("an ELF file, but not a kernel module");
+  std::vector<Section> sections = TRY(parse_sections(module, header));
+  std::vector<std::string_view> names;
+  for (const Section& section : sections) {
+    if (section.type != SHT_SYMTAB || section.link >= sections.size()) continue;
+    ConstBytes strings = sections[section.link].data;
+    for (const Symbol& symbol : TRY(parse_symbols(section))) {
+      if (symbol.section != SHN_UNDEF) continue;
+      std::string_view name = text_at(strings, symbol.name);
+      if (!name.empty()) names.push_back(name);
+    }
+  }
+  return names;
 }
 
 bool has_module_signature(ConstBytes module) {

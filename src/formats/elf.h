@@ -26,13 +26,20 @@ struct ModuleInfo {
   uint16_t machine = 0;
   std::string vermagic;  // "6.1.0-56-amd64 SMP preempt mod_unload modversions "
   std::vector<std::string> aliases;
-  std::vector<std::string> firmware;  // paths below lib/firmware; may be globs
+  std::vector<std::string> firmware;           // paths below lib/firmware; may be globs
+  std::vector<std::string> depends;            // modules whose symbols it uses, as modpost saw it
+  std::vector<std::string> soft_dependencies;  // "pre: NAME... post: NAME..."
+  std::vector<std::string> weak_dependencies;  // "NAME..."
   bool livepatch = false;
 
   // The kernel's release: the first word of vermagic.
   std::string_view release() const;
 };
 Result<ModuleInfo> read_module_info(ConstBytes module);
+
+// The symbols that the kernel or other modules must have for this one to load. Borrowed from
+// `module`.
+Result<std::vector<std::string_view>> imported_symbols(ConstBytes module);
 
 // The signature appended to a module (kernel, include/linux/module_signature.h).
 bool has_module_signature(ConstBytes module);

@@ -115,19 +115,6 @@ std::string format_module_index(const ModuleIndex& index) {
   return text;
 }
 
-std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view alias_or_name) {
-  std::string normal = normalize_module_name(alias_or_name);
-  if (find_module(index, normal) != nullptr) return {normal};
-  std::vector<std::string> names;
-  for (const IndexedAlias& alias : index.aliases) {
-    if (!matches_alias_pattern(alias.pattern, normal)) continue;
-    if (std::find(names.begin(), names.end(), alias.module) == names.end()) {
-      names.push_back(alias.module);
-    }
-  }
-  return names;
-}
-
 ModuleLookup::ModuleLookup(const ModuleIndex& index) : index_(index) {
   for (uint32_t i = 0; i < index.aliases.size(); ++i) aliases_.add(index.aliases[i].pattern, i);
 }

@@ -53,14 +53,12 @@ struct ModuleIndex {
 Result<ModuleIndex> parse_module_index(std::string_view text);
 std::string format_module_index(const ModuleIndex& index);
 
-// The modules an alias or a module name leads to, in the index's order; empty: none. A name wins
-// over an alias, as in kmod. One question: linear in the aliases; for many, use ModuleLookup.
-std::vector<std::string> modules_for(const ModuleIndex& index, std::string_view alias_or_name);
-
-// The same answers, prepared once: microseconds each. Borrows the index, which must not change.
+// Which modules an alias leads to, prepared once: microseconds a question. Borrows the index, which
+// must not change.
 class ModuleLookup {
  public:
   explicit ModuleLookup(const ModuleIndex& index);
+  // In the index's order; empty: none. A module's name wins over an alias, as in kmod.
   std::vector<std::string> modules_for(std::string_view alias_or_name) const;
   // By normalised name; nullptr: none.
   const IndexedModule* find(std::string_view name) const;

@@ -191,7 +191,8 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<AfterFailure> kChoices[] = {{"hold", AfterFailure::Hold},
                                                            {"reboot", AfterFailure::Reboot},
-                                                           {"poweroff", AfterFailure::PowerOff}};
+                                                           {"poweroff", AfterFailure::PowerOff},
+                                                           {"shell", AfterFailure::Shell}};
        settings.on_failure = TRY(parse_choice(value, kChoices));
        return {};
      }},

@@ -18,7 +18,8 @@
 namespace curlingiron {
 
 enum class AfterSuccess { Reboot, PowerOff, Halt };
-enum class AfterFailure { Hold, Reboot, PowerOff };  // only after the commit point
+// Before the commit point the old system always starts again; Shell offers a shell before that.
+enum class AfterFailure { Hold, Reboot, PowerOff, Shell };
 enum class Verify { ReadBack, Off };
 
 // Static IPv4, in the order of the kernel's ip= (Documentation/admin-guide/nfs/nfsroot.rst):

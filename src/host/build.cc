@@ -34,22 +34,68 @@ Result<std::string> choose_release(const UniqueFd& modules_root, const BuildOpti
 
 void print_summary(const BuildOptions& options, const std::string& release,
                    const Initramfs& initramfs) {
-  if (options.json) {
-    nlohmann::ordered_json parts = nlohmann::ordered_json::array();
-    for (const InitramfsPart& part : initramfs.parts)
-      parts.push_back({{"path", part.path}, {"bytes", part.size}});
-    nlohmann::ordered_json summary = {
-        {"file", options.output},          {"release", release},
-        {"bytes", initramfs.bytes.size()}, {"unpacked", initramfs.unpacked_size},
-        {"modules", initramfs.modules},    {"parts", parts},
-        {"warnings", initramfs.warnings}};
-    std::printf("%s\n", summary.dump(2).c_str());
+  if (!options.json) {
+    std::printf("%s: for kernel %s\n%s", options.output.c_str(), release.c_str(),
+                summarize(initramfs).c_str());
     return;
   }
-  std::printf("%s: %zu bytes (%s), %s unpacked, %zu modules for %s\n", options.output.c_str(),
-              initramfs.bytes.size(), format_size(initramfs.bytes.size()).c_str(),
-              format_size(initramfs.unpacked_size).c_str(), initramfs.modules.size(),
-              release.c_str());
+  nlohmann::ordered_json parts = nlohmann::ordered_json::array();
+  for (const InitramfsPart& part : initramfs.parts)
+    parts.push_back({{"path", part.path}, {"bytes", part.size}});
+  nlohmann::ordered_json summary = {
+      {"file", options.output},          {"release", release},
+      {"bytes", initramfs.bytes.size()}, {"unpacked", initramfs.unpacked_size},
+      {"modules", initramfs.modules},    {"parts", parts},
+      {"warnings", initramfs.warnings}};
+  std::printf("%s\n", summary.dump(2).c_str());
+}
+
+// One modalias a line, as sysfs shows them; blank lines and those that begin with '#' are skipped.
+Result<std::vector<std::string>> read_hardware(const std::string& file) {
+  UniqueFd root = TRY(open_root("/"));
+  constexpr size_t kLargest = 4_MiB;
+  std::string text = TRY(read_text(root, TRY(real_path(file)), kLargest));
+  std::vector<std::string> modaliases;
+  for (std::string_view line : split(text, '\n')) {
+    std::string_view modalias = trim(line);
+    if (modalias.empty() || modalias.starts_with('#')) continue;
+    if (modalias.find(':') == std::string_view::npos) {
+      return Error(
+          concat(file, ": \"", printable(modalias, 60),
+                 "\" is no modalias; each line is one, as in /sys/bus/*/devices/*/modalias"));
+    }
+    modaliases.emplace_back(modalias);
+  }
+  if (modaliases.empty()) return Error(concat(file, ": holds no modalias"));
+  return modaliases;
+}
+
+// Profiles, and the hardware that "host" stands for.
+Result<void> choose_hardware(const UniqueFd& root, const BuildOptions& options,
+                             InitramfsPlan& plan) {
+  std::vector<std::string> names = options.profiles;
+  if (names.empty() && options.modules.empty()) names.emplace_back("host");
+  names.insert(names.end(), options.also.begin(), options.also.end());
+  bool host = !options.hardware.empty();
+  for (const std::string& name : names) {
+    if (name == "host") {
+      host = true;
+    } else if (name != "none") {
+      plan.profiles.push_back(TRY(parse_profile(name)));
+    }
+  }
+  if (!host) return {};
+  plan.modaliases = options.hardware.empty()
+                        ? TRY(hardware_modaliases(root))
+                        : TRY_CONTEXT("--hardware", read_hardware(options.hardware));
+  return {};
+}
+
+Result<Compression> choose_compression(const UniqueFd& modules_root, const BuildOptions& options,
+                                       const std::string& release) {
+  if (!options.compression.empty()) return parse_compression(options.compression);
+  if (!options.fast) return Compression::Xz;
+  return quickest_compression(TRY(kernel_decompressors(modules_root, release)));
 }
 
 Result<void> run_build(const BuildOptions& options) {
@@ -58,12 +104,14 @@ Result<void> run_build(const BuildOptions& options) {
   CheckedSettings checked = TRY(check_settings(options.settings));
   plan.config = checked.config;
   plan.release = TRY(choose_release(modules_root, options));
-  plan.compression = TRY(parse_compression(options.compression));
+  plan.compression = TRY(choose_compression(modules_root, options, plan.release));
   plan.effort = options.fast ? Effort::Fast : Effort::Best;
 
   UniqueFd root = TRY(open_root("/"));
-  bool host_profile = options.profiles.empty() && options.modules.empty();
-  if (host_profile) plan.modaliases = TRY(hardware_modaliases(root));
+  TRY(choose_hardware(root, options, plan));
+  plan.omit = options.omit;
+  plan.firmware = options.firmware;
+  plan.extras = TRY(collect_added(root, options.add, checked.settings));
   plan.modules = options.modules;
   plan.signatures = signatures_for(root, options.secure_boot);
   plan.init.assign(embedded_init().begin(), embedded_init().end());

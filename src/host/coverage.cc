@@ -1,40 +1,105 @@
 #include "host/coverage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "sys/file.h"
 
 namespace curlingiron {
+namespace {
 
-Result<std::vector<std::string>> bound_modules(const UniqueFd& root, const std::string& device) {
-  std::vector<std::string> modules;
-  std::string path = device;
-  while (path.size() > std::string_view("sys/devices").size()) {
-    // DEVICE/driver/module is a link to /sys/module/NAME; a built-in driver has none.
-    Result<std::string> target = read_link(root, concat(path, "/driver/module"));
-    if (target.ok()) {
-      std::string name = target.value().substr(target.value().rfind('/') + 1);
-      if (std::find(modules.begin(), modules.end(), name) == modules.end()) modules.push_back(name);
-    }
-    size_t slash = path.rfind('/');
-    if (slash == std::string::npos) break;
-    path.resize(slash);
+constexpr std::string_view kDevices = "sys/devices";
+
+std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+std::vector<std::string> modaliases_of(const UniqueFd& root, const std::string& device) {
+  constexpr std::string_view kKey = "MODALIAS=";
+  std::vector<std::string> found;
+  Result<std::string> own = read_line(root, concat(device, "/modalias"));
+  if (own.ok() && !own.value().empty()) found.push_back(own.value());
+  Result<std::string> uevent = read_text(root, concat(device, "/uevent"));
+  if (!uevent.ok()) return found;
+  for (std::string_view line : split(uevent.value(), '\n')) {
+    if (!line.starts_with(kKey)) continue;
+    std::string modalias(trim(line.substr(kKey.size())));
+    if (std::find(found.begin(), found.end(), modalias) == found.end()) found.push_back(modalias);
   }
-  return modules;
+  return found;
 }
 
-Result<void> check_covered(const std::string& what, const std::vector<std::string>& needed,
-                           const std::vector<std::string>& included) {
-  std::string missing;
-  for (const std::string& name : needed) {
-    if (std::find(included.begin(), included.end(), name) != included.end()) continue;
-    missing += concat(missing.empty() ? "" : ", ", name);
+// What will be in the kernel once /init has seen the chain: what is loaded at start, what the
+// modaliases lead to, and all that these need.
+std::set<std::string> loaded_for(const std::vector<DrivenDevice>& chain, const ModuleIndex& index) {
+  ModuleLookup lookup(index);
+  std::set<std::string> loaded;
+  auto load = [&](const std::string& name) {
+    loaded.insert(name);
+    if (const IndexedModule* module = lookup.find(name)) {
+      loaded.insert(module->dependencies.begin(), module->dependencies.end());
+    }
+  };
+  for (const std::string& name : index.load) load(name);
+  for (const DrivenDevice& device : chain) {
+    for (const std::string& modalias : device.modaliases) {
+      for (const std::string& name : lookup.modules_for(modalias)) load(name);
+    }
   }
-  if (missing.empty()) return {};
-  return Error(concat(what, ": its driver ", missing,
-                      " is not among the modules found under /lib/modules; install the complete "
-                      "package of the running kernel, then try again"));
+  return loaded;
+}
+
+}  // namespace
+
+Result<std::vector<DrivenDevice>> driven_devices(const UniqueFd& root, const std::string& device) {
+  if (!device.starts_with(concat(kDevices, "/"))) {
+    return Error(concat(printable(device), ": not a device below /", kDevices));
+  }
+  std::vector<DrivenDevice> chain;
+  for (std::string path = device; path.size() > kDevices.size(); path.resize(path.rfind('/'))) {
+    // DEVICE/driver/module is a link to /sys/module/NAME.
+    Result<std::string> module = read_link(root, concat(path, "/driver/module"));
+    if (module.ok()) chain.push_back({path, last_part(module.value()), modaliases_of(root, path)});
+  }
+  return chain;
+}
+
+Result<std::vector<DrivenDevice>> devices_behind(const UniqueFd& root, const std::string& device) {
+  std::vector<DrivenDevice> chain = TRY(driven_devices(root, device));
+  if (!device.starts_with(concat(kDevices, "/virtual/"))) return chain;
+  for (const std::string& name : TRY(list_directory(root, device))) {
+    Result<FileStatus> status = file_status(root, concat(device, "/", name), FollowLinks::No);
+    if (!status.ok() || status.value().type != FileType::SymbolicLink || name == "subsystem") {
+      continue;
+    }
+    Result<std::string> target = real_path(concat("/", device, "/", name));
+    if (!target.ok() || !target.value().starts_with(concat("/", kDevices, "/"))) continue;
+    std::vector<DrivenDevice> more = TRY(driven_devices(root, target.value().substr(1)));
+    chain.insert(chain.end(), more.begin(), more.end());
+  }
+  return chain;
+}
+
+Result<void> check_covered(const std::string& what, const std::vector<DrivenDevice>& chain,
+                           const Initramfs& initramfs) {
+  std::set<std::string> loaded = loaded_for(chain, initramfs.index);
+  ModuleLookup lookup(initramfs.index);
+  for (const DrivenDevice& device : chain) {
+    if (loaded.contains(device.module)) continue;
+    std::string whose =
+        concat(what, ": its driver ", device.module, " (of ", last_part(device.path), ")");
+    if (lookup.find(device.module) == nullptr) {
+      return Error(concat(
+          whose, " is not in the initramfs, as the modules found in lib/modules/",
+          initramfs.index.release, " lack it or do not name this device (",
+          device.modaliases.empty() ? "which has no modalias" : join(device.modaliases, ", "),
+          "); install the complete package of the running kernel, or pass --module ",
+          device.module));
+    }
+    return Error(concat(whose,
+                        " is in the initramfs, but no modalias of the device leads to it: it "
+                        "was bound by hand here, and would not be there"));
+  }
+  return {};
 }
 
 }  // namespace curlingiron

@@ -127,13 +127,19 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
   return {};
 }
 
-Result<void> prove_network(const UniqueFd& root, FlashPlan& plan) {
+Result<void> prove_network(const UniqueFd& root, const std::vector<Nic>& nics, FlashPlan& plan) {
   bool usable = false;
-  for (const Nic& nic : TRY(list_nics(root))) {
-    Result<std::string> device = real_path(concat("/sys/class/net/", nic.name, "/device"));
+  for (const Nic& nic : nics) {
+    std::string sysfs = concat("/sys/class/net/", nic.name);
+    Result<std::string> device = real_path(concat(sysfs, "/device"));
     if (!device.ok()) continue;
-    std::vector<std::string> needed = TRY(bound_modules(root, device.value().substr(1)));
-    Result<void> covered = check_covered(nic.name, needed, plan.initramfs.modules);
+    std::vector<DrivenDevice> chain = TRY(driven_devices(root, device.value().substr(1)));
+    // A PHY hangs beside its card, on a bus of its own.
+    if (Result<std::string> phy = real_path(concat(sysfs, "/phydev")); phy.ok()) {
+      std::vector<DrivenDevice> more = TRY(driven_devices(root, phy.value().substr(1)));
+      chain.insert(chain.end(), more.begin(), more.end());
+    }
+    Result<void> covered = check_covered(nic.name, chain, plan.initramfs);
     std::string line =
         concat(nic.name, " (", nic.driver, "), ", nic.mac, nic.carrier ? "" : ", no carrier");
     if (!covered.ok() && nic.carrier) return covered;
@@ -152,6 +158,9 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.init.assign(embedded_init().begin(), embedded_init().end());
   build.release = plan.kernel.release;
   build.modaliases = TRY(hardware_modaliases(root));
+  for (const std::string& name : options.also) build.profiles.push_back(TRY(parse_profile(name)));
+  build.modules = options.modules;
+  build.extras = TRY(collect_added(root, options.add, settings));
   build.config = plan.config;
   // A plain URL may lead to an https one, if the user gave a CA for it.
   if (!settings.insecure && (plan.secured || !options.settings.ca.empty())) {
@@ -166,8 +175,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.effort = Effort::Fast;
   Initramfs initramfs = TRY(build_initramfs(root, build));
   std::string device = TRY(real_path(concat("/sys/block/", plan.disk.name, "/device")));
-  std::vector<std::string> needed = TRY(bound_modules(root, device.substr(1)));
-  TRY(check_covered(plan.disk.path(), needed, initramfs.modules));
+  TRY(check_covered(plan.disk.path(), TRY(devices_behind(root, device.substr(1))), initramfs));
   return initramfs;
 }
 
@@ -196,9 +204,9 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
 
   plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));
+  std::vector<Nic> nics = TRY(list_nics(root));
   if (!sets_address(options)) {
     Ipv4State state = TRY(read_ipv4_state());
-    std::vector<Nic> nics = TRY(list_nics(root));
     plan.static_address = static_ip_setting(state, nics, system_nameservers(root));
     if (plan.static_address) plan.config += TRY(format_setting("ip", *plan.static_address));
   }
@@ -207,7 +215,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
   plan.initramfs = TRY(build_installer(root, options, settings, plan));
-  TRY(prove_network(root, plan));
+  TRY(prove_network(root, nics, plan));
   plan.command_line = next_command_line(root);
   return plan;
 }

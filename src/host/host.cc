@@ -193,6 +193,16 @@ Compression quickest_compression(const std::optional<std::vector<Compression>>& 
   return Compression::None;
 }
 
+Result<std::vector<ExtraEntry>> collect_added(const UniqueFd& root,
+                                              const std::vector<std::string>& specs,
+                                              const Settings& settings) {
+  std::vector<ExtraEntry> extras = TRY_CONTEXT("--add", collect_extras(root, specs));
+  if (settings.on_failure == AfterFailure::Shell && !find_rescue_shell(extras)) {
+    log_warning("onfail=shell: no shell is added; give --add /bin/busybox:/bin/sh");
+  }
+  return extras;
+}
+
 Signatures signatures_for(const UniqueFd& root, bool keep) {
   if (keep) return Signatures::Keep;
   Result<std::string> enforce = read_line(root, "sys/module/module/parameters/sig_enforce");

@@ -51,6 +51,11 @@ Result<bool> confirm_overwrite(const std::string& path);
 // What unpacks fastest of those the kernel knows (nullopt: no config found, gzip is always there).
 Compression quickest_compression(const std::optional<std::vector<Compression>>& known);
 
+// What --add names on this machine; says so where onfail=shell is set and no shell is among it.
+Result<std::vector<ExtraEntry>> collect_added(const UniqueFd& root,
+                                              const std::vector<std::string>& specs,
+                                              const Settings& settings);
+
 // Modules must keep their signatures: the running kernel refuses others.
 Signatures signatures_for(const UniqueFd& root, bool keep);
 

@@ -40,6 +40,25 @@ void add_image_and_disk(CLI::App& verb, const char* image_help, std::string& ima
       ->allow_extra_args(false);
 }
 
+void add_also(CLI::App& verb, std::vector<std::string>& also) {
+  verb.add_option("--also", also,
+                  "another profile besides, such as vm: drivers for hardware that is not here")
+      ->check(CLI::IsMember({"vm", "server", "all"}))
+      ->delimiter(',')
+      ->allow_extra_args(false);
+}
+
+void add_modules(CLI::App& verb, std::vector<std::string>& modules) {
+  verb.add_option("--module", modules, "include this module (repeatable)")->allow_extra_args(false);
+}
+
+void add_extras(CLI::App& verb, std::vector<std::string>& extras) {
+  verb.add_option("--add", extras,
+                  "SRC[:DST]: include this file, symlink or directory; a program brings its "
+                  "libraries (repeatable)")
+      ->allow_extra_args(false);
+}
+
 }  // namespace
 
 Command parse_command(int argc, char** argv) {
@@ -60,6 +79,9 @@ Command parse_command(int argc, char** argv) {
   add_setting_options(*flash_verb, flash.settings);
   flash_verb->add_option("--kernel", flash.kernel,
                          "kernel to start (default: the running one's image)");
+  add_also(*flash_verb, flash.also);
+  add_modules(*flash_verb, flash.modules);
+  add_extras(*flash_verb, flash.add);
   flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
 
@@ -85,29 +107,25 @@ Command parse_command(int argc, char** argv) {
                    "drivers to include: host (this machine's hardware), vm (every hypervisor and "
                    "cloud), server (real machines, too), all, or none; several by commas "
                    "(default: host, unless --module is given)")
+      ->check(CLI::IsMember({"host", "vm", "server", "all", "none"}))
       ->delimiter(',')
       ->allow_extra_args(false);
-  build_verb->add_option("--also", build.profiles, "another profile beside host, such as vm")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+  add_also(*build_verb, build.also);
   build_verb->add_option("--hardware", build.hardware,
                          "host: modaliases of another machine, one a line: there, cat "
                          "/sys/bus/*/devices/*/modalias");
-  build_verb->add_option("--module", build.modules, "include this module (repeatable)")
-      ->allow_extra_args(false);
+  add_modules(*build_verb, build.modules);
   build_verb->add_option("--omit", build.omit, "leave this module out (repeatable)")
       ->allow_extra_args(false);
-  build_verb->add_option("--firmware", build.firmware,
-                         "include this file below lib/firmware; may be a glob (repeatable)")
-      ->allow_extra_args(false);
   build_verb
-      ->add_option("--add", build.add,
-                   "SRC[:DST]: include this file, symlink or directory; a program brings its "
-                   "libraries (repeatable)")
+      ->add_option("--firmware", build.firmware,
+                   "include this file below lib/firmware; may be a glob (repeatable)")
       ->allow_extra_args(false);
-  build_verb->add_option("--compress", build.compression, "xz, zstd, gzip or none")
-      ->check(CLI::IsMember({"xz", "zstd", "gzip", "none"}))
-      ->capture_default_str();
+  add_extras(*build_verb, build.add);
+  build_verb
+      ->add_option("--compress", build.compression,
+                   "xz, zstd, gzip or none (default: xz; with --fast zstd)")
+      ->check(CLI::IsMember({"xz", "zstd", "gzip", "none"}));
   build_verb->add_flag("--fast", build.fast, "compress quickly rather than small");
   build_verb->add_flag("--secure-boot", build.secure_boot,
                        "keep the modules' signatures; they are kept by themselves where this "
@@ -117,14 +135,21 @@ Command parse_command(int argc, char** argv) {
 
   InspectOptions inspect;
   CLI::App* inspect_verb = app.add_subcommand("inspect", "show what is in an initramfs");
-  inspect_verb->add_option("FILE", inspect.file, "an initramfs, of build or of others")->required();
+  inspect_verb
+      ->add_option("FILE", inspect.file,
+                   "an initramfs, of build or of others, packed in any way that the kernel unpacks")
+      ->required();
+  inspect_verb->footer(
+      "Exit status: 0, and 1 on failure. Of diff, as diff(1): 0 where both hold the same, 1 where "
+      "they differ, 2 on failure.");
   bool size = false;
   std::vector<std::string> question;
   inspect_verb->add_flag("--size", size, "a tree by share of the compressed bytes");
   inspect_verb->add_flag("--json", inspect.json, "print as JSON");
   inspect_verb
       ->add_option("QUESTION", question,
-                   "why NAME: what brought this module or file in; diff FILE2: what differs")
+                   "why NAME: what brought this module or file in; diff FILE2: what differs (none: "
+                   "list all)")
       ->expected(0, 2);
 
   RunOptions run;
@@ -176,7 +201,8 @@ Command parse_command(int argc, char** argv) {
     if (question.empty()) return inspect;
     bool why = question[0] == "why";
     if (question.size() != 2 || size || (!why && question[0] != "diff")) {
-      log_error("inspect FILE takes --size, why NAME or diff FILE2; see curlingiron inspect --help");
+      log_error(
+          "inspect FILE takes --size, why NAME or diff FILE2; see curlingiron inspect --help");
       return Usage{kExitUsage};
     }
     inspect.task = why ? InspectTask::Why : InspectTask::Diff;

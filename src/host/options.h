@@ -28,7 +28,10 @@ struct SettingOptions {
 struct FlashOptions {
   std::string disk;
   SettingOptions settings;
-  std::string kernel;  // empty: that of the running system
+  std::string kernel;                // empty: that of the running system
+  std::vector<std::string> also;     // profiles beside this machine's drivers
+  std::vector<std::string> modules;  // to include besides
+  std::vector<std::string> add;      // SRC[:DST]
   bool dry_run = false;
   bool yes = false;
 };
@@ -46,12 +49,13 @@ struct BuildOptions {
   std::string kernel;  // empty: that of the running system
   std::string modules_dir = "/";
   std::vector<std::string> profiles;  // names; empty: host, unless modules are named
+  std::vector<std::string> also;      // more of them
   std::string hardware;               // file of modaliases; empty: this machine's
   std::vector<std::string> modules;
   std::vector<std::string> omit;
   std::vector<std::string> firmware;
   std::vector<std::string> add;  // SRC[:DST]
-  std::string compression = "xz";
+  std::string compression;  // empty: xz, or with `fast` what the kernel unpacks and is quickest
   bool fast = false;
   bool secure_boot = false;
   bool json = false;
@@ -81,7 +85,8 @@ struct Usage {
   int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
 };
 
-using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions, RunOptions, Usage>;
+using Command =
+    std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions, RunOptions, Usage>;
 
 Command parse_command(int argc, char** argv);
 

@@ -22,26 +22,51 @@ namespace {
 
 // No uevent for that long, and no load in flight: what will come by itself has come.
 constexpr Duration kQuiet = 500ms;
+// A driver's init mostly waits for its hardware: on one processor, too, a slow disk controller must
+// not keep the NIC waiting.
+constexpr unsigned kLeastWorkers = 4;
 constexpr unsigned kMostWorkers = 8;
 // The bound of formats/module_index.h.
 constexpr size_t kLargestIndex = size_t{4} << 20;
 // sysfs is a tree of at most a few thousand devices; a deeper one is not sysfs.
 constexpr unsigned kDeepest = 32;
 
-// Writes "add" into every uevent file: each device announces itself again, with its modalias.
-void trigger(const UniqueFd& root, const std::string& directory, unsigned depth) {
+constexpr const char* kDevices = "sys/devices";
+
+// TLS waits for the kernel's random numbers, and this is where a virtual machine gets them from.
+constexpr std::string_view kEntropyDriver = "virtio_rng";
+
+// Visits the uevent file of every device. What cannot be read went away meanwhile.
+void for_each_device(const UniqueFd& root, const std::string& directory, unsigned depth,
+                     const std::function<void(const std::string& uevent)>& visit) {
   Result<std::vector<std::string>> names = list_directory(root, directory);
-  if (!names.ok()) return;  // The device went away meanwhile.
+  if (!names.ok()) return;
   for (const std::string& name : names.value()) {
     std::string path = concat(directory, "/", name);
     if (name == "uevent") {
-      (void)write_existing(root, path, "add");  // A device that went away has nothing to announce.
+      visit(path);
       continue;
     }
     if (depth == kDeepest) continue;
     Result<FileStatus> status = file_status(root, path, FollowLinks::No);
-    if (status.ok() && status.value().type == FileType::Directory) trigger(root, path, depth + 1);
+    if (status.ok() && status.value().type == FileType::Directory) {
+      for_each_device(root, path, depth + 1, visit);
+    }
   }
+}
+
+// Each device announces itself again, with its modalias.
+void trigger(const UniqueFd& root) {
+  for_each_device(root, kDevices, 0, [&](const std::string& uevent) {
+    (void)write_existing(root, uevent, "add");  // A device that went away has nothing to announce.
+  });
+}
+
+// For people who read the kernel's log: what the modprobe helper does has no other place.
+void say_to_kernel(char level, std::string_view line) {
+  Result<UniqueFd> kmsg = open_path("/dev/kmsg", O_WRONLY | O_NONBLOCK);
+  if (!kmsg.ok()) return;
+  (void)write_all(kmsg.value(), as_bytes(concat("<", level, ">curlingiron: ", line, "\n")));
 }
 
 }  // namespace
@@ -56,11 +81,14 @@ struct Drivers::State {
   mutable std::mutex mutex;
   std::condition_variable work;     // queue or stopping changed: for the workers
   std::condition_variable changed;  // a module was loaded or a device announced: for those who wait
-  std::deque<std::string> queue;
+  // What one modalias leads to, in the index's order: where several drivers take a device, the
+  // first to be loaded gets it, as with modprobe.
+  using Work = std::vector<std::string>;
+  std::deque<Work> queue;
   enum class Progress { Queued, Loading, Done };
   std::map<std::string, Progress, std::less<>> progress;
   std::set<std::string, std::less<>> seen_aliases;
-  std::vector<std::string> unmatched;
+  std::map<std::string, std::string, std::less<>> failures;  // module -> what the kernel said
   unsigned in_flight = 0;
   unsigned loaded = 0;
   uint64_t generation = 0;  // counts every change, so that a waiter misses none
@@ -75,23 +103,44 @@ struct Drivers::State {
         events(std::move(socket)),
         wake(std::move(wake_event)) {}
 
-  void enqueue(const std::string& name) {  // with the mutex held
-    if (progress.contains(name)) return;
-    progress[name] = Progress::Queued;
-    queue.push_back(name);
+  void enqueue(Work names) {  // with the mutex held
+    bool is_new = false;
+    for (const std::string& name : names) is_new = progress.try_emplace(name).second || is_new;
+    if (!is_new) return;
+    if (names.front() == kEntropyDriver) {
+      queue.push_front(std::move(names));
+    } else {
+      queue.push_back(std::move(names));
+    }
     work.notify_one();
   }
 
   void announce(const std::string& modalias) {
-    std::lock_guard lock(mutex);
-    last_event = now();
-    ++generation;
-    if (!modalias.empty() && seen_aliases.insert(modalias).second) {
-      std::vector<std::string> names = lookup.modules_for(modalias);
-      if (names.empty()) unmatched.push_back(modalias);
-      for (const std::string& name : names) enqueue(name);
+    bool is_new = false;
+    {
+      std::lock_guard lock(mutex);
+      last_event = now();
+      ++generation;
+      is_new = !modalias.empty() && seen_aliases.insert(modalias).second;
+      if (is_new) enqueue(lookup.modules_for(modalias));
     }
     changed.notify_all();
+    // Not while others wait for the mutex: a serial port is slow.
+    if (is_new) log_debug(concat("modalias ", printable(modalias, modalias.size())));
+  }
+
+  // After lost announcements: reads what the devices are. To trigger them once more would only fill
+  // the socket's buffer again, at the same place.
+  void rescan() {
+    constexpr std::string_view kKey = "MODALIAS=";
+    for_each_device(root, kDevices, 0, [&](const std::string& uevent) {
+      Result<std::string> text = read_text(root, uevent);
+      if (!text.ok()) return;
+      for (std::string_view line : split(text.value(), '\n')) {
+        if (line.starts_with(kKey)) announce(std::string(trim(line.substr(kKey.size()))));
+      }
+    });
+    announce("");  // Whatever else was lost: goals are looked at again.
   }
 
   void listen() {
@@ -111,7 +160,7 @@ struct Drivers::State {
         }
         if (status.value() == UeventSocket::Status::Empty) break;
         if (status.value() == UeventSocket::Status::Lost) {
-          trigger(root, "sys/devices", 0);
+          rescan();
           continue;
         }
         if (event.action == "add" || event.action == "change" || event.action == "bind") {
@@ -133,6 +182,7 @@ struct Drivers::State {
     if (!outcome.ok()) log_warning("driver not loaded", outcome.error());
     lock.lock();
     progress[name] = Progress::Done;
+    if (!outcome.ok()) failures[name] = outcome.error().message();
     if (outcome.ok() && outcome.value() == ModuleOutcome::Loaded) ++loaded;
     ++generation;
     changed.notify_all();
@@ -140,17 +190,19 @@ struct Drivers::State {
 
   void work_off() {
     for (;;) {
-      std::string name;
+      Work names;
       {
         std::unique_lock lock(mutex);
         work.wait(lock, [this] { return stopping || !queue.empty(); });
         if (stopping) return;
-        name = std::move(queue.front());
+        names = std::move(queue.front());
         queue.pop_front();
         ++in_flight;
       }
-      for (const std::string& dependency : lookup.find(name)->dependencies) load_one(dependency);
-      load_one(name);
+      for (const std::string& name : names) {
+        for (const std::string& dependency : lookup.find(name)->dependencies) load_one(dependency);
+        load_one(name);
+      }
       {
         std::lock_guard lock(mutex);
         --in_flight;
@@ -194,14 +246,14 @@ Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleInde
   {
     std::lock_guard lock(state.mutex);
     state.last_event = now();
-    for (const std::string& name : state.index.load) state.enqueue(name);
+    for (const std::string& name : state.index.load) state.enqueue({name});
   }
-  unsigned workers = std::clamp(processor_count(), 1U, kMostWorkers);
+  unsigned workers = std::clamp(processor_count(), kLeastWorkers, kMostWorkers);
   for (unsigned i = 0; i < workers; ++i) {
     state.threads.push_back(TRY(Thread::start([&state] { state.work_off(); })));
   }
   state.threads.push_back(TRY(Thread::start([&state] { state.listen(); })));
-  trigger(state.root, "sys/devices", 0);
+  trigger(state.root);
   return drivers;
 }
 
@@ -234,13 +286,28 @@ unsigned Drivers::loaded() const {
   return state_->loaded;
 }
 
-std::vector<std::string> Drivers::unmatched() const {
+DriverAnswer Drivers::answer(std::string_view modalias) const {
+  DriverAnswer answer{state_->lookup.modules_for(modalias), {}};
   std::lock_guard lock(state_->mutex);
-  return state_->unmatched;
+  // The first to fail is the cause: a dependency's failure before that of what needs it.
+  auto note = [&](const std::string& name) {
+    auto failure = state_->failures.find(name);
+    if (answer.failure.empty() && failure != state_->failures.end()) {
+      answer.failure = failure->second;
+    }
+  };
+  for (const std::string& name : answer.modules) {
+    if (!state_->failures.contains(name)) continue;  // Soft dependencies may fail.
+    for (const std::string& dependency : state_->lookup.find(name)->dependencies) note(dependency);
+    note(name);
+  }
+  return answer;
 }
 
 int load_on_request(int argc, char** argv) {
-  std::string_view alias = argc > 1 ? argv[argc - 1] : "";
+  std::string alias = argc > 1 ? argv[argc - 1] : "";
+  // The one kind of hardware that no uevent tells of: a NIC's PHY.
+  if (alias.starts_with("mdio:")) say_to_kernel('7', concat("modalias ", printable(alias)));
   auto load = [&]() -> Result<bool> {
     UniqueFd root = TRY(open_root("/"));
     std::string text = TRY(read_text(root, "curlingiron/modules", kLargestIndex));
@@ -250,13 +317,17 @@ int load_on_request(int argc, char** argv) {
     for (const std::string& name : names) {
       const IndexedModule* module = lookup.find(name);
       for (const std::string& dependency : module->dependencies) {
-        TRY(load_module(root, lookup.find(dependency)->path));
+        // Some are soft; of one that is not, the module itself tells.
+        (void)load_module(root, lookup.find(dependency)->path);
       }
       TRY(load_module(root, module->path));
     }
     return !names.empty();
   };
   Result<bool> found = load();
+  if (!found.ok()) {
+    say_to_kernel('4', concat(printable(alias), " not loaded: ", found.error().message()));
+  }
   return found.ok() && found.value() ? 0 : 1;
 }
 

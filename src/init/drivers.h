@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "formats/module_index.h"
+#include "init/inventory.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
@@ -17,7 +18,8 @@ namespace curlingiron {
 class Drivers {
  public:
   // Registers /init as the kernel's modprobe helper, opens the uevent socket, then asks every
-  // device to announce itself. `root` holds proc/, sys/ and the modules.
+  // device to announce itself. `root` holds proc/, sys/ and the modules. At the level debug each
+  // modalias is said once, as "modalias ALIAS": what `curlingiron build --hardware` reads.
   static Result<std::unique_ptr<Drivers>> start(const UniqueFd& root, ModuleIndex index);
   ~Drivers();
 
@@ -28,9 +30,8 @@ class Drivers {
   bool settled() const;
 
   unsigned loaded() const;
-  // Modaliases that no module of the initramfs answers to, for the message about a missing disk or
-  // NIC.
-  std::vector<std::string> unmatched() const;
+  // What the initramfs has for a modalias, and how that went.
+  DriverAnswer answer(std::string_view modalias) const;
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 // /init: PID 1 of the initramfs. It proves that everything works, writes the image, proves that it
 // is there, and restarts the machine into it.
 #include "init/phases.h"
+#include "init/rescue.h"
 #include "sys/power.h"
 #include "sys/process.h"
 
@@ -34,9 +35,8 @@ auto run_phase(Journal& journal, std::string_view name, Phase phase) {
   return evidence;
 }
 
-// Nothing is written in here.
-Result<Proven> prove_everything(Journal& journal) {
-  Proven proven;
+// Nothing is written in here. What was proven before a failure is left in `proven`.
+Result<void> prove_everything(Journal& journal, Proven& proven) {
   // Without /proc, /sys and /dev nothing can be seen.
   proven.mounts = TRY(run_phase(journal, "mounts", [] { return mount_kernel_file_systems(); }));
   journal.open_consoles(proven.mounts.root);
@@ -64,7 +64,7 @@ Result<Proven> prove_everything(Journal& journal) {
   proven.disk = TRY(run_phase(journal, "disk", [&] {
     return prove_disk(proven.mounts, proven.configuration, proven.drivers, proven.source);
   }));
-  return proven;
+  return {};
 }
 
 // The old system is gone; the new one is there when this returns without an error.
@@ -120,11 +120,37 @@ std::string_view leave_name(Leave how) {
   hold();
 }
 
-[[noreturn]] void after_failure(Journal& journal, AfterFailure policy) {
-  switch (policy) {
+// Before the commit point: every way leads back into the old system.
+[[noreturn]] void after_unproven(Journal& journal, Proven& proven) {
+  // The phases are over, and a shell may take its time.
+  proven.dead_man.reset();
+  if (proven.configuration.settings.on_failure == AfterFailure::Shell) {
+    // Unattended machines must not stay away: somebody has to ask for it.
+    Result<Rescue> rescue =
+        offer_shell(journal, proven.mounts.root, {kShellPatience, "the old system starts again"});
+    if (!rescue.ok()) log_error(rescue.error().message());
+  }
+  log_error("nothing was written; the old system starts again");
+  journal.flush_for_readers();
+  leave_machine(journal, Leave::Restart);
+}
+
+// Behind the commit point.
+[[noreturn]] void after_failure(Journal& journal, Proven& proven) {
+  switch (proven.configuration.settings.on_failure) {
     case AfterFailure::Reboot: leave_machine(journal, Leave::Restart);
     case AfterFailure::PowerOff: leave_machine(journal, Leave::PowerOff);
     case AfterFailure::Hold: break;
+    case AfterFailure::Shell: {
+      proven.disk = ProvenDisk();  // A shell may want it.
+      log_error("the disk does not hold a whole system and will not boot");
+      Result<Rescue> rescue = Rescue::Ended;
+      while (rescue.ok() && rescue.value() == Rescue::Ended) {
+        rescue = offer_shell(journal, proven.mounts.root, {std::nullopt, "the machine stays up"});
+      }
+      if (!rescue.ok()) log_error(rescue.error().message());
+      break;
+    }
   }
   log_error(
       "the disk does not hold a whole system and will not boot; the machine stays up "
@@ -138,19 +164,12 @@ std::string_view leave_name(Leave how) {
   set_log_sink(&journal);
   ignore_broken_pipes();
 
-  Result<Proven> proven = prove_everything(journal);
-  if (!proven.ok()) {
-    log_error("nothing was written; the old system starts again");
-    journal.flush_for_readers();
-    leave_machine(journal, Leave::Restart);
-  }
+  Proven proven;
+  if (!prove_everything(journal, proven).ok()) after_unproven(journal, proven);
+  if (!install_proven(journal, proven).ok()) after_failure(journal, proven);
 
-  AfterFailure policy = proven.value().configuration.settings.on_failure;
-  Result<void> installed = install_proven(journal, proven.value());
-  if (!installed.ok()) after_failure(journal, policy);
-
-  proven.value().joined.network->leave();
-  leave_machine(journal, leave_for(proven.value().configuration.settings.after));
+  proven.joined.network->leave();
+  leave_machine(journal, leave_for(proven.configuration.settings.after));
 }
 
 }  // namespace

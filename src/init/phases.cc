@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
+#include "init/inventory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
@@ -24,6 +25,8 @@ constexpr const char* kCaBundle = "/curlingiron/ca.pem";
 constexpr const char* kClientCertificate = "/curlingiron/client.pem";
 // Hardware that has not shown itself by then is waited for by the phases that need it.
 constexpr Duration kDriversPatience = 30s;
+// USB disks show themselves a second or two after their drivers; some card readers never do.
+constexpr Duration kLateDiskPatience = 10s;
 
 // Entries of a sysfs class that are hardware: they have a device behind them.
 size_t count_devices(const UniqueFd& root, const std::string& directory) {
@@ -120,16 +123,15 @@ Result<Joined> join_network(const Mounts& mounts, const Configuration& configura
   Result<std::unique_ptr<Network>> network =
       Network::join(mounts.root, configuration.settings, configuration.deadline);
   if (network.ok()) return Joined{std::move(network).value()};
-  std::string message = network.error().message();
-  std::vector<std::string> unmatched = running.drivers->unmatched();
-  if (count_devices(mounts.root, "sys/class/net") == 0 && !unmatched.empty()) {
-    // PCI class 02 is network; USB devices do not tell before their driver is there.
-    for (const std::string& alias : unmatched) {
-      if (alias.find("bc02") != std::string::npos)
-        message += concat("; no driver for ", printable(alias));
-    }
-  }
-  return Error(std::move(message), network.error().code());
+  Result<std::vector<Disk>> disks = list_disks(mounts.root);
+  std::span<const Disk> found =
+      disks.ok() ? std::span<const Disk>(disks.value()) : std::span<const Disk>();
+  log_info(describe_hardware(mounts.root, found));
+  if (count_devices(mounts.root, "sys/class/net") != 0) return network.error();
+  auto ask = [&](std::string_view modalias) { return running.drivers->answer(modalias); };
+  std::string why = explain_missing(mounts.root, Kind::Nic, found, ask);
+  if (why.empty()) why = "no device on any bus looks like one";
+  return Error(concat(network.error().message(), ": ", why), network.error().code());
 }
 
 Facts Joined::facts() const {
@@ -172,14 +174,27 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
                               const DriversRunning& running, const ProvenSource& source) {
   // "only", a size or sda can mean another disk once all of them are there.
   bool lasting = names_one_disk_for_good(configuration.settings.destination);
+  std::vector<Disk> disks;
   Result<Disk> chosen = Error("");
-  auto found = [&] {
-    Result<std::vector<Disk>> disks = list_disks(mounts.root);
-    chosen =
-        disks.ok() ? choose_disk(disks.value(), configuration.settings.destination) : disks.error();
+  auto choose = [&] {
+    Result<std::vector<Disk>> listed = list_disks(mounts.root);
+    if (!listed.ok()) {
+      chosen = listed.error();
+      return false;
+    }
+    disks = std::move(listed).value();
+    chosen = choose_disk(disks, configuration.settings.destination);
     return chosen.ok() && (lasting || running.drivers->settled());
   };
-  bool certain = running.drivers->wait_until(found, configuration.deadline);
+  auto choose_when_all_are_there = [&] {
+    return choose() && (lasting || !storage_on_its_way(mounts.root));
+  };
+  // A card reader that never shows a disk is not waited for until the deadline.
+  Time deadline = configuration.deadline;
+  bool certain = running.drivers->wait_until(choose_when_all_are_there,
+                                             std::min(deadline, now() + kLateDiskPatience)) ||
+                 running.drivers->wait_until(choose, deadline);
+  log_info(describe_hardware(mounts.root, disks));
   if (chosen.ok() && !certain) {
     return Error(
         concat(printable(configuration.settings.destination),
@@ -187,13 +202,11 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
                "name it by serial:, wwn: or by-path:"));
   }
   if (!chosen.ok()) {
-    std::string message = chosen.error().message();
-    for (const std::string& alias : running.drivers->unmatched()) {
-      // PCI class 01 is mass storage.
-      if (alias.find("bc01") != std::string::npos)
-        message += concat("; no driver for ", printable(alias));
-    }
-    return Error(std::move(message));
+    auto ask = [&](std::string_view modalias) { return running.drivers->answer(modalias); };
+    std::string why = explain_missing(mounts.root, Kind::Disk, disks, ask);
+    if (why.empty() && disks.empty()) why = "no device on any bus looks like one";
+    if (why.empty()) return chosen.error();
+    return Error(concat(chosen.error().message(), "; ", why), chosen.error().code());
   }
   ProvenDisk proven;
   proven.disk = std::move(chosen).value();

@@ -190,7 +190,8 @@ class Crew {
 
 class Bzip2Decoder final : public Decoder {
  public:
-  Bzip2Decoder(Source& inner, const DecodeLimits& limits) : Decoder(Format::Bzip2, inner) {
+  Bzip2Decoder(Source& inner, const DecodeLimits& limits, Extent extent)
+      : Decoder(Format::Bzip2, inner, extent) {
     uint64_t affordable = decoder_memory(limits) / kMemoryPerThread;
     unsigned threads =
         static_cast<unsigned>(std::min<uint64_t>({limits.threads, kMostThreads, affordable}));
@@ -198,6 +199,8 @@ class Bzip2Decoder final : public Decoder {
     most_blocks_ = std::max<size_t>(2 * crew_.size(), 1);
   }
   ~Bzip2Decoder() override { crew_.stop(); }
+
+  uint64_t taken() const override { return byte_position(); }
 
   uint64_t zeros_ahead() override {
     if (current_ == nullptr || current_->runs_given == current_->runs.size()) return 0;
@@ -332,7 +335,7 @@ class Bzip2Decoder final : public Decoder {
       return damaged("a wrong checksum over all blocks", byte_position());
     }
     move_to(round_up(position_ + kMarkBits + kCrcBits, 8));
-    next_ = Next::StreamHeader;
+    next_ = extent() == Extent::Member ? Next::Nothing : Next::StreamHeader;
     return {};
   }
 
@@ -541,8 +544,8 @@ class Bzip2Decoder final : public Decoder {
 
 }  // namespace
 
-Opened open_bzip2(Source& inner, const DecodeLimits& limits) {
-  return std::unique_ptr<Source>(std::make_unique<Bzip2Decoder>(inner, limits));
+Opened open_bzip2(Source& inner, const DecodeLimits& limits, Extent extent) {
+  return std::unique_ptr<MemberSource>(std::make_unique<Bzip2Decoder>(inner, limits, extent));
 }
 
 }  // namespace curlingiron

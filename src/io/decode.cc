@@ -129,6 +129,10 @@ bool is_iso(ConstBytes head) {
   return head.size() > kDescriptor && starts_with(head.subspan(kDescriptor), "CD001");
 }
 
+Result<std::unique_ptr<Source>> as_source(Opened decoder) {
+  return std::unique_ptr<Source>(TRY(std::move(decoder)));
+}
+
 bool has_partitions(ConstBytes head) {
   if (find_gpt_sector_size(head)) return true;
   if (head.size() < kMbrSector) return false;
@@ -208,12 +212,12 @@ Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner, Decod
   if (!is_decodable(format)) return not_decodable(format);
   switch (format) {
     case Format::Raw: return std::unique_ptr<Source>(std::make_unique<RawDecoder>(inner));
-    case Format::Gzip: return open_gzip(inner);
-    case Format::Zstd: return open_zstd(inner, limits);
-    case Format::Xz: return open_xz(inner, limits);
-    case Format::Bzip2: return open_bzip2(inner, limits);
-    case Format::Lz4: return open_lz4(inner);
-    case Format::Zip: return open_zip(inner);
+    case Format::Gzip: return as_source(open_gzip(inner, Extent::File));
+    case Format::Zstd: return as_source(open_zstd(inner, limits, Extent::File));
+    case Format::Xz: return as_source(open_xz(inner, limits, Extent::File));
+    case Format::Bzip2: return as_source(open_bzip2(inner, limits, Extent::File));
+    case Format::Lz4: return as_source(open_lz4(inner, Extent::File));
+    case Format::Zip: return as_source(open_zip(inner));
     default: __builtin_unreachable();
   }
 }

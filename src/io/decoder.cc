@@ -55,20 +55,19 @@ Result<size_t> Decoder::read(MutableBytes into) {
 
 Error Decoder::truncated(uint64_t position) const {
   return Error(concat("the ", format_name(format_), " stream ends too early, at compressed byte ",
-                      position, "; the file on the server is incomplete"));
+                      position, "; the file is incomplete"));
 }
 
 Error Decoder::damaged(std::string_view why, uint64_t position) const {
   return Error(concat("the ", format_name(format_), " stream is damaged near compressed byte ",
-                      position, " (", why,
-                      "); download it again, or check the file on the server"));
+                      position, " (", why, "); get the file again, or check the original"));
 }
 
 Error Decoder::garbage_behind_end(uint64_t position) const {
   std::string_view name = format_name(format_);
   return Error(concat("bytes that are not ", name, " follow the end of the ", name,
                       " stream near compressed byte ", position,
-                      "; the file on the server is not what it should be"));
+                      "; the file is not what it should be"));
 }
 
 uint64_t decoder_memory(const DecodeLimits& limits) {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "io/decode.h"
+#include "io/member.h"
 #include "io/source.h"
 
 namespace curlingiron {
@@ -61,14 +62,20 @@ class CompressedInput {
   uint64_t received_ = 0;
 };
 
+// How much of the file a decoder takes: all of it, or one member (io/member.h).
+enum class Extent { File, Member };
+
 // What every decoder shares: an error stays one, and no successful read hides it.
-class Decoder : public Source {
+class Decoder : public MemberSource {
  public:
-  Decoder(Format format, Source& inner) : format_(format), input_(inner) {}
+  explicit Decoder(Format format, Source& inner, Extent extent = Extent::File)
+      : format_(format), extent_(extent), input_(inner) {}
 
   Result<size_t> read(MutableBytes into) final;
+  uint64_t taken() const override { return input_.position(); }
 
  protected:
+  Extent extent() const { return extent_; }
   virtual Result<size_t> decode(MutableBytes into) = 0;
   CompressedInput& input() { return input_; }
 
@@ -82,6 +89,7 @@ class Decoder : public Source {
 
  private:
   Format format_;
+  Extent extent_;
   CompressedInput input_;
   std::optional<Error> failure_;
 };
@@ -89,13 +97,16 @@ class Decoder : public Source {
 // What a decoder may use of `limits`, which are for the whole pipeline.
 uint64_t decoder_memory(const DecodeLimits& limits);
 
-using Opened = Result<std::unique_ptr<Source>>;
-Opened open_gzip(Source& inner);
-Opened open_zstd(Source& inner, const DecodeLimits& limits);
-Opened open_xz(Source& inner, const DecodeLimits& limits);
-Opened open_bzip2(Source& inner, const DecodeLimits& limits);
-Opened open_lz4(Source& inner);
+using Opened = Result<std::unique_ptr<MemberSource>>;
+Opened open_gzip(Source& inner, Extent extent);
+Opened open_zstd(Source& inner, const DecodeLimits& limits, Extent extent);
+Opened open_xz(Source& inner, const DecodeLimits& limits, Extent extent);
+Opened open_bzip2(Source& inner, const DecodeLimits& limits, Extent extent);
+Opened open_lz4(Source& inner, Extent extent);
 Opened open_zip(Source& inner);
+// As members alone: no disk image comes in these.
+Opened open_lzma(Source& inner, const DecodeLimits& limits);
+Opened open_lzop(Source& inner);
 
 // What the heads of compressed files tell of the decoded size.
 std::optional<uint64_t> zstd_size_hint(ConstBytes head);

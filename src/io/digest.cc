@@ -1,14 +1,19 @@
 #include "io/digest.h"
 
-#include <openssl/evp.h>
+// The library's own options come before its headers.
+#include <wolfssl/options.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+#include <wolfssl/wolfcrypt/sha512.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <variant>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "io/blake2b.h"
 
 namespace curlingiron {
 namespace {
@@ -19,17 +24,57 @@ void require(bool done) {
   if (!done) std::abort();
 }
 
-const EVP_MD* algorithm(DigestKind kind) {
-  switch (kind) {
-    case DigestKind::Sha256: return ::EVP_sha256();
-    case DigestKind::Sha512: return ::EVP_sha512();
-    case DigestKind::Blake2b512: return ::EVP_blake2b512();
-  }
-  __builtin_unreachable();
-}
+// Lengths are of 32 bits there.
+constexpr size_t kPiece = 1_GiB;
 
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { ::EVP_MD_CTX_free(context); }
+class Sha256 {
+ public:
+  Sha256() { require(::wc_InitSha256(&state_) == 0); }
+  ~Sha256() { ::wc_Sha256Free(&state_); }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(ConstBytes piece) {
+    require(::wc_Sha256Update(&state_, piece.data(), static_cast<word32>(piece.size())) == 0);
+  }
+  ByteVector finish() {
+    ByteVector digest(WC_SHA256_DIGEST_SIZE);
+    require(::wc_Sha256Final(&state_, digest.data()) == 0);
+    return digest;
+  }
+
+ private:
+  wc_Sha256 state_;
+};
+
+class Sha512 {
+ public:
+  Sha512() { require(::wc_InitSha512(&state_) == 0); }
+  ~Sha512() { ::wc_Sha512Free(&state_); }
+  Sha512(const Sha512&) = delete;
+  Sha512& operator=(const Sha512&) = delete;
+  void update(ConstBytes piece) {
+    require(::wc_Sha512Update(&state_, piece.data(), static_cast<word32>(piece.size())) == 0);
+  }
+  ByteVector finish() {
+    ByteVector digest(WC_SHA512_DIGEST_SIZE);
+    require(::wc_Sha512Final(&state_, digest.data()) == 0);
+    return digest;
+  }
+
+ private:
+  wc_Sha512 state_;
+};
+
+class Blake2b {
+ public:
+  void update(ConstBytes piece) { state_.update(piece); }
+  ByteVector finish() {
+    std::array<uint8_t, 64> digest = state_.finish();
+    return ByteVector(digest.begin(), digest.end());
+  }
+
+ private:
+  Blake2b512 state_;
 };
 
 struct FreeXxh3 {
@@ -39,8 +84,17 @@ struct FreeXxh3 {
 }  // namespace
 
 struct MessageDigest::State {
+  explicit State(DigestKind wanted) : kind(wanted) {
+    switch (kind) {
+      case DigestKind::Sha256: digest.emplace<Sha256>(); return;
+      case DigestKind::Sha512: digest.emplace<Sha512>(); return;
+      case DigestKind::Blake2b512: digest.emplace<Blake2b>(); return;
+    }
+    __builtin_unreachable();
+  }
+
   DigestKind kind;
-  std::unique_ptr<EVP_MD_CTX, FreeContext> context{::EVP_MD_CTX_new()};
+  std::variant<Blake2b, Sha256, Sha512> digest;
 };
 
 std::string_view digest_name(DigestKind kind) {
@@ -52,17 +106,17 @@ std::string_view digest_name(DigestKind kind) {
   __builtin_unreachable();
 }
 
-MessageDigest::MessageDigest(DigestKind kind) : state_(new State{kind}) {
-  require(state_->context != nullptr &&
-          ::EVP_DigestInit_ex(state_->context.get(), algorithm(kind), nullptr) == 1);
-}
+MessageDigest::MessageDigest(DigestKind kind) : state_(std::make_unique<State>(kind)) {}
 MessageDigest::MessageDigest(MessageDigest&&) noexcept = default;
 MessageDigest::~MessageDigest() = default;
 
 DigestKind MessageDigest::kind() const { return state_->kind; }
 
 void MessageDigest::update(ConstBytes bytes) {
-  require(::EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min(kPiece, bytes.size()))) {
+    std::visit([&](auto& digest) { digest.update(bytes.first(std::min(kPiece, bytes.size()))); },
+               state_->digest);
+  }
 }
 
 void MessageDigest::update_zeros(uint64_t count) {
@@ -73,11 +127,7 @@ void MessageDigest::update_zeros(uint64_t count) {
 }
 
 ByteVector MessageDigest::finish() {
-  ByteVector digest(EVP_MAX_MD_SIZE);
-  unsigned size = 0;
-  require(::EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1);
-  digest.resize(size);
-  return digest;
+  return std::visit([](auto& digest) { return digest.finish(); }, state_->digest);
 }
 
 ByteVector digest_of(DigestKind kind, ConstBytes bytes) {

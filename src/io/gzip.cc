@@ -18,7 +18,7 @@ constexpr uint8_t kReserved = 0xe0;
 
 class GzipDecoder final : public Decoder {
  public:
-  explicit GzipDecoder(Source& inner) : Decoder(Format::Gzip, inner) {}
+  GzipDecoder(Source& inner, Extent extent) : Decoder(Format::Gzip, inner, extent) {}
 
  protected:
   Result<size_t> decode(MutableBytes into) override {
@@ -115,7 +115,7 @@ class GzipDecoder final : public Decoder {
     if (TRY(trailer.le32()) != crc_) return damaged("a wrong checksum");
     if (TRY(trailer.le32()) != size_) return damaged("a wrong length");
     input().take(kTrailer);
-    state_ = State::BetweenMembers;
+    state_ = extent() == Extent::Member ? State::Ended : State::BetweenMembers;
     return {};
   }
 
@@ -129,8 +129,8 @@ class GzipDecoder final : public Decoder {
 
 }  // namespace
 
-Opened open_gzip(Source& inner) {
-  return std::unique_ptr<Source>(std::make_unique<GzipDecoder>(inner));
+Opened open_gzip(Source& inner, Extent extent) {
+  return std::unique_ptr<MemberSource>(std::make_unique<GzipDecoder>(inner, extent));
 }
 
 }  // namespace curlingiron

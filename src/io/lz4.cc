@@ -31,7 +31,7 @@ bool is_cut_magic(ConstBytes bytes) {
 
 class Lz4Decoder final : public Decoder {
  public:
-  explicit Lz4Decoder(Source& inner) : Decoder(Format::Lz4, inner) {}
+  Lz4Decoder(Source& inner, Extent extent) : Decoder(Format::Lz4, inner, extent) {}
 
   Result<void> initialise() {
     LZ4F_dctx* context = nullptr;
@@ -62,6 +62,10 @@ class Lz4Decoder final : public Decoder {
   struct FreeContext {
     void operator()(LZ4F_dctx* context) const { ::LZ4F_freeDecompressionContext(context); }
   };
+
+  State after_frame() const {
+    return extent() == Extent::Member ? State::Ended : State::BetweenFrames;
+  }
 
   Result<void> begin_frame() {
     TRY(input().require(kMagicSize + 1));
@@ -101,7 +105,7 @@ class Lz4Decoder final : public Decoder {
     if (::LZ4F_isError(code) != 0) return damaged(::LZ4F_getErrorName(code));
     input().take(taken);
     if (code == 0) {
-      state_ = State::BetweenFrames;
+      state_ = after_frame();
     } else if (produced == 0 && taken == 0 && !compressed.empty()) {
       return damaged("the decoder does not go on");
     }
@@ -113,7 +117,7 @@ class Lz4Decoder final : public Decoder {
   // complete is for a digest to show, or for the length that the server declared.
   Result<size_t> decode_legacy(MutableBytes into) {
     if (legacy_begin_ == legacy_end_ && !TRY(next_legacy_block())) {
-      state_ = State::BetweenFrames;
+      state_ = after_frame();
       return size_t{0};
     }
     size_t n = std::min(into.size(), legacy_end_ - legacy_begin_);
@@ -127,6 +131,10 @@ class Lz4Decoder final : public Decoder {
     TRY(input().require(kMagicSize));
     ConstBytes next = input().rest();
     if (next.empty() || is_frame_start(next)) return false;
+    if (extent() == Extent::Member &&
+        (next.size() < kMagicSize || all_zero(next.first(kMagicSize)))) {
+      return false;
+    }
     if (next.size() < kMagicSize) return truncated();
     // Only the last block is shorter than the others.
     if (short_block_seen_) return garbage_behind_end();
@@ -168,10 +176,10 @@ class Lz4Decoder final : public Decoder {
 
 }  // namespace
 
-Opened open_lz4(Source& inner) {
-  auto decoder = std::make_unique<Lz4Decoder>(inner);
+Opened open_lz4(Source& inner, Extent extent) {
+  auto decoder = std::make_unique<Lz4Decoder>(inner, extent);
   TRY(decoder->initialise());
-  return std::unique_ptr<Source>(std::move(decoder));
+  return std::unique_ptr<MemberSource>(std::move(decoder));
 }
 
 std::optional<uint64_t> lz4_size_hint(ConstBytes head) {

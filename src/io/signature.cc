@@ -1,7 +1,8 @@
 #include "io/signature.h"
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
+// The library's own options come before its headers.
+#include <wolfssl/options.h>
+#include <wolfssl/wolfcrypt/ed25519.h>
 
 #include <memory>
 #include <utility>
@@ -11,26 +12,21 @@
 namespace curlingiron {
 namespace {
 
-struct FreeKey {
-  void operator()(EVP_PKEY* key) const { ::EVP_PKEY_free(key); }
-};
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const { ::EVP_MD_CTX_free(context); }
-};
-
 // False for a point that is none and for a signature that is none, as well as for one that does not
 // fit.
 bool is_signed(const PublicKey& key, ConstBytes signature, ConstBytes message) {
-  std::unique_ptr<EVP_PKEY, FreeKey> point(
-      ::EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.point.data(), key.point.size()));
-  std::unique_ptr<EVP_MD_CTX, FreeContext> context(::EVP_MD_CTX_new());
-  bool fits = point != nullptr && context != nullptr &&
-              ::EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, point.get()) == 1 &&
-              ::EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(),
-                                 message.size()) == 1;
-  // The thread's queue of errors is also TLS's.
-  ::ERR_clear_error();
-  return fits;
+  static constexpr uint8_t kNothing = 0;
+  if (message.empty()) message = ConstBytes(&kNothing, 0);  // the library refuses null
+  ed25519_key point;
+  if (::wc_ed25519_init(&point) != 0) return false;
+  int fits = 0;
+  bool checked = ::wc_ed25519_import_public(key.point.data(), static_cast<word32>(key.point.size()),
+                                            &point) == 0 &&
+                 ::wc_ed25519_verify_msg(signature.data(), static_cast<word32>(signature.size()),
+                                         message.data(), static_cast<word32>(message.size()), &fits,
+                                         &point) == 0;
+  ::wc_ed25519_free(&point);
+  return checked && fits == 1;
 }
 
 Error mismatch(const PublicKey& key, std::string_view what) {

@@ -11,18 +11,19 @@ namespace {
 
 class XzDecoder final : public Decoder {
  public:
-  explicit XzDecoder(Source& inner) : Decoder(Format::Xz, inner) {}
+  XzDecoder(Source& inner, Extent extent) : Decoder(Format::Xz, inner, extent) {}
   ~XzDecoder() override { ::lzma_end(&stream_); }
   XzDecoder(const XzDecoder&) = delete;
   XzDecoder& operator=(const XzDecoder&) = delete;
 
   Result<void> initialise(const DecodeLimits& limits) {
-    constexpr uint32_t kFlags = LZMA_TELL_UNSUPPORTED_CHECK | LZMA_CONCATENATED;
+    uint32_t flags = LZMA_TELL_UNSUPPORTED_CHECK;
+    if (extent() == Extent::File) flags |= LZMA_CONCATENATED;
     most_memory_ = std::max<uint64_t>(decoder_memory(limits), 1);
     lzma_ret code = LZMA_MEM_ERROR;
     if (limits.threads > 1 && most_memory_ >= kLeastForThreads) {
       lzma_mt options{};
-      options.flags = kFlags;
+      options.flags = flags;
       options.threads = std::min(limits.threads, kMostThreads);
       options.memlimit_stop = most_memory_;
       // The rest is for what the allocator does with blocks of some MiB that come and go. Above
@@ -30,7 +31,7 @@ class XzDecoder final : public Decoder {
       options.memlimit_threading = most_memory_ / 4 * 3;
       code = ::lzma_stream_decoder_mt(&stream_, &options);
     }
-    if (code != LZMA_OK) code = ::lzma_stream_decoder(&stream_, most_memory_, kFlags);
+    if (code != LZMA_OK) code = ::lzma_stream_decoder(&stream_, most_memory_, flags);
     if (code != LZMA_OK) return Error("xz: not enough memory for the decoder", ENOMEM);
     return {};
   }
@@ -111,10 +112,10 @@ class XzDecoder final : public Decoder {
 
 }  // namespace
 
-Opened open_xz(Source& inner, const DecodeLimits& limits) {
-  auto decoder = std::make_unique<XzDecoder>(inner);
+Opened open_xz(Source& inner, const DecodeLimits& limits, Extent extent) {
+  auto decoder = std::make_unique<XzDecoder>(inner, extent);
   TRY(decoder->initialise(limits));
-  return std::unique_ptr<Source>(std::move(decoder));
+  return std::unique_ptr<MemberSource>(std::move(decoder));
 }
 
 }  // namespace curlingiron

@@ -404,7 +404,7 @@ class ZipDecoder final : public Decoder {
 }  // namespace
 
 Opened open_zip(Source& inner) {
-  return std::unique_ptr<Source>(std::make_unique<ZipDecoder>(inner));
+  return std::unique_ptr<MemberSource>(std::make_unique<ZipDecoder>(inner));
 }
 
 std::optional<uint64_t> zip_size_hint(ConstBytes head) {

@@ -20,7 +20,7 @@ std::optional<uint64_t> content_size(ConstBytes frame) {
 
 class ZstdDecoder final : public Decoder {
  public:
-  explicit ZstdDecoder(Source& inner) : Decoder(Format::Zstd, inner) {}
+  ZstdDecoder(Source& inner, Extent extent) : Decoder(Format::Zstd, inner, extent) {}
 
   Result<void> initialise(const DecodeLimits& limits) {
     context_.reset(::ZSTD_createDCtx());
@@ -57,7 +57,7 @@ class ZstdDecoder final : public Decoder {
         if (frame_size_ && *frame_size_ != frame_bytes_) {
           return damaged(concat("a frame of ", frame_bytes_, " bytes instead of ", *frame_size_));
         }
-        state_ = State::BetweenFrames;
+        state_ = extent() == Extent::Member ? State::Ended : State::BetweenFrames;
       }
       output_pending_ = code != 0 && out.pos == out.size;
       if (out.pos != 0) return out.pos;
@@ -132,10 +132,10 @@ class ZstdDecoder final : public Decoder {
 
 }  // namespace
 
-Opened open_zstd(Source& inner, const DecodeLimits& limits) {
-  auto decoder = std::make_unique<ZstdDecoder>(inner);
+Opened open_zstd(Source& inner, const DecodeLimits& limits, Extent extent) {
+  auto decoder = std::make_unique<ZstdDecoder>(inner, extent);
   TRY(decoder->initialise(limits));
-  return std::unique_ptr<Source>(std::move(decoder));
+  return std::unique_ptr<MemberSource>(std::move(decoder));
 }
 
 std::optional<uint64_t> zstd_size_hint(ConstBytes head) {

@@ -1,7 +1,9 @@
 #include "net/http_wire.h"
 
+// The library's own options come before its headers.
 #include <curl/curl.h>
-#include <openssl/ssl.h>
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,9 +18,8 @@
 namespace curlingiron {
 namespace {
 
-constexpr long kSocketBuffer = 256 << 10;    // bytes that curl asks of the socket at once
-constexpr size_t kTlsReadAhead = 128 << 10;  // and OpenSSL
-constexpr Duration kConnectTimeout = 15s;    // name, TCP and TLS
+constexpr long kSocketBuffer = 256 << 10;  // bytes that curl asks of the socket at once
+constexpr Duration kConnectTimeout = 15s;  // name, TCP and TLS
 constexpr size_t kMaxRequestHeaders = 64;
 constexpr size_t kPinBytes = 32;  // SHA-256
 constexpr std::string_view kPinPrefix = "sha256//";
@@ -126,12 +127,14 @@ struct HttpWire::State {
   const HttpOptions& options;
   std::optional<Url> proxy;
   Multi multi;
+  std::optional<TrustStore> trusted;  // read for the first connection that needs it
   uint64_t arrived = 0;
 
   // --- the request under way
   Easy easy;
   StringList request_headers;
   TlsWitness witness;
+  std::string tls_alert;  // that ended the connection
   HttpAsk ask;
   HttpReceiver* receiver = nullptr;
   HttpHeadReader head;
@@ -146,7 +149,8 @@ struct HttpWire::State {
   void set_tls_options(CURL* handle, bool& good);
   void drop();
   WireState perform();
-  void on_tls(void* context);
+  CURLcode on_tls(void* context);
+  CURLcode use_client_certificate(void* context);
   bool on_line(std::string_view line);
   size_t on_body(ConstBytes bytes);
 
@@ -158,7 +162,7 @@ struct HttpWire::State {
   }
   HttpFailure describe(uint64_t position) const;
   HttpFailure describe_tls(std::string_view detail) const;
-  std::optional<HttpFailure> describe_refused_client(std::string_view detail) const;
+  std::optional<HttpFailure> describe_refused_client() const;
   HttpFailure describe_connect() const;
   HttpFailure describe_timeout() const;
   std::optional<HttpFailure> describe_proxy() const;
@@ -181,19 +185,39 @@ size_t body_callback(char* data, size_t size, size_t count, void* state) {
 
 template <typename State>
 CURLcode tls_callback(CURL* /*easy*/, void* context, void* state) {
-  static_cast<State*>(state)->on_tls(context);
-  return CURLE_OK;
+  return static_cast<State*>(state)->on_tls(context);
 }
 
 }  // namespace
 
-void HttpWire::State::on_tls(void* context) {
+CURLcode HttpWire::State::on_tls(void* context) {
   tls_began = true;
-  witness.attach(context);
-  // Two reads for each record of 16 KiB otherwise. perform() takes care that nothing stays behind.
-  auto* tls = static_cast<SSL_CTX*>(context);
-  SSL_CTX_set_read_ahead(tls, 1);
-  SSL_CTX_set_default_read_buffer_len(tls, kTlsReadAhead);
+  if (!options.insecure && !trusted) {
+    Result<TrustStore> loaded = TrustStore::load(options.ca_file);
+    if (!loaded.ok()) return CURLE_SSL_CACERT_BADFILE;
+    trusted = std::move(loaded).value();
+  }
+  witness.attach(context,
+                 TlsExpectation{.host = ask.url.host,
+                                .trusted = options.insecure ? nullptr : &*trusted,
+                                .pins = ask.trusted ? options.pinned_key : std::string_view()});
+  // As curl has it with OpenSSL: a server may ask for a certificate once it knows the path.
+  wolfSSL_CTX_allow_post_handshake_auth(static_cast<WOLFSSL_CTX*>(context));
+  if (!ask.trusted || options.client_certificate.empty()) return CURLE_OK;
+  return use_client_certificate(context);
+}
+
+// Here and not by curl's option, which takes the first certificate of the file alone.
+CURLcode HttpWire::State::use_client_certificate(void* context) {
+  auto* tls = static_cast<WOLFSSL_CTX*>(context);
+  const std::string& certificate = options.client_certificate;
+  const std::string& key = options.client_key.empty() ? certificate : options.client_key;
+  // A key that asks for a password must fail, not ask the terminal: no callback is set that would.
+  bool good =
+      wolfSSL_CTX_use_certificate_chain_file(tls, certificate.c_str()) == WOLFSSL_SUCCESS &&
+      wolfSSL_CTX_use_PrivateKey_file(tls, key.c_str(), WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS &&
+      wolfSSL_CTX_check_private_key(tls) == WOLFSSL_SUCCESS;
+  return good ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 bool HttpWire::State::on_line(std::string_view line) {
@@ -220,24 +244,13 @@ void HttpWire::State::set_tls_options(CURL* handle, bool& good) {
   auto set = [&](CURLoption option, auto value) {
     good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
   };
-  set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
-  if (options.insecure) {
-    set(CURLOPT_SSL_VERIFYPEER, 0L);
-    set(CURLOPT_SSL_VERIFYHOST, 0L);
-  } else {
-    set(CURLOPT_CAINFO, options.ca_file.c_str());
-  }
-  if (ask.trusted && !options.pinned_key.empty()) {
-    set(CURLOPT_PINNEDPUBLICKEY, options.pinned_key.c_str());
-  }
-  if (ask.trusted && !options.client_certificate.empty()) {
-    const std::string& key =
-        options.client_key.empty() ? options.client_certificate : options.client_key;
-    set(CURLOPT_SSLCERT, options.client_certificate.c_str());
-    set(CURLOPT_SSLKEY, key.c_str());
-    // A key that asks for a password must fail, not ask the terminal.
-    set(CURLOPT_KEYPASSWD, "");
-  }
+  // 1.2 and 1.3: the library has no others. (That option would be 1.2 alone: curl's backend takes
+  // it for the one version.)
+  set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_DEFAULT});
+  set(CURLOPT_SSL_VERIFYPEER, options.insecure ? 0L : 1L);
+  // The witness judges the host's name, too.
+  set(CURLOPT_SSL_VERIFYHOST, 0L);
+  set(CURLOPT_SSL_SESSIONID_CACHE, 0L);  // a session that is resumed shows no certificate
   set(CURLOPT_SSL_CTX_FUNCTION, tls_callback<State>);
   set(CURLOPT_SSL_CTX_DATA, this);
 }
@@ -300,10 +313,6 @@ WireState HttpWire::State::perform() {
     code = curl_easy_pause(easy.get(), CURLPAUSE_CONT);
     if (code != CURLE_OK) return state = WireState::Failed;
     if (paused) return state;
-  } else {
-    // What OpenSSL has read ahead does not show on the socket: this way curl reads without looking.
-    curl_easy_pause(easy.get(), CURLPAUSE_RECV);
-    curl_easy_pause(easy.get(), CURLPAUSE_CONT);
   }
   int running = 0;
   if (curl_multi_perform(multi.get(), &running) != CURLM_OK) {
@@ -316,6 +325,7 @@ WireState HttpWire::State::perform() {
     code = message->data.result;
     if (code == CURLE_OK && !told_head) code = CURLE_GOT_NOTHING;
     state = code == CURLE_OK ? WireState::Done : WireState::Failed;
+    if (state == WireState::Failed) tls_alert = take_tls_alert();
   }
   return state;
 }
@@ -390,21 +400,20 @@ std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
 
 // TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
 // TLS 1.3 they arrive behind the handshake, as an error of reading.
-std::optional<HttpFailure> HttpWire::State::describe_refused_client(std::string_view detail) const {
-  if (detail.find("alert") == std::string_view::npos) return std::nullopt;
+std::optional<HttpFailure> HttpWire::State::describe_refused_client() const {
+  if (tls_alert.empty()) return std::nullopt;
   bool sent = ask.trusted && !options.client_certificate.empty();
   if (!sent) {
     if (!witness.asked_for_certificate()) return std::nullopt;
     return make(FailureKind::Certificate,
                 "the server demands a client certificate; pass one (--cert)");
   }
-  if (!witness.asked_for_certificate() && detail.find("certificate") == std::string_view::npos &&
-      detail.find("unknown ca") == std::string_view::npos) {
-    return std::nullopt;
-  }
+  bool about_it = tls_alert.find("certificate") != std::string::npos || tls_alert == "unknown ca" ||
+                  tls_alert == "access denied";
+  if (!about_it) return std::nullopt;
   return make(FailureKind::Certificate,
               concat("the server does not accept the client certificate ",
-                     options.client_certificate, " (", detail, "); check --cert"));
+                     options.client_certificate, " (", tls_alert, "); check --cert"));
 }
 
 // A server that wanted a certificate may say so by its status, or by hanging up.
@@ -415,17 +424,14 @@ std::string HttpWire::State::certificate_hint() const {
 }
 
 HttpFailure HttpWire::State::describe_tls(std::string_view detail) const {
-  if (witness.refused() && !options.insecure) {
-    return make(FailureKind::Certificate, witness.explain(ask.url.host, wall_clock_seconds()));
-  }
-  if (auto refused = describe_refused_client(detail)) return *refused;
+  if (auto refused = describe_refused_client()) return *refused;
   // Cut off in the handshake it may pass; what the peers disagree on does not.
-  bool cut = detail.find("SYSCALL") != std::string_view::npos ||
-             detail.find("reset") != std::string_view::npos ||
-             detail.find("unexpected eof") != std::string_view::npos;
+  bool cut = detail.find("peer closed") != std::string_view::npos;
   return make(
       cut ? FailureKind::Transient : FailureKind::Certificate,
-      concat("the TLS handshake failed (", detail, "); check that the port speaks TLS 1.2 or 1.3"));
+      concat("the TLS handshake failed (",
+             tls_alert.empty() ? std::string(detail) : concat("the server says: ", tls_alert),
+             "); check that the port speaks TLS 1.2 or 1.3"));
 }
 
 HttpFailure HttpWire::State::describe(uint64_t position) const {
@@ -433,6 +439,14 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
   std::string detail =
       printable(curl_error[0] != '\0' ? curl_error : curl_easy_strerror(code), 160);
   if (auto refused = describe_proxy()) return *refused;
+  if (witness.refused_pin()) {
+    return make(FailureKind::Certificate,
+                concat("the server's key is not the pinned one but ", witness.key_pin(),
+                       "; check the pin, and that nobody stands between"));
+  }
+  if (witness.refused()) {
+    return make(FailureKind::Certificate, witness.explain(wall_clock_seconds()));
+  }
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
       return make(FailureKind::Transient,
@@ -444,16 +458,6 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
               FailureKind::Transient, std::nullopt};
     case CURLE_COULDNT_CONNECT: return describe_connect();
     case CURLE_OPERATION_TIMEDOUT: return describe_timeout();
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_ISSUER_ERROR:
-      return make(FailureKind::Certificate,
-                  witness.saw_certificate()
-                      ? witness.explain(ask.url.host, wall_clock_seconds())
-                      : concat("the certificate is not accepted (", detail, ')'));
-    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-      return make(FailureKind::Certificate,
-                  concat("the server's key is not the pinned one but ", witness.key_pin(),
-                         "; check the pin, and that nobody stands between"));
     case CURLE_SSL_CERTPROBLEM:
       return make(
           FailureKind::Final,
@@ -477,7 +481,7 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-      if (auto refused = describe_refused_client(detail)) return *refused;
+      if (auto refused = describe_refused_client()) return *refused;
       return make(FailureKind::Transient, concat("the connection broke at byte ", position, " (",
                                                  detail, ')', told_head ? "" : certificate_hint()));
     default: return make(FailureKind::Transient, concat("the download failed (", detail, ')'));
@@ -513,6 +517,7 @@ Result<void> HttpWire::send(const HttpAsk& ask, bool fresh, HttpReceiver& receiv
   s.head = HttpHeadReader();
   s.told_head = false;
   s.witness = TlsWitness();
+  s.tls_alert.clear();
   s.tls_began = false;
   s.code = CURLE_OK;
   s.curl_error[0] = '\0';
@@ -548,7 +553,7 @@ std::string HttpWire::tls_version() const {
       state_->ask.url.scheme == UrlScheme::Https &&
       curl_easy_getinfo(state_->easy.get(), CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
       session != nullptr && session->internals != nullptr;
-  return has_session ? SSL_get_version(static_cast<const SSL*>(session->internals)) : "";
+  return has_session ? wolfSSL_get_version(static_cast<const WOLFSSL*>(session->internals)) : "";
 }
 
 }  // namespace curlingiron

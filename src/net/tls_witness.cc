@@ -1,150 +1,155 @@
 #include "net/tls_witness.h"
 
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
+// The library's own options come before its headers.
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
 
-#include <ctime>
-#include <memory>
+#include <algorithm>
+#include <utility>
 
-#include "base/address.h"
-#include "base/bytes.h"
 #include "base/text.h"
 #include "formats/base64.h"
 #include "formats/http_text.h"
 #include "io/digest.h"
+#include "sys/clock.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr size_t kMostNames = 5;  // in a message
-constexpr size_t kLongestName = 80;
 
-int verify_callback(X509_STORE_CTX* context, void* witness) {
-  return static_cast<TlsWitness*>(witness)->verify(context);
+// Called for certificates above the server's own where the library objects to them, and for the
+// server's own always. It knows no trusted ones, so that it objects to all; what counts is judged
+// at the last call, which is the server's own, with the whole chain at hand.
+int verify_callback(int /*accepted*/, WOLFSSL_X509_STORE_CTX* store) {
+  if (store->error_depth > 0) return 1;
+  std::vector<ConstBytes> chain;
+  for (int i = 0; i < store->totalCerts; ++i) {
+    chain.emplace_back(store->certs[i].buffer, store->certs[i].length);
+  }
+  auto* witness = static_cast<TlsWitness*>(store->userCtx);
+  return witness != nullptr && witness->judge(chain, store->error) ? 1 : 0;
 }
 
-// OpenSSL's callback for a client certificate has no pointer of its own.
-int witness_index() {
-  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-  return index;
-}
+// The callback for a client certificate has no pointer of its own.
+constexpr int kWitnessIndex = 1;
 
-int client_certificate_callback(SSL* connection, X509** /*certificate*/, EVP_PKEY** /*key*/) {
-  auto* witness =
-      static_cast<TlsWitness*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(connection), witness_index()));
+int client_certificate_callback(WOLFSSL* connection, WOLFSSL_X509** /*certificate*/,
+                                WOLFSSL_EVP_PKEY** /*key*/) {
+  auto* witness = static_cast<TlsWitness*>(
+      wolfSSL_CTX_get_ex_data(wolfSSL_get_SSL_CTX(connection), kWitnessIndex));
   if (witness != nullptr) witness->note_certificate_request();
   return 0;  // none
 }
 
+// RFC 8446, section 6, and RFC 5246's. What else is in the library's queue has higher numbers.
+struct Alert {
+  unsigned long code;
+  std::string_view name;
+};
+constexpr Alert kAlerts[] = {
+    {10, "unexpected message"},
+    {20, "bad record mac"},
+    {22, "record overflow"},
+    {40, "handshake failure"},
+    {42, "bad certificate"},
+    {43, "unsupported certificate"},
+    {44, "certificate revoked"},
+    {45, "certificate expired"},
+    {46, "certificate unknown"},
+    {47, "illegal parameter"},
+    {48, "unknown ca"},
+    {49, "access denied"},
+    {50, "decode error"},
+    {51, "decrypt error"},
+    {70, "protocol version"},
+    {71, "insufficient security"},
+    {80, "internal error"},
+    {86, "inappropriate fallback"},
+    {109, "missing extension"},
+    {112, "unrecognized name"},
+    {116, "certificate required"},
+    {120, "no application protocol"},
+};
+
 // curl's form of a pin: SHA-256 of the SubjectPublicKeyInfo.
-std::string pin_of(const X509* certificate) {
-  unsigned char* der = nullptr;
-  int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-  if (size <= 0) return {};
-  ByteVector digest = digest_of(DigestKind::Sha256, ConstBytes(der, static_cast<size_t>(size)));
-  OPENSSL_free(der);
-  return concat("sha256//", to_base64(digest));
-}
-
-int64_t seconds_of(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return 0;
-  return ::timegm(&parts);
-}
-
-std::string_view text_of(const ASN1_STRING* string) {
-  return as_text(
-      ConstBytes(ASN1_STRING_get0_data(string), static_cast<size_t>(ASN1_STRING_length(string))));
-}
-
-// The common name, else the organization: what people call it.
-std::string name_of(const X509_NAME* name) {
-  for (int kind : {NID_commonName, NID_organizationName}) {
-    int index = X509_NAME_get_index_by_NID(name, kind, -1);
-    if (index < 0) continue;
-    const ASN1_STRING* value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index));
-    return printable(text_of(value), kLongestName);
-  }
-  return "without a name";
-}
-
-std::vector<std::string> names_of(const X509* certificate) {
-  std::vector<std::string> names;
-  std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> list(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)),
-      [](GENERAL_NAMES* all) { GENERAL_NAMES_free(all); });
-  int count = list == nullptr ? 0 : sk_GENERAL_NAME_num(list.get());
-  for (int i = 0; i < count && names.size() < kMostNames; ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(list.get(), i);
-    if (name->type == GEN_DNS) {
-      names.push_back(printable(text_of(name->d.dNSName), kLongestName));
-    } else if (name->type == GEN_IPADD && ASN1_STRING_length(name->d.iPAddress) == 4) {
-      ByteReader in(as_bytes(text_of(name->d.iPAddress)));
-      if (Result<uint32_t> address = in.be32(); address.ok()) {
-        names.push_back(format_ipv4(Ipv4{address.value()}));
-      }
-    }
-  }
-  if (names.empty()) names.push_back(name_of(X509_get_subject_name(certificate)));
-  return names;
+std::string pin_of(const Certificate& certificate) {
+  return concat("sha256//", to_base64(digest_of(DigestKind::Sha256, certificate.key_info)));
 }
 
 }  // namespace
 
-void TlsWitness::attach(void* ssl_context) {
-  auto* context = static_cast<SSL_CTX*>(ssl_context);
-  SSL_CTX_set_cert_verify_callback(context, verify_callback, this);
-  SSL_CTX_set_ex_data(context, witness_index(), this);
-  SSL_CTX_set_client_cert_cb(context, client_certificate_callback);
+void TlsWitness::attach(void* tls_context, TlsExpectation expectation) {
+  expectation_ = std::move(expectation);
+  auto* context = static_cast<WOLFSSL_CTX*>(tls_context);
+  wolfSSL_CTX_set_verify(
+      context, expectation_.trusted != nullptr ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE,
+      verify_callback);
+  wolfSSL_CTX_SetCertCbCtx(context, this);
+  wolfSSL_CTX_set_ex_data(context, kWitnessIndex, this);
+  wolfSSL_CTX_set_client_cert_cb(context, client_certificate_callback);
 }
 
-int TlsWitness::verify(void* store_context) {
-  auto* context = static_cast<X509_STORE_CTX*>(store_context);
-  int accepted = X509_verify_cert(context);
-  seen_ = true;
-  if (const X509* own = X509_STORE_CTX_get0_cert(context); own != nullptr) {
-    names_ = names_of(own);
-    pin_ = pin_of(own);
+TlsWitness::Verdict TlsWitness::decide(std::span<const ConstBytes> chain, int library_error) {
+  Result<Certificate> own = parse_x509(chain.empty() ? ConstBytes() : chain.front());
+  if (own.ok()) {
+    names_ = server_names(own.value(), kMostNames);
+    pin_ = pin_of(own.value());
   }
-  if (accepted == 1) return accepted;
-  error_ = X509_STORE_CTX_get_error(context);
-  if (error_ == X509_V_OK) error_ = X509_V_ERR_UNSPECIFIED;
-  depth_ = X509_STORE_CTX_get_error_depth(context);
-  if (X509* faulty = X509_STORE_CTX_get_current_cert(context); faulty != nullptr) {
-    subject_ = name_of(X509_get_subject_name(faulty));
-    issuer_ = name_of(X509_get_issuer_name(faulty));
-    not_before_ = seconds_of(X509_get0_notBefore(faulty));
-    not_after_ = seconds_of(X509_get0_notAfter(faulty));
+  if (expectation_.trusted != nullptr) {
+    fault_ = find_path(chain, *expectation_.trusted, wall_clock_seconds());
+    // It knows nobody to have signed it. Any other objection is one more than ours.
+    bool objects = library_error != 0 && library_error != ASN_NO_SIGNER_E &&
+                   library_error != ASN_SELF_SIGNED_E;
+    if (!fault_ && objects) {
+      fault_ = PathFault{.reason = ::wc_GetErrorString(library_error)};
+    }
+    if (fault_ || !own.ok()) return Verdict::BadPath;
+    if (!is_for_host(own.value(), expectation_.host)) return Verdict::WrongHost;
   }
-  return accepted;
+  if (expectation_.pins.empty()) return Verdict::Accepted;
+  std::vector<std::string_view> pins = split(expectation_.pins, ';');
+  bool known = own.ok() && std::ranges::find(pins, std::string_view(pin_)) != pins.end();
+  return known ? Verdict::Accepted : Verdict::WrongKey;
 }
 
-std::string TlsWitness::explain(const std::string& host, int64_t wall_clock) const {
-  std::string whose = depth_ == 0 ? "certificate" : concat("certificate of the CA ", subject_);
-  switch (error_) {
-    case X509_V_OK:
-      return concat("certificate is for ", join(names_, ", "), " and not for ", host,
-                    "; use one of its names in the URL, or pass insecure");
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return concat(whose, " expired on ", format_date(not_after_),
+bool TlsWitness::judge(std::span<const ConstBytes> chain, int library_error) {
+  verdict_ = decide(chain, library_error);
+  return verdict_ == Verdict::Accepted;
+}
+
+std::string TlsWitness::explain(int64_t wall_clock) const {
+  if (verdict_ == Verdict::WrongHost || !fault_) {
+    return concat("certificate is for ", join(names_, ", "), " and not for ", expectation_.host,
+                  "; use one of its names in the URL, or pass insecure");
+  }
+  std::string whose =
+      fault_->is_server ? "certificate" : concat("certificate of the CA ", fault_->subject);
+  switch (fault_->kind) {
+    case PathFault::Kind::Expired:
+      return concat(whose, " expired on ", format_date(fault_->not_after),
                     "; set the clock, renew it, or pass insecure");
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return concat(whose, " is not valid before ", format_date(not_before_),
+    case PathFault::Kind::NotYetValid:
+      return concat(whose, " is not valid before ", format_date(fault_->not_before),
                     ", but this machine's clock says ", format_date_time(wall_clock),
                     "; set the clock (time=), or pass insecure");
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return concat("unknown CA (issuer ", issuer_,
+    case PathFault::Kind::UnknownIssuer:
+      return concat("unknown CA (issuer ", fault_->issuer,
                     "); pass its certificate with --ca FILE (ca=), or pass insecure");
-    default:
-      return concat(whose, " is not accepted (", X509_verify_cert_error_string(error_),
-                    "); renew it, or pass insecure");
+    case PathFault::Kind::Refused:
+      return concat(whose, " is not accepted (", fault_->reason, "); renew it, or pass insecure");
   }
+  __builtin_unreachable();
+}
+
+std::string take_tls_alert() {
+  std::string_view found;
+  while (unsigned long code = wolfSSL_ERR_get_error()) {
+    for (const Alert& alert : kAlerts) {
+      if (found.empty() && alert.code == code) found = alert.name;
+    }
+  }
+  return std::string(found);
 }
 
 }  // namespace curlingiron

@@ -6,32 +6,13 @@
 #include <cerrno>
 
 #include "base/text.h"
-#include "formats/modules_text.h"
+#include "payload/depmod.h"
 #include "sys/file.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr std::string_view kModuleDirectories[] = {"lib/modules", "usr/lib/modules"};
-
-// A file that depmod writes; without it nothing can be resolved.
-Result<std::string> read_required(const UniqueFd& directory, const std::string& name,
-                                  const std::string& release) {
-  Result<std::string> text = read_text(directory, name, kMaxModulesText);
-  if (!text.ok() && text.error().code() == ENOENT) {
-    return Error(concat(name, " is missing; create it with `depmod -b ROOT ", release,
-                        "`, ROOT being the directory that holds lib/modules"),
-                 ENOENT);
-  }
-  return text;
-}
-
-// A file that older versions of kmod or of the kernel do not write.
-Result<std::string> read_optional(const UniqueFd& directory, const std::string& name) {
-  Result<std::string> text = read_text(directory, name, kMaxModulesText);
-  if (!text.ok() && text.error().code() == ENOENT) return std::string();
-  return text;
-}
 
 void append_unique(std::vector<std::string>& names, const std::string& name) {
   if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -59,9 +40,10 @@ Result<ModuleTree> ModuleTree::load(const UniqueFd& root, const std::string& rel
   UniqueFd directory =
       TRY_CONTEXT(tree.directory_, open_at(root, tree.directory_, O_RDONLY | O_DIRECTORY));
   auto read_all = [&]() -> Result<void> {
-    TRY_CONTEXT("modules.dep", tree.read_dependencies(directory));
-    TRY_CONTEXT("modules.alias", tree.read_aliases(directory));
-    TRY(tree.read_soft_dependencies(directory));
+    ModuleTables tables = TRY(read_module_tables(directory));
+    TRY_CONTEXT("modules.dep", tree.take_dependencies(std::move(tables.dependencies)));
+    tree.take_aliases(std::move(tables.aliases));
+    tree.take_soft_dependencies(std::move(tables.soft), std::move(tables.weak));
     return tree.read_builtin(directory);
   };
   TRY_CONTEXT(tree.directory_, read_all());
@@ -85,9 +67,7 @@ Result<std::vector<std::string>> ModuleTree::releases(const UniqueFd& root) {
   return found;
 }
 
-Result<void> ModuleTree::read_dependencies(const UniqueFd& directory) {
-  std::string text = TRY(read_required(directory, "modules.dep", release_));
-  std::vector<DependencyLine> lines = TRY(parse_modules_dep(text));
+Result<void> ModuleTree::take_dependencies(std::vector<DependencyLine> lines) {
   std::unordered_map<std::string_view, uint32_t> by_path;
   for (const DependencyLine& line : lines) {
     Module module;
@@ -112,42 +92,33 @@ Result<void> ModuleTree::read_dependencies(const UniqueFd& directory) {
   return {};
 }
 
-Result<void> ModuleTree::read_aliases(const UniqueFd& directory) {
-  std::string text = TRY(read_required(directory, "modules.alias", release_));
-  std::vector<AliasLine> lines = TRY(parse_modules_alias(text));
+void ModuleTree::take_aliases(std::vector<AliasLine> lines) {
   for (AliasLine& line : lines) {
     alias_table_.add(line.pattern, static_cast<uint32_t>(aliases_.size()));
     aliases_.push_back({std::move(line.pattern), std::move(line.module)});
   }
-  return {};
 }
 
-Result<void> ModuleTree::read_soft_dependencies(const UniqueFd& directory) {
-  std::string soft = TRY(read_optional(directory, "modules.softdep"));
-  std::vector<SoftDependencyLine> lines =
-      TRY_CONTEXT("modules.softdep", parse_modules_softdep(soft));
-  for (SoftDependencyLine& line : lines) {
+void ModuleTree::take_soft_dependencies(std::vector<SoftDependencyLine> soft,
+                                        std::vector<WeakDependencyLine> weak) {
+  for (SoftDependencyLine& line : soft) {
     auto module = by_name_.find(line.module);
     if (module == by_name_.end()) continue;
     for (std::string& name : line.pre) modules_[module->second].soft_before.push_back(name);
     for (std::string& name : line.post) modules_[module->second].soft_after.push_back(name);
   }
-  std::string weak = TRY(read_optional(directory, "modules.weakdep"));
-  std::vector<WeakDependencyLine> weak_lines =
-      TRY_CONTEXT("modules.weakdep", parse_modules_weakdep(weak));
-  for (WeakDependencyLine& line : weak_lines) {
+  for (WeakDependencyLine& line : weak) {
     auto module = by_name_.find(line.module);
     if (module == by_name_.end()) continue;
     for (std::string& name : line.wanted) modules_[module->second].weak.push_back(name);
   }
-  return {};
 }
 
 Result<void> ModuleTree::read_builtin(const UniqueFd& directory) {
-  std::string text = TRY(read_optional(directory, "modules.builtin"));
+  std::string text = TRY(read_text_if_there(directory, "modules.builtin"));
   std::vector<std::string> names = TRY_CONTEXT("modules.builtin", parse_modules_builtin(text));
   builtin_.insert(names.begin(), names.end());
-  std::string modinfo = TRY(read_optional(directory, "modules.builtin.modinfo"));
+  std::string modinfo = TRY(read_text_if_there(directory, "modules.builtin.modinfo"));
   std::vector<AliasLine> aliases =
       TRY_CONTEXT("modules.builtin.modinfo", parse_builtin_aliases(as_bytes(modinfo)));
   for (const AliasLine& alias : aliases) builtin_aliases_.add(alias.pattern, 0);
@@ -178,6 +149,23 @@ bool ModuleTree::covers(std::string_view alias_or_name) const {
 std::string_view ModuleTree::path_of(std::string_view name) const {
   auto found = by_name_.find(normalize_module_name(name));
   return found == by_name_.end() ? std::string_view() : modules_[found->second].path;
+}
+
+std::vector<std::string> ModuleTree::modules_with_alias(
+    std::span<const std::string_view> patterns) const {
+  std::unordered_set<std::string_view> fitting;
+  for (const Alias& alias : aliases_) {
+    if (std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {
+          return matches_alias_pattern(pattern, alias.pattern);
+        })) {
+      fitting.insert(alias.module);
+    }
+  }
+  std::vector<std::string> names;
+  for (const Module& module : modules_) {
+    if (fitting.contains(module.name)) names.push_back(module.name);
+  }
+  return names;
 }
 
 std::vector<IndexedAlias> ModuleTree::aliases_of(

@@ -12,17 +12,18 @@
 #include "base/result.h"
 #include "formats/alias_pattern.h"
 #include "formats/module_index.h"
+#include "formats/modules_text.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
 
 // What depmod left in lib/modules/RELEASE, parsed (modules.dep, .alias, .softdep, .weakdep,
-// .builtin, .builtin.modinfo). Names are normalised.
+// .builtin, .builtin.modinfo); where modules.dep or modules.alias is missing, what depmod would
+// leave, read from the modules themselves. Names are normalised.
 class ModuleTree {
  public:
   // `root` holds lib/modules/RELEASE (or usr/lib/modules/RELEASE). A release that is not there is
-  // an error that names those that are; a missing modules.dep or modules.alias is an error that
-  // names the file and `depmod -b`.
+  // an error that names those that are.
   static Result<ModuleTree> load(const UniqueFd& root, const std::string& release);
   // Releases found below root, sorted; none is no error.
   static Result<std::vector<std::string>> releases(const UniqueFd& root);
@@ -39,6 +40,9 @@ class ModuleTree {
   bool covers(std::string_view alias_or_name) const;
   // Path relative to directory() ("kernel/drivers/net/virtio_net.ko.xz"); empty: not a module.
   std::string_view path_of(std::string_view name) const;
+  // Loadable modules with an alias that fits one of the patterns ("pci:v00001AF4*"), which are
+  // matched against the text of the alias, wildcards and all. In the tree's order.
+  std::vector<std::string> modules_with_alias(std::span<const std::string_view> patterns) const;
   // The patterns that lead to any of these modules, in modules.alias order.
   std::vector<IndexedAlias> aliases_of(const std::unordered_set<std::string>& names) const;
 
@@ -67,9 +71,10 @@ class ModuleTree {
     std::string module;
   };
 
-  Result<void> read_dependencies(const UniqueFd& directory);
-  Result<void> read_aliases(const UniqueFd& directory);
-  Result<void> read_soft_dependencies(const UniqueFd& directory);
+  Result<void> take_dependencies(std::vector<DependencyLine> lines);
+  void take_aliases(std::vector<AliasLine> lines);
+  void take_soft_dependencies(std::vector<SoftDependencyLine> soft,
+                              std::vector<WeakDependencyLine> weak);
   Result<void> read_builtin(const UniqueFd& directory);
   std::vector<std::string> resolve_all(const std::vector<std::string>& names) const;
   void visit(uint32_t module, std::vector<Visit>& visits, std::vector<std::string>& order) const;

@@ -13,15 +13,6 @@ namespace {
 constexpr std::string_view kTops[] = {"lib/firmware", "usr/lib/firmware"};
 constexpr std::string_view kEndings[] = {"", ".zst", ".xz"};
 
-std::vector<std::string> search_path(const std::string& release) {
-  std::vector<std::string> folders;
-  for (const std::string& below : {concat("/updates/", release), std::string("/updates"),
-                                   concat("/", release), std::string()}) {
-    for (std::string_view top : kTops) folders.push_back(concat(top, below));
-  }
-  return folders;
-}
-
 bool is_plain_path(std::string_view path) {
   std::vector<std::string_view> parts = split(path, '/');
   return std::none_of(parts.begin(), parts.end(), [](std::string_view part) {
@@ -61,11 +52,20 @@ std::vector<std::string> expand(const UniqueFd& root, const std::vector<std::str
 
 }  // namespace
 
+std::vector<std::string> firmware_folders(const std::string& release) {
+  std::vector<std::string> folders;
+  for (const std::string& below : {concat("/updates/", release), std::string("/updates"),
+                                   concat("/", release), std::string()}) {
+    for (std::string_view top : kTops) folders.push_back(concat(top, below));
+  }
+  return folders;
+}
+
 Result<std::vector<FirmwareFile>> find_firmware(const UniqueFd& root, const std::string& release,
                                                 std::string_view pattern) {
   std::vector<FirmwareFile> found;
   if (!is_plain_path(pattern)) return found;
-  std::vector<std::string> folders = search_path(release);
+  std::vector<std::string> folders = firmware_folders(release);
   auto load = [&](const std::string& name) -> Result<void> {
     for (const std::string& folder : folders) {
       for (std::string_view ending : kEndings) {

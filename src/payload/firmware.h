@@ -12,6 +12,9 @@
 
 namespace curlingiron {
 
+// Where firmware is looked for, below the root, the first first.
+std::vector<std::string> firmware_folders(const std::string& release);
+
 struct FirmwareFile {
   std::string name;  // below lib/firmware, as the driver asks for it
   ByteVector bytes;  // uncompressed

@@ -1,9 +1,10 @@
 #include "payload/initramfs.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -15,7 +16,7 @@
 #include "payload/driver_rules.h"
 #include "payload/firmware.h"
 #include "payload/module_file.h"
-#include "sys/thread.h"
+#include "payload/parallel.h"
 
 // The layout:
 //   /dev /dev/console /etc /proc /run /sys /tmp   what /init mounts over, and the first console
@@ -23,6 +24,7 @@
 //   /curlingiron/config  /curlingiron/ca.pem
 //   /lib/modules/NAME.ko                          plain, flat
 //   /lib/firmware/...
+//   what was added
 //   /init
 // With xz, /init is an archive of its own behind the rest: the kernel unpacks one after the other,
 // and each is packed with what suits it.
@@ -31,16 +33,19 @@ namespace curlingiron {
 namespace {
 
 constexpr std::string_view kModuleFolder = "lib/modules";
+constexpr std::string_view kFirmwareFolder = "lib/firmware";
 
 struct LoadedModule {
   std::string name;
   ByteVector bytes;
   std::vector<std::string> firmware;  // patterns
+  std::string warning;                // empty: none
 };
 
 struct ModuleChoice {
   std::vector<std::string> modules;  // in an order that loads
   std::vector<std::string> load;     // at start, whatever the hardware
+  std::vector<IndexedReason> roots;  // what is there for its own sake, and why
 };
 
 Error unknown_module(const ModuleTree& tree, const std::string& name) {
@@ -61,47 +66,103 @@ bool drives_hardware(const ModuleTree& tree, const std::string& module) {
   });
 }
 
-// Modules that the plan names. Drivers are loaded for hardware that is there; what no device would
-// ask for is loaded at start.
-Result<void> choose_named(const ModuleTree& tree, const InitramfsPlan& plan, ModuleChoice& choice,
-                          std::vector<std::string>& roots) {
-  auto choose = [&](const std::string& name) {
-    for (const std::string& module : tree.resolve(name)) {
-      append_unique(roots, module);
-      if (!drives_hardware(tree, module)) append_unique(choice.load, module);
-    }
-  };
-  for (const std::string& name : plan.modules) {
-    if (!tree.covers(name)) return unknown_module(tree, name);
-    choose(name);
+// The modules that a plan asks for, closed over what each of them needs.
+class Chooser {
+ public:
+  Chooser(const UniqueFd& root, const ModuleTree& tree, const InitramfsPlan& plan)
+      : root_(root), tree_(tree), plan_(plan) {
+    for (const std::string& name : plan.omit) omitted_.insert(normalize_module_name(name));
   }
-  return {};
-}
 
-Result<ModuleChoice> choose_modules(const ModuleTree& tree, const InitramfsPlan& plan) {
-  ModuleChoice choice;
-  choice.load = always_needed(tree);
-  std::vector<std::string> roots = choice.load;
-  TRY(choose_named(tree, plan, choice, roots));
-  for (const std::string& modalias : plan.modaliases) {
-    for (const std::string& module : tree.resolve(modalias)) {
-      if (belongs_in_installer(tree.path_of(module), modalias)) append_unique(roots, module);
+  Result<ModuleChoice> choose() && {
+    for (const std::string& name : plan_.omit) {
+      if (!tree_.covers(name)) return unknown_module(tree_, name);
     }
-  }
-  // A companion may bring others that have companions.
-  Closure closure = close_over(tree, roots);
-  for (;;) {
-    size_t before = roots.size();
-    for (const std::string& name : companions_of(tree, closure.modules)) {
-      append_unique(roots, name);
+    for (const std::string& name : always_needed(tree_)) add(name, "always", AtStart::Yes);
+    TRY(add_named());
+    TRY(add_hardware());
+    for (Profile profile : plan_.profiles) {
+      for (const std::string& name : TRY(profile_modules(root_, tree_, profile))) {
+        add(name, concat("profile ", profile_name(profile)));
+      }
     }
-    if (roots.size() == before) break;
-    closure = close_over(tree, roots);
+    // A companion may bring others that have companions.
+    Closure closure;
+    for (size_t before = 0; before != roots_.size();) {
+      before = roots_.size();
+      closure = close_over(tree_, roots_);
+      // Of those that may be the reason, one that is there for its own sake is the better one.
+      std::vector<std::string> whose = roots_;
+      whose.insert(whose.end(), closure.modules.begin(), closure.modules.end());
+      for (const Companion& companion : companions_of(tree_, whose)) {
+        add(companion.module, concat("companion of ", companion.of));
+      }
+    }
+    TRY(check_omitted(closure));
+    for (const std::string& name : closure.load_after) append_unique(choice_.load, name);
+    choice_.modules = std::move(closure.modules);
+    return std::move(choice_);
   }
-  for (const std::string& name : closure.load_after) append_unique(choice.load, name);
-  choice.modules = std::move(closure.modules);
-  return choice;
-}
+
+ private:
+  enum class AtStart { No, Yes };
+
+  void add(const std::string& module, std::string reason, AtStart at_start = AtStart::No) {
+    if (omitted_.contains(module)) return;
+    if (at_start == AtStart::Yes) append_unique(choice_.load, module);
+    if (!known_.insert(module).second) return;
+    roots_.push_back(module);
+    choice_.roots.push_back({module, std::move(reason)});
+  }
+
+  // Drivers are loaded for hardware that is there; what no device would ask for, at start.
+  Result<void> add_named() {
+    for (const std::string& name : plan_.modules) {
+      if (!tree_.covers(name)) return unknown_module(tree_, name);
+      for (const std::string& module : tree_.resolve(name)) {
+        add(module, concat("--module ", name),
+            drives_hardware(tree_, module) ? AtStart::No : AtStart::Yes);
+      }
+    }
+    return {};
+  }
+
+  Result<void> add_hardware() {
+    if (plan_.modaliases.empty()) return {};
+    UniqueFd directory =
+        TRY_CONTEXT(tree_.directory(), open_at(root_, tree_.directory(), O_RDONLY | O_DIRECTORY));
+    for (const std::string& modalias : plan_.modaliases) {
+      for (const std::string& module : tree_.resolve(modalias)) {
+        if (known_.contains(module)) continue;
+        bool belongs =
+            TRY_CONTEXT(tree_.directory(), belongs_in_installer(directory, tree_.path_of(module)));
+        if (belongs) add(module, modalias);
+      }
+    }
+    return {};
+  }
+
+  Result<void> check_omitted(const Closure& closure) const {
+    for (const std::string& name : closure.modules) {
+      if (!omitted_.contains(name)) continue;
+      for (const std::string& other : closure.modules) {
+        std::vector<std::string> needs = tree_.load_order_before(other);
+        if (std::find(needs.begin(), needs.end(), name) == needs.end()) continue;
+        return Error(concat(name, ": cannot be left out, as ", other, " needs it; --omit ", other,
+                            " too, or neither"));
+      }
+    }
+    return {};
+  }
+
+  const UniqueFd& root_;
+  const ModuleTree& tree_;
+  const InitramfsPlan& plan_;
+  std::unordered_set<std::string> omitted_;
+  std::unordered_set<std::string> known_;
+  std::vector<std::string> roots_;
+  ModuleChoice choice_;
+};
 
 Result<void> check_module(const ModuleInfo& info, std::string_view path,
                           const std::string& release) {
@@ -120,8 +181,7 @@ Result<void> check_module(const ModuleInfo& info, std::string_view path,
 }
 
 Result<LoadedModule> load_module(const UniqueFd& directory, const ModuleTree& tree,
-                                 const std::string& name, Signatures signatures,
-                                 std::vector<std::string>& warnings) {
+                                 const std::string& name, Signatures signatures) {
   std::string path(tree.path_of(name));
   LoadedModule module;
   module.name = name;
@@ -129,29 +189,27 @@ Result<LoadedModule> load_module(const UniqueFd& directory, const ModuleTree& tr
   ModuleInfo info = TRY_CONTEXT(path, read_module_info(module.bytes));
   TRY_CONTEXT(path, check_module(info, path, tree.release()));
   module.firmware = std::move(info.firmware);
-  if (signatures == Signatures::Strip) {
-    Result<ByteVector> stripped = strip_module(module.bytes);
-    if (stripped.ok()) {
-      module.bytes = std::move(stripped).value();
-    } else {
-      warnings.push_back(concat(path, ": not stripped: ", stripped.error().message()));
-    }
+  if (signatures == Signatures::Keep) return module;
+  Result<ByteVector> stripped = strip_module(module.bytes);
+  if (stripped.ok()) {
+    module.bytes = std::move(stripped).value();
+  } else {
+    module.warning = concat(path, ": not stripped: ", stripped.error().message());
   }
   return module;
 }
 
 Result<std::vector<LoadedModule>> load_modules(const UniqueFd& root, const ModuleTree& tree,
                                                const std::vector<std::string>& names,
-                                               Signatures signatures,
-                                               std::vector<std::string>& warnings) {
+                                               Signatures signatures) {
   UniqueFd directory =
       TRY_CONTEXT(tree.directory(), open_at(root, tree.directory(), O_RDONLY | O_DIRECTORY));
-  std::vector<LoadedModule> modules;
-  modules.reserve(names.size());
-  for (const std::string& name : names) {
-    modules.push_back(
-        TRY_CONTEXT(tree.directory(), load_module(directory, tree, name, signatures, warnings)));
-  }
+  std::vector<LoadedModule> modules(names.size());
+  auto load_one = [&](size_t i) -> Result<void> {
+    modules[i] = TRY(load_module(directory, tree, names[i], signatures));
+    return {};
+  };
+  TRY_CONTEXT(tree.directory(), for_each_in_parallel(names.size(), load_one));
   return modules;
 }
 
@@ -170,19 +228,42 @@ ModuleIndex make_index(const ModuleTree& tree, const ModuleChoice& choice) {
             [](const IndexedModule& a, const IndexedModule& b) { return a.name < b.name; });
   index.aliases = tree.aliases_of(names);
   index.load = choice.load;
+  index.reasons = choice.roots;
   return index;
 }
 
-Result<std::vector<FirmwareFile>> collect_firmware(const UniqueFd& root, const ModuleTree& tree,
-                                                   const std::vector<LoadedModule>& modules,
-                                                   std::vector<std::string>& warnings) {
-  std::vector<FirmwareFile> files;
+struct CollectedFirmware {
+  std::vector<FirmwareFile> files;  // sorted by name, each once
+  std::vector<IndexedReason> reasons;
+};
+
+Result<CollectedFirmware> collect_firmware(const UniqueFd& root, const ModuleTree& tree,
+                                           const std::vector<LoadedModule>& modules,
+                                           const std::vector<std::string>& named,
+                                           std::vector<std::string>& warnings) {
+  std::map<std::string, FirmwareFile> files;
+  CollectedFirmware collected;
+  auto take = [&](std::vector<FirmwareFile> found, const std::string& reason) {
+    for (FirmwareFile& file : found) {
+      std::string name = file.name;
+      if (!files.emplace(name, std::move(file)).second) continue;
+      collected.reasons.push_back({concat(kFirmwareFolder, "/", name), reason});
+    }
+  };
+  for (const std::string& pattern : named) {
+    std::vector<FirmwareFile> found = TRY(find_firmware(root, tree.release(), pattern));
+    if (found.empty()) {
+      return Error(concat(printable(pattern), ": no such firmware; looked in ",
+                          join(firmware_folders(tree.release()), ", ")));
+    }
+    take(std::move(found), concat("--firmware ", pattern));
+  }
   for (const LoadedModule& module : modules) {
     std::vector<std::string> missing;
     for (const std::string& pattern : module.firmware) {
       std::vector<FirmwareFile> found = TRY(find_firmware(root, tree.release(), pattern));
       if (found.empty()) missing.push_back(pattern);
-      std::move(found.begin(), found.end(), std::back_inserter(files));
+      take(std::move(found), concat("firmware of ", module.name));
     }
     if (missing.empty()) continue;
     std::string_view more = missing.size() > 1 ? ", ..." : "";
@@ -190,13 +271,8 @@ Result<std::vector<FirmwareFile>> collect_firmware(const UniqueFd& root, const M
                               " firmware files are not installed (", printable(missing.front(), 80),
                               more, "); most devices work without"));
   }
-  std::sort(files.begin(), files.end(),
-            [](const FirmwareFile& a, const FirmwareFile& b) { return a.name < b.name; });
-  files.erase(
-      std::unique(files.begin(), files.end(),
-                  [](const FirmwareFile& a, const FirmwareFile& b) { return a.name == b.name; }),
-      files.end());
-  return files;
+  for (auto& [name, file] : files) collected.files.push_back(std::move(file));
+  return collected;
 }
 
 // An archive that remembers what it holds.
@@ -205,6 +281,7 @@ class Archive {
   explicit Archive(std::vector<InitramfsPart>& parts) : parts_(parts) {}
 
   Result<void> directory(const std::string& path, uint32_t permissions = 0755) {
+    made_.insert(path);
     return cpio_.add_directory(path, permissions);
   }
   // The directories above `path`, where they are not there yet.
@@ -222,6 +299,16 @@ class Archive {
     TRY(cpio_.add_file(path, permissions, bytes));
     parts_.push_back({path, bytes.size()});
     return {};
+  }
+  // The directories of the initramfs itself may be named again.
+  Result<void> extra(const ExtraEntry& entry) {
+    TRY(parents_of(entry.path));
+    if (S_ISDIR(entry.mode)) {
+      return made_.insert(entry.path).second ? cpio_.add_directory(entry.path, entry.mode)
+                                             : Result<void>();
+    }
+    if (S_ISLNK(entry.mode)) return cpio_.add_symlink(entry.path, as_text(entry.bytes));
+    return file(entry.path, entry.mode, entry.bytes);
   }
   Result<void> console() {
     TRY(directory("dev"));
@@ -256,11 +343,12 @@ Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& pla
     TRY(archive.file("curlingiron/client.pem", 0600, plan.client_certificate));
   }
   for (const FirmwareFile& file : contents.firmware) {
-    TRY(archive.file(concat("lib/firmware/", file.name), 0644, file.bytes));
+    TRY(archive.file(concat(kFirmwareFolder, "/", file.name), 0644, file.bytes));
   }
   for (const LoadedModule& module : contents.modules) {
     TRY(archive.file(concat(kModuleFolder, "/", module.name, ".ko"), 0644, module.bytes));
   }
+  for (const ExtraEntry& entry : plan.extras) TRY(archive.extra(entry));
   return {};
 }
 
@@ -273,17 +361,15 @@ struct Segment {
 // Packs the segments at the same time: the bytes do not depend on it.
 Result<void> pack(const std::vector<Segment>& segments, const InitramfsPlan& plan,
                   Initramfs& initramfs) {
-  std::vector<Result<ByteVector>> packed(segments.size(), Error("not packed"));
-  std::vector<Thread> threads;
+  std::vector<ByteVector> packed(segments.size());
+  auto pack_one = [&](size_t i) -> Result<void> {
+    packed[i] =
+        TRY(compress(segments[i].archive, plan.compression, plan.effort, segments[i].contents));
+    return {};
+  };
+  TRY(for_each_in_parallel(segments.size(), pack_one));
   for (size_t i = 0; i < segments.size(); ++i) {
-    threads.push_back(TRY(Thread::start([&, i] {
-      packed[i] =
-          compress(segments[i].archive, plan.compression, plan.effort, segments[i].contents);
-    })));
-  }
-  for (Thread& thread : threads) thread.join();
-  for (size_t i = 0; i < segments.size(); ++i) {
-    ByteVector bytes = TRY(std::move(packed[i]));
+    const ByteVector& bytes = packed[i];
     initramfs.unpacked_size += segments[i].archive.size();
     initramfs.segments.push_back({segments[i].name, segments[i].archive.size(), bytes.size()});
     initramfs.bytes.insert(initramfs.bytes.end(), bytes.begin(), bytes.end());
@@ -316,12 +402,24 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
   Initramfs initramfs;
   Signatures signatures = plan.signatures;
   if (config.has_value() && config->built_in("MODULE_SIG_FORCE")) signatures = Signatures::Keep;
-  ModuleChoice choice = TRY(choose_modules(tree, plan));
+  ModuleChoice choice = TRY(Chooser(modules_root, tree, plan).choose());
   PayloadFiles files;
-  files.modules =
-      TRY(load_modules(modules_root, tree, choice.modules, signatures, initramfs.warnings));
-  files.firmware = TRY(collect_firmware(modules_root, tree, files.modules, initramfs.warnings));
-  files.index = format_module_index(make_index(tree, choice));
+  files.modules = TRY(load_modules(modules_root, tree, choice.modules, signatures));
+  for (const LoadedModule& module : files.modules) {
+    if (!module.warning.empty()) initramfs.warnings.push_back(module.warning);
+  }
+  CollectedFirmware firmware =
+      TRY(collect_firmware(modules_root, tree, files.modules, plan.firmware, initramfs.warnings));
+  files.firmware = std::move(firmware.files);
+  initramfs.index = make_index(tree, choice);
+  std::vector<IndexedReason>& reasons = initramfs.index.reasons;
+  reasons.insert(reasons.end(), firmware.reasons.begin(), firmware.reasons.end());
+  for (const ExtraEntry& entry : plan.extras) {
+    // A record is words in a line; a path that is none goes without.
+    if (printable(entry.path) != entry.path || entry.path.find(' ') != std::string::npos) continue;
+    reasons.push_back({entry.path, printable(entry.reason)});
+  }
+  files.index = format_module_index(initramfs.index);
   if (!plan.ca_bundle.empty()) {
     files.ca_bundle = TRY_CONTEXT("CA bundle", compact_ca_bundle(plan.ca_bundle));
   }

@@ -9,8 +9,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "formats/module_index.h"
 #include "payload/closure.h"
 #include "payload/compress.h"
+#include "payload/driver_rules.h"
 #include "payload/extras.h"
 #include "payload/hardware.h"
 #include "payload/kernel.h"
@@ -24,16 +26,17 @@ namespace curlingiron {
 enum class Signatures { Strip, Keep };
 
 struct InitramfsPlan {
-  ByteVector init;                            // /init: an ELF program
-  std::string release;                        // kernel release the modules are for
-  std::vector<std::string> modaliases;        // of the hardware: the roots of the closure
-  std::vector<std::string> modules;           // named by the user: an error when missing
-  std::vector<std::string> omit;              // neither these nor what is needed for them alone
-  std::vector<std::string> firmware;          // named by the user: an error when missing
-  std::vector<ExtraEntry> extras;             // of --add
-  std::string config;                         // text of /curlingiron/config
-  ByteVector ca_bundle;                       // PEM; empty: none
-  ByteVector client_certificate;              // PEM with its key; empty: none
+  ByteVector init;                      // /init: an ELF program
+  std::string release;                  // kernel release the modules are for
+  std::vector<std::string> modaliases;  // of the hardware: the roots of the closure
+  std::vector<Profile> profiles;        // drivers for other machines, too
+  std::vector<std::string> modules;     // named by the user: an error when missing
+  std::vector<std::string> omit;        // modules to leave out; needed by others: an error
+  std::vector<std::string> firmware;    // named by the user, may be globs: likewise
+  std::vector<ExtraEntry> extras;       // of --add
+  std::string config;                   // text of /curlingiron/config
+  ByteVector ca_bundle;                 // PEM; empty: none
+  ByteVector client_certificate;        // PEM with its key; empty: none
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;
   Signatures signatures = Signatures::Strip;
@@ -56,6 +59,7 @@ struct Initramfs {
   uint64_t unpacked_size = 0;
   std::vector<InitramfsSegment> segments;
   std::vector<InitramfsPart> parts;   // in archive order
+  ModuleIndex index;                  // what /init will know
   std::vector<std::string> modules;   // names, in archive order
   std::vector<std::string> warnings;  // firmware or optional modules that were not found
 };
@@ -63,10 +67,10 @@ struct Initramfs {
 // `modules_root` holds lib/modules/RELEASE (and lib/firmware, and boot/config-RELEASE). Refused,
 // because the kernel would only panic or the machine stay deaf: an /init that is no program for
 // this machine, modules of another release, a compression that the kernel's configuration lacks, a
-// named module that is not there.
+// named module or firmware file that is not there, an omitted one that another needs.
 Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsPlan& plan);
 
-// For people: sizes by kind of part, packed and unpacked, and the warnings. Several lines.
+// For people: sizes by kind of part, unpacked, and of the archives, packed. Several lines.
 std::string summarize(const Initramfs& initramfs);
 
 }  // namespace curlingiron

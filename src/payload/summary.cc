@@ -16,7 +16,8 @@ constexpr Kind kKinds[] = {{"init", "/init"},
                            {"lib/modules/", "kernel modules"},
                            {"lib/firmware/", "firmware"},
                            {"curlingiron/ca.pem", "CA bundle"},
-                           {"curlingiron/", "index and settings"}};
+                           {"curlingiron/", "index and settings"},
+                           {"", "added files"}};
 
 std::string row(std::string_view name, std::string_view value) {
   constexpr size_t kColumn = 24;
@@ -45,7 +46,6 @@ std::string summarize(const Initramfs& initramfs) {
     text += row(concat("packed: ", segment.name), concat(format_size(segment.packed_size), " of ",
                                                          format_size(segment.unpacked_size)));
   }
-  for (const std::string& warning : initramfs.warnings) text += concat("warning: ", warning, "\n");
   return text;
 }
 

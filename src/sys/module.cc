@@ -6,7 +6,25 @@
 
 #include <cerrno>
 
+#include "base/bytes.h"
+
 namespace curlingiron {
+namespace {
+
+// A signed module ends so (Documentation/admin-guide/module-signing.rst).
+constexpr std::string_view kSignatureMark = "~Module signature appended~\n";
+
+bool is_signed(const UniqueFd& fd) {
+  char end[kSignatureMark.size()];
+  off_t size = ::lseek(fd.get(), 0, SEEK_END);
+  if (size < static_cast<off_t>(sizeof end)) return false;
+  if (::pread(fd.get(), end, sizeof end, size - static_cast<off_t>(sizeof end)) != sizeof end) {
+    return false;
+  }
+  return std::string_view(end, sizeof end) == kSignatureMark;
+}
+
+}  // namespace
 
 Result<ModuleOutcome> load_module(const UniqueFd& root, const std::string& path) {
   UniqueFd fd = TRY_CONTEXT(path, open_at(root, path, O_RDONLY));
@@ -18,9 +36,24 @@ Result<ModuleOutcome> load_module(const UniqueFd& root, const std::string& path)
     case EKEYREJECTED:
     case ENOKEY:
     case EBADMSG:
+      return Error(is_signed(fd) ? "the kernel trusts no key that this module is signed with; use "
+                                   "the modules of the kernel's own package"
+                                 : "the kernel takes only signed modules (Secure Boot, lockdown or "
+                                   "module.sig_enforce), and this initramfs was built without "
+                                   "signatures; build with --secure-boot",
+                   code)
+          .with_context(path);
+    case EPERM:
+      return Error(is_signed(fd)
+                       ? "the kernel takes no modules any more (kernel.modules_disabled)"
+                       : "the kernel is locked down, and this initramfs was built without "
+                         "signatures; build with --secure-boot",
+                   code)
+          .with_context(path);
+    case ENOENT:
       return Error(
-                 "the kernel takes only signed modules (Secure Boot, lockdown or "
-                 "module.sig_enforce); build with signatures kept",
+                 "it uses a function that no module here has; what it needs was left out or did "
+                 "not load, and the kernel's messages name it",
                  code)
           .with_context(path);
     case ENOEXEC:

@@ -1,5 +1,6 @@
 #include "sys/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -139,6 +140,55 @@ Result<int> run_program(const std::vector<std::string>& argv) {
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,
+                            const std::vector<std::string>& environment) {
+  auto pointers = [](const std::vector<std::string>& texts) {
+    std::vector<char*> list;
+    for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
+    list.push_back(nullptr);
+    return list;
+  };
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none;
+  ::sigemptyset(&none);
+  sigset_t usual;
+  ::sigemptyset(&usual);
+  ::sigaddset(&usual, SIGPIPE);
+  ::sigaddset(&usual, SIGCHLD);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &usual);
+  ::posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  // The first terminal that a session's leader opens becomes its controlling terminal.
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, device.c_str(), O_RDWR, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
+  ::posix_spawn_file_actions_addchdir_np(&actions, "/");
+  pid_t child = 0;
+  int rc = ::posix_spawn(&child, argv[0].c_str(), &actions, &attributes, pointers(argv).data(),
+                         pointers(environment).data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  if (rc != 0) return system_error(concat("cannot run ", argv[0], " on ", device), rc);
+  for (;;) {
+    int status = 0;
+    pid_t ended = ::waitpid(-1, &status, 0);
+    if (ended < 0 && errno != EINTR) return last_system_error("waitpid");
+    if (ended != child) continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+}
+
+UnwatchedChildren::UnwatchedChildren() {
+  ::signal(SIGCHLD, SIG_IGN);
+  reap_children();  // Those that ended before.
+}
+
+UnwatchedChildren::~UnwatchedChildren() { ::signal(SIGCHLD, SIG_DFL); }
 
 bool is_init_process() { return ::getpid() == 1; }
 

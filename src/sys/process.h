@@ -47,6 +47,19 @@ class InterruptWatch {
 // Runs argv[0] (found on PATH) with the caller's standard streams and waits. The exit status, or
 // 128 + signal.
 Result<int> run_program(const std::vector<std::string>& argv);
+// Runs argv[0], a path, on the terminal `device` ("/dev/ttyS0") as a session of its own with that
+// as its controlling terminal, in the root directory, and waits. Other children that end meanwhile
+// are reaped (PID 1 inherits them). The exit status, or 128 + signal.
+Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,
+                            const std::vector<std::string>& environment);
+// While it lives the kernel reaps the children of this process: for waits on something else.
+class UnwatchedChildren {
+ public:
+  UnwatchedChildren();
+  ~UnwatchedChildren();
+  UnwatchedChildren(const UnwatchedChildren&) = delete;
+  UnwatchedChildren& operator=(const UnwatchedChildren&) = delete;
+};
 // True for PID 1.
 bool is_init_process();
 // True when PATH has it.

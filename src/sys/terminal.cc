@@ -34,6 +34,8 @@ void write_patiently(const UniqueFd& fd, std::string_view text) {
   }
 }
 
+void discard_input(const UniqueFd& fd) { ::tcflush(fd.get(), TCIFLUSH); }
+
 void drain_terminal(const UniqueFd& fd, Duration limit) {
   // tcdrain(3) waits for ever on a UART whose other end is gone, so the output queue is asked
   // instead.

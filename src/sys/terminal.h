@@ -17,6 +17,8 @@ unsigned terminal_columns(int fd);
 // Writes to a non-blocking descriptor. A full output queue is waited for a moment (200 ms); then
 // the rest is dropped: a dead UART must not stop anybody.
 void write_patiently(const UniqueFd& fd, std::string_view text);
+// Drops what was typed and not read yet.
+void discard_input(const UniqueFd& fd);
 // Waits until what was written to a serial console has left, at most `limit`.
 void drain_terminal(const UniqueFd& fd, Duration limit);
 

@@ -572,11 +572,32 @@ def flatten(disk, target):
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Za-z0-9]|P[^\x1b]*\x1b\\|[@-Z\\^_=>78c])")
 
 
+# What a disk hangs on, each under its own bus: devices that come before it, then its own. {i}: its number.
+DISKS = {
+    "virtio": ["virtio-blk-pci"],
+    "sata": ["ide-hd"],  # of the machine q35
+    "ide": ["ide-hd"],   # of the machine pc
+    "nvme": ["nvme"],
+    "scsi": ["virtio-scsi-pci,id=scsi{i}", "scsi-hd,bus=scsi{i}.0"],
+    **{hba: [hba + ",id=scsi{i}", "scsi-hd,bus=scsi{i}.0"]
+       for hba in ("pvscsi", "megasas", "megasas-gen2", "lsi53c895a", "lsi53c810", "am53c974")},
+    # Linux takes no disk from it that has no address in the SAS domain.
+    "mptsas1068": ["mptsas1068,id=scsi{i}", "scsi-hd,bus=scsi{i}.0,wwn=0x5000c50000c01d0{i}"],
+    "usb-xhci": ["qemu-xhci,id=usb{i}", "usb-storage,bus=usb{i}.0"],
+    "usb-ehci": ["usb-ehci,id=usb{i}", "usb-storage,bus=usb{i}.0"],
+    "uas": ["qemu-xhci,id=usb{i}", "usb-uas,id=uas{i},bus=usb{i}.0", "scsi-hd,bus=uas{i}.0"],
+    "sdhci": ["sdhci-pci", "sd-card"],
+}
+WITHOUT_SERIAL = {"sdhci"}
+
+
 class Machine:
     """A QEMU machine without KVM.
 
-    disks     list of dicts: file, and optionally format (raw, by name), bus (virtio, sata, nvme, scsi), serial
-    nics      list of dicts: model (virtio-net-pci, e1000, ...), mac; on the network's bridge
+    disks     list of dicts: file, and optionally format (raw, by name), bus (a name of DISKS), serial
+    nics      list of dicts: model (virtio-net-pci, e1000, ...), mac, usb (the host controller of a usb-net); on the
+              network's bridge
+    machine   "q35", or "pc": PCI without Express, IDE on a PIIX
     firmware  "bios" or "uefi"
     kernel, initrd, append: direct boot
     reset     what a restart of the guest does: "exit" ends QEMU, "reset" restarts, "pause" stops it
@@ -585,7 +606,7 @@ class Machine:
 
     def __init__(self, artifacts, name="machine", network=None, disks=(), nics=None, firmware="bios", memory=512,
                  cpu="max", cpus=1, kernel=None, initrd=None, append="", reset="exit", vga=None,
-                 extra=(), echo=None):
+                 extra=(), echo=None, machine="q35"):
         self.artifacts = pathlib.Path(artifacts)
         self.artifacts.mkdir(parents=True, exist_ok=True)
         self.name, self.network = name, network
@@ -600,7 +621,8 @@ class Machine:
         self._qmp_buffer = b""
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="curlingiron-"))
         nics = [{}] if nics is None and network else (nics or [])
-        self.command = self._command(disks, nics, firmware, memory, cpu, cpus, kernel, initrd, append, reset, vga, extra)
+        self.command = self._command(machine, disks, nics, firmware, memory, cpu, cpus, kernel, initrd, append, reset,
+                                     vga, extra)
         self.log = self.artifacts / f"{name}.console.log"
         repeat = self.artifacts / f"{name}.command.sh"
         repeat.write_text("#!/bin/sh\n# The machine alone; its network namespace and servers end with the test.\n"
@@ -612,10 +634,10 @@ class Machine:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def _command(self, disks, nics, firmware, memory, cpu, cpus, kernel, initrd, append, reset, vga, extra):
+    def _command(self, machine, disks, nics, firmware, memory, cpu, cpus, kernel, initrd, append, reset, vga, extra):
         # Virtual CPUs take turns: with a thread each, QEMU 7.2 now and then lets one run an instruction
         # that another has just patched away, and the kernel dies of "Oops: int3".
-        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", cpu, "-smp", cpus,
+        command = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg,thread=single", "-cpu", cpu, "-smp", cpus,
                    "-m", memory, "-display", "none", "-nodefaults", "-no-user-config", "-vga", vga or ("none" if kernel else "std"),
                    "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
                    "-qmp", f"unix:{self.sockets}/qmp,server=on,wait=off"]
@@ -634,16 +656,20 @@ class Machine:
             command += ["-drive", f"if=none,id=disk{index},file={file},format={form},cache=unsafe,discard=unmap,"
                                   "detect-zeroes=unmap"]
             bus = disk.get("bus", "virtio")
-            if bus == "scsi":
-                command += ["-device", f"virtio-scsi-pci,id=scsi{index}"]
-            device = {"virtio": "virtio-blk-pci", "sata": "ide-hd", "nvme": "nvme", "scsi": f"scsi-hd,bus=scsi{index}.0"}[bus]
-            properties = "".join(f",{k}={v}" for k, v in disk.get("properties", {}).items())
-            command += ["-device", f"{device},drive=disk{index},serial={serial}{properties}"]
+            *before, device = [text.format(i=index) for text in DISKS[bus]]
+            for text in before:
+                command += ["-device", text]
+            properties = {**({} if bus in WITHOUT_SERIAL else {"serial": serial}), **disk.get("properties", {})}
+            command += ["-device", ",".join([device, f"drive=disk{index}", *(f"{k}={v}" for k, v in properties.items())])]
         for index, nic in enumerate(nics):
             mac = nic.get("mac", f"52:54:00:c0:1d:{index:02x}")
             tap = nic.get("tap") or self.network.tap()
-            command += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no",
-                        "-device", f"{nic.get('model', 'virtio-net-pci')},netdev=net{index},mac={mac},romfile="]
+            command += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no"]
+            place = "romfile="
+            if "usb" in nic:
+                command += ["-device", f"{nic['usb']},id=usbnet{index}"]
+                place = f"bus=usbnet{index}.0"
+            command += ["-device", f"{nic.get('model', 'virtio-net-pci')},netdev=net{index},mac={mac},{place}"]
         if not nics:
             command += ["-nic", "none"]
         if kernel:

@@ -3,6 +3,7 @@
 
 #include "formats/module_index.h"
 #include "formats/modules_text.h"
+#include "support/linear_lookup.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace curlingiron;
@@ -24,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (!again.ok() || format_module_index(again.value()) != formatted) std::abort();
       for (const IndexedAlias& alias : index.value().aliases) {
         if (ModuleLookup(index.value()).modules_for(alias.pattern) !=
-            modules_for(index.value(), alias.pattern)) {
+            test::modules_for(index.value(), alias.pattern)) {
           std::abort();
         }
       }

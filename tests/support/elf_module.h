@@ -178,7 +178,8 @@ inline ByteVector make_elf_module(const ElfModuleParts& parts) {
 
 // A module that only says what it is.
 inline ByteVector make_plain_module(std::string_view name, std::string_view release,
-                                    std::string_view more_modinfo = {}) {
+                                    std::string_view more_modinfo = {},
+                                    const std::vector<std::string>& imports = {}) {
   std::string modinfo = "license=GPL";
   modinfo += '\0';
   modinfo += "name=" + std::string(name);
@@ -194,6 +195,7 @@ inline ByteVector make_plain_module(std::string_view name, std::string_view rele
                             {{8, "printk", -4}}});
   parts.sections.push_back({".modinfo", SHT_PROGBITS, SHF_ALLOC, bytes_of(modinfo), {}});
   parts.symbols.push_back({"printk"});
+  for (const std::string& symbol : imports) parts.symbols.push_back({symbol});
   return make_elf_module(parts);
 }
 

@@ -93,14 +93,17 @@ inline void fill_module_tree(const FileTree& tree, const std::string& top = "lib
            {"kernel/drivers/scsi/scsi_mod", ""},
            {"kernel/drivers/scsi/sd_mod", ""},
            {"kernel/drivers/scsi/acme-hba", ""},
-           {"kernel/drivers/gpu/drm/acme-gpu", ""},
            {"kernel/drivers/net/ethernet/acme/helper", ""},
            {"kernel/drivers/net/ethernet/acme/weak", ""},
-           {"kernel/net/packet/af_packet", ""},
-           {"updates/dkms/vendor-nic", ""}}) {
+           {"kernel/net/packet/af_packet", ""}}) {
     std::string name = path.substr(path.rfind('/') + 1);
     tree.write(base + path + ".ko", make_plain_module(name, kRelease, more));
   }
+  // A module from elsewhere, and one of a place without a rule, are known by what they call.
+  tree.write(base + "updates/dkms/vendor-nic.ko",
+             make_plain_module("vendor_nic", kRelease, "", {"alloc_etherdev_mqs"}));
+  tree.write(base + "kernel/drivers/gpu/drm/acme-gpu.ko",
+             make_plain_module("acme_gpu", kRelease, "", {"drm_dev_register"}));
   tree.write("lib/firmware/acme/nic.bin", "firmware");
   tree.write("boot/config-" + std::string(kRelease),
              "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_XZ=y\nCONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n"

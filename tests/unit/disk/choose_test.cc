@@ -80,6 +80,22 @@ Disk named(const std::vector<Disk>& disks, std::string_view name) {
   return {};
 }
 
+TEST(ListDisks, AUsbDiskHasTheSerialOfItsDeviceUnlessItTellsItsOwn) {
+  Machine machine;
+  std::string usb = "devices/pci0000:00/0000:00:14.0/usb2/2-1";
+  std::string disk = usb + "/2-1:1.0/host6/target6:0:0/6:0:0:0";
+  machine.file(concat("sys/", usb, "/idVendor"), "46f4\n");
+  machine.file(concat("sys/", usb, "/serial"), "STICK 1\n");
+  machine.disk("sda", disk, 6 * GiB);
+  machine.file(concat("sys/", disk, "/vendor"), "QEMU\n");
+  machine.file(concat("sys/", disk, "/model"), "QEMU HARDDISK\n");
+  EXPECT_EQ(list_disks(machine.root()).value().at(0).serial, "STICK 1");
+  machine.file(concat("sys/", disk, "/vpd_pg80"), as_text(vpd_page(0x80, as_bytes("OWN 2"))));
+  Disk sda = list_disks(machine.root()).value().at(0);
+  EXPECT_EQ(sda.serial, "OWN 2");
+  EXPECT_THAT(sda.by_ids, Contains("usb-QEMU_QEMU_HARDDISK_STICK_1-0:0"));
+}
+
 TEST(ListDisks, ReadsVirtioAtaAndNvme) {
   Machine machine;
   add_virtio(machine, "vda", "04", "my-serial\n", 6 * GiB);

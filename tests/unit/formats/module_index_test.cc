@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/linear_lookup.h"
+
 namespace curlingiron {
 namespace {
 
@@ -33,7 +35,7 @@ TEST(ModuleIndex, ModulesForNamesAndAliases) {
   ModuleLookup lookup(index);
   for (const char* word : {"virtio:d00000001v00001AF4", "virtio-net", "virtio_net", "net-pf-17",
                            "virtio:d00000009v00001AF4", "nothing", ""}) {
-    EXPECT_EQ(lookup.modules_for(word), modules_for(index, word)) << word;
+    EXPECT_EQ(lookup.modules_for(word), test::modules_for(index, word)) << word;
   }
   EXPECT_THAT(lookup.modules_for("virtio:d00000001v00001AF4"),
               ElementsAre("virtio_net", "failover"));

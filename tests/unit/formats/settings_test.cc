@@ -163,6 +163,18 @@ TEST(Settings, APinHasTheFormThatCurlTakes) {
   }
 }
 
+TEST(Settings, WhatFollowsAFailureIsOneOfFour) {
+  Settings settings;
+  EXPECT_EQ(settings.on_failure, AfterFailure::Hold);
+  ASSERT_TRUE(apply_setting("onfail", "shell", settings).ok());
+  EXPECT_EQ(settings.on_failure, AfterFailure::Shell);
+  ASSERT_TRUE(apply_setting("onfail", "poweroff", settings).ok());
+  EXPECT_EQ(settings.on_failure, AfterFailure::PowerOff);
+  Result<void> wrong = apply_setting("onfail", "bash", settings);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().message().find("hold, reboot, poweroff, shell"), std::string::npos);
+}
+
 TEST(Settings, IncompleteOnesSayWhatIsMissing) {
   Settings settings;
   EXPECT_NE(check_complete(settings).error().message().find("curlingiron.src="), std::string::npos);

@@ -1,4 +1,7 @@
-// TLS under the downloads: what is accepted, and what is said when it is not.
+// TLS under the downloads: what is accepted, and what is said when it is not. Whom a certificate is
+// accepted from is in certificate_path_test.cc.
+#include <openssl/ssl.h>
+
 #include <cstdlib>
 
 #include "base/text.h"
@@ -6,6 +9,7 @@
 #include "net/http_source.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "unit/net/certificates.h"
 #include "unit/net/http_fixture.h"
 
 namespace curlingiron {
@@ -206,6 +210,21 @@ TEST_F(ClientCertificateTest, StaysHomeWhenRedirected) {
   EXPECT_TRUE(other.requests().empty());
 }
 
+TEST_F(ClientCertificateTest, MayBeAskedForBehindTheRequest) {
+  TlsIdentity own = identity("good");
+  own.client_ca_file = concat(folder(), "/ca.pem");
+  own.client_later = true;
+  std::string file = make_file(100'000);
+  ScriptedServer server(
+      [&](const Request& request, Exchange& out) { serve_file(file, request, out); }, &own);
+  options_.client_certificate = concat(folder(), "/client.pem");
+  options_.client_key = concat(folder(), "/client.key");
+  EXPECT_EQ(error_of(server.url("/"), 2s), "no error");
+  options_.client_certificate = options_.client_key = "";
+  EXPECT_THAT(error_of(server.url("/"), 2s),
+              HasSubstr("the server demands a client certificate; pass one (--cert)"));
+}
+
 // --- pinned keys
 
 class PinTest : public HttpsSourceTest {
@@ -389,7 +408,7 @@ TEST_F(ProxyTest, TheEnvironmentIsNotAsked) {
   EXPECT_TRUE(gate.requests().empty());
 }
 
-// --- what OpenSSL reads ahead
+// --- records
 
 TEST_F(HttpsSourceTest, RecordsOfEverySizeArriveBeforeASilence) {
   // Many records in one segment, the last of them small, then nothing: all must be delivered though
@@ -420,6 +439,198 @@ TEST_F(HttpsSourceTest, RecordsOfEverySizeArriveBeforeASilence) {
     EXPECT_TRUE(as_text(got) == std::string_view(file).substr(0, sent));
     EXPECT_LT(now() - before, Duration(2s));
   }
+}
+
+TEST_F(HttpsSourceTest, ALineThatIsCutIsNoEnd) {
+  // Without a length, the end of the connection is that of the body: only TLS's own word for it
+  // counts, since anybody can cut a line.
+  TlsIdentity own = identity("good");
+  std::string file = make_file(50'000);
+  for (int newest : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    own.newest = newest;
+    bool cut = true;
+    ScriptedServer server(
+        [&](const Request&, Exchange& out) {
+          out.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+          out.send(file);
+          if (cut) out.cut();
+        },
+        &own);
+    EXPECT_NE(error_of(server.url("/"), 1s), "no error");
+    cut = false;
+    Result<std::string> all = fetch(server.url("/"));
+    // A body whose length nobody told is not taken at all, or whole.
+    if (all.ok()) {
+      EXPECT_TRUE(all.value() == file);
+    }
+  }
+}
+
+// --- what servers are like
+
+class TlsServerTest : public HttpsSourceTest {
+ protected:
+  // What a server says that has this identity, or the version of TLS.
+  std::string result(const TlsIdentity& own) {
+    std::string file = make_file(100'000);
+    ScriptedServer server(
+        [&](const Request& request, Exchange& out) { serve_file(file, request, out); }, &own);
+    Result<std::unique_ptr<HttpSource>> source = open(server.url("/a.img"), 2s);
+    if (!source.ok()) return source.error().message();
+    Result<std::string> all = drain(*source.value());
+    if (!all.ok()) return all.error().message();
+    EXPECT_TRUE(all.value() == file);
+    return source.value()->answer().tls;
+  }
+
+  CertificateFolder certificates_{folder()};
+};
+
+TEST_F(TlsServerTest, Versions) {
+  TlsIdentity own = identity("good");
+  own.oldest = own.newest = TLS1_3_VERSION;
+  EXPECT_EQ(result(own), "TLSv1.3");
+  own.oldest = own.newest = TLS1_2_VERSION;
+  EXPECT_EQ(result(own), "TLSv1.2");
+  own.oldest = own.newest = TLS1_1_VERSION;
+  EXPECT_THAT(result(own), AllOf(HasSubstr("the TLS handshake failed (the server says: protocol "
+                                           "version)"),
+                                 HasSubstr("TLS 1.2 or 1.3")));
+}
+
+TEST_F(TlsServerTest, Ciphers) {
+  TlsIdentity own = identity("good");
+  own.newest = TLS1_2_VERSION;
+  for (const char* cipher : {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                             "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA256",
+                             "ECDHE-ECDSA-AES256-SHA384"}) {
+    own.ciphers = cipher;
+    EXPECT_EQ(result(own), "TLSv1.2") << cipher;
+  }
+  certificates_.make({.name = "rsa",
+                      .issuer = "ca",
+                      .extensions = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n",
+                      .key = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"});
+  TlsIdentity rsa = identity("rsa");
+  rsa.newest = TLS1_2_VERSION;
+  for (const char* cipher : {"ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305",
+                             "DHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA256"}) {
+    rsa.ciphers = cipher;
+    EXPECT_EQ(result(rsa), "TLSv1.2") << cipher;
+  }
+  own.ciphers = "aNULL";
+  EXPECT_THAT(result(own), HasSubstr("the TLS handshake failed"));
+}
+
+TEST_F(TlsServerTest, Groups) {
+  // Not the one that is offered first: the server asks for another hello.
+  TlsIdentity own = identity("good");
+  for (int newest : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    own.newest = newest;
+    for (const char* group : {"P-256", "P-384", "P-521", "X25519"}) {
+      own.groups = group;
+      EXPECT_THAT(result(own), HasSubstr("TLSv1.")) << group;
+    }
+  }
+}
+
+TEST_F(TlsServerTest, Keys) {
+  std::string extensions = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+  for (const char* key :
+       {"-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:4096",
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:8192 -pkeyopt rsa_keygen_primes:5",
+        "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
+        "-algorithm EC -pkeyopt ec_paramgen_curve:P-521", "-algorithm ED25519"}) {
+    SCOPED_TRACE(key);
+    certificates_.make({.name = "kind", .issuer = "ca", .extensions = extensions, .key = key});
+    TlsIdentity own = identity("kind");
+    EXPECT_EQ(result(own), "TLSv1.3");
+    own.newest = TLS1_2_VERSION;
+    EXPECT_EQ(result(own), "TLSv1.2");
+  }
+  certificates_.make({.name = "kind",
+                      .issuer = "ca",
+                      .extensions = extensions,
+                      .key = "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"});
+  EXPECT_THAT(result(identity("kind")), HasSubstr("its key of 1024 bits is too short"));
+}
+
+TEST_F(TlsServerTest, LongChainsInAnyOrderWithOthersBetween) {
+  std::string names = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1";
+  // Hundreds of names, as shared hosts have, and a message of several records.
+  for (int i = 0; i < 600; ++i) names += concat(",DNS:a-rather-long-name-", i, ".example.org");
+  std::vector<std::string> chain;
+  std::string above = "ca";
+  for (int i = 0; i < 10; ++i) {
+    std::string name = concat("link", i);
+    certificates_.make({name, above, std::string(kAuthority)});
+    chain.push_back(name);
+    above = name;
+  }
+  certificates_.make({"end", above, names});
+  certificates_.make({.name = "zero", .extensions = std::string(kAuthority), .serial = "00"});
+  certificates_.write("chain.pem", certificates_.pem("end") + certificates_.pem("expired") +
+                                       certificates_.pems(chain) +
+                                       certificates_.pems({"other", "zero", "ca", "future"}));
+  TlsIdentity own = identity("end");
+  own.certificate_file = certificates_.file("chain.pem");
+  EXPECT_EQ(result(own), "TLSv1.3");
+  own.newest = TLS1_2_VERSION;
+  EXPECT_EQ(result(own), "TLSv1.2");
+  // One is missing.
+  chain.erase(chain.begin() + 5);
+  certificates_.write("chain.pem", certificates_.pem("end") + certificates_.pems(chain));
+  EXPECT_THAT(result(own), HasSubstr("unknown CA (issuer link5)"));
+}
+
+TEST_F(TlsServerTest, OneAlonePathIsAsBadAsItsWorst) {
+  std::string names = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+  certificates_.make({.name = "tired",
+                      .issuer = "ca",
+                      .extensions = std::string(kAuthority),
+                      .until = "20210131000000Z"});
+  certificates_.make({"below-tired", "tired", names});
+  certificates_.write("chain.pem", certificates_.pems({"below-tired", "tired"}));
+  TlsIdentity own = identity("below-tired");
+  own.certificate_file = certificates_.file("chain.pem");
+  EXPECT_THAT(result(own), HasSubstr("certificate of the CA tired expired on 2021-01-31"));
+  options_.insecure = true;
+  EXPECT_EQ(result(own), "TLSv1.3");
+}
+
+TEST_F(TlsServerTest, AServersOwnCertificateMayBeTheOneTrusted) {
+  certificates_.make({"lone", "", "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n"});
+  options_.ca_file = certificates_.file("lone.pem");
+  EXPECT_EQ(result(identity("lone")), "TLSv1.3");
+  options_.ca_file = certificates_.file("ca.pem");
+  EXPECT_THAT(result(identity("lone")), HasSubstr("unknown CA (issuer lone)"));
+}
+
+TEST_F(TlsServerTest, ABundleOfWhichPartCannotBeRead) {
+  certificates_.write("bundle.pem",
+                      concat("-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n",
+                             certificates_.pems({"other", "ca", "ca"})));
+  options_.ca_file = certificates_.file("bundle.pem");
+  EXPECT_EQ(result(identity("good")), "TLSv1.3");
+  certificates_.write("bundle.pem", "nothing\n");
+  EXPECT_THAT(result(identity("good")), HasSubstr("bundle.pem holds no usable certificates"));
+}
+
+TEST_F(TlsServerTest, TheClientsChainIsSent) {
+  // The server knows the root alone.
+  certificates_.make({"client-ca", "ca", std::string(kAuthority)});
+  certificates_.make({"below", "client-ca", "extendedKeyUsage=clientAuth\n"});
+  certificates_.write("below-chain.pem", certificates_.pems({"below", "client-ca"}));
+  options_.client_certificate = certificates_.file("below-chain.pem");
+  options_.client_key = certificates_.file("below.key");
+  TlsIdentity own = identity("good");
+  own.client_ca_file = certificates_.file("ca.pem");
+  EXPECT_EQ(result(own), "TLSv1.3");
+  own.newest = TLS1_2_VERSION;
+  EXPECT_EQ(result(own), "TLSv1.2");
+  options_.client_certificate = certificates_.file("below.pem");
+  EXPECT_THAT(result(own), HasSubstr("does not accept the client certificate"));
 }
 
 }  // namespace

@@ -95,13 +95,23 @@ ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity, uint1
   ::signal(SIGPIPE, SIG_IGN);
   if (identity != nullptr) {
     tls_ = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_security_level(tls_, 0);  // whatever a test wants to show
+    SSL_CTX_set_dh_auto(tls_, 1);
     bool good =
         SSL_CTX_use_certificate_chain_file(tls_, identity->certificate_file.c_str()) == 1 &&
         SSL_CTX_use_PrivateKey_file(tls_, identity->key_file.c_str(), SSL_FILETYPE_PEM) == 1;
     if (!good) std::abort();
+    good = SSL_CTX_set_min_proto_version(tls_, identity->oldest) == 1 &&
+           SSL_CTX_set_max_proto_version(tls_, identity->newest) == 1 &&
+           (identity->groups.empty() ||
+            SSL_CTX_set1_groups_list(tls_, identity->groups.c_str()) == 1) &&
+           (identity->ciphers.empty() ||
+            SSL_CTX_set_cipher_list(tls_, identity->ciphers.c_str()) == 1);
+    if (!good) std::abort();
     if (!identity->client_ca_file.empty()) {
       int demand = identity->client_optional ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-      SSL_CTX_set_verify(tls_, SSL_VERIFY_PEER | demand, nullptr);
+      client_later_ = identity->client_later;
+      SSL_CTX_set_verify(tls_, client_later_ ? SSL_VERIFY_NONE : SSL_VERIFY_PEER | demand, nullptr);
       if (SSL_CTX_load_verify_file(tls_, identity->client_ca_file.c_str()) != 1) std::abort();
     }
   }
@@ -166,6 +176,18 @@ bool ScriptedServer::receive(int fd, SSL* tls, Request& request) {
   return true;
 }
 
+// Waits for the client's certificate, which comes before anything else of it.
+bool ScriptedServer::ask_later(SSL* tls) {
+  SSL_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  SSL_clear_mode(tls, SSL_MODE_AUTO_RETRY);
+  bool asked = SSL_verify_client_post_handshake(tls) == 1 && SSL_do_handshake(tls) == 1;
+  while (asked && SSL_get0_peer_certificate(tls) == nullptr) {
+    char byte = 0;
+    asked = SSL_get_error(tls, SSL_peek(tls, &byte, 1)) == SSL_ERROR_WANT_READ;
+  }
+  return asked;
+}
+
 void ScriptedServer::handle(int fd) {
   SSL* tls = nullptr;
   bool open = true;
@@ -187,7 +209,7 @@ void ScriptedServer::handle(int fd) {
   while (open && !stopping_) {
     Request request;
     request.connection = connection;
-    open = receive(fd, tls, request);
+    open = receive(fd, tls, request) && (!client_later_ || ask_later(tls));
     if (!open || stopping_) break;
     {
       std::lock_guard lock(mutex_);
@@ -197,7 +219,7 @@ void ScriptedServer::handle(int fd) {
     Exchange exchange(fd, tls, stopping_);
     script_(request, exchange);
     open = exchange.kept();
-    if (tls != nullptr && !open) SSL_shutdown(tls);
+    if (tls != nullptr && !open && !exchange.is_cut()) SSL_shutdown(tls);
   }
   SSL_free(tls);
   ::close(fd);

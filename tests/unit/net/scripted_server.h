@@ -39,6 +39,9 @@ class Exchange {
   bool send(std::string_view bytes);
   // Closes with a reset instead of an orderly end.
   void reset();
+  // Closes without TLS's own word for it, as one who cuts the line would.
+  void cut() { cut_ = true; }
+  bool is_cut() const { return cut_; }
   // Holds the connection open without a byte until the client goes or the test ends.
   void hang();
   // Waits for another request on this connection.
@@ -49,6 +52,7 @@ class Exchange {
 
  private:
   bool kept_ = false;
+  bool cut_ = false;
   int fd_;
   SSL* tls_;
   const std::atomic<bool>& stopping_;
@@ -59,6 +63,11 @@ struct TlsIdentity {
   std::string key_file;
   std::string client_ca_file;  // clients are asked for a certificate of this CA; empty: not at all
   bool client_optional = false;  // those without one are let in
+  bool client_later = false;     // asked behind the request (RFC 8446, 4.6.2), by TLS 1.3
+  int oldest = 0;                // TLS1_2_VERSION, …; 0: any
+  int newest = 0;
+  std::string groups = "";   // of the key exchange, as "P-384"
+  std::string ciphers = "";  // of TLS 1.2
 };
 
 class ScriptedServer {
@@ -77,9 +86,11 @@ class ScriptedServer {
   void serve();
   void handle(int fd);
   bool receive(int fd, SSL* tls, Request& request);
+  bool ask_later(SSL* tls);
 
   Script script_;
   SSL_CTX* tls_ = nullptr;
+  bool client_later_ = false;
   int listener_ = -1;
   uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -87,14 +87,6 @@ TEST_F(ModuleTreeTest, SaysWhatIsMissing) {
   EXPECT_THAT(ModuleTree::load(files_.root(), "5.10").error().message(), HasSubstr("(6.1.0-test)"));
   EXPECT_FALSE(ModuleTree::load(files_.root(), "../..").ok());
   EXPECT_FALSE(ModuleTree::load(files_.root(), "").ok());
-  for (const char* file : {"modules.dep", "modules.alias"}) {
-    test::FileTree tree;
-    test::fill_module_tree(tree);
-    tree.remove(base() + file);
-    std::string message = ModuleTree::load(tree.root(), test::kRelease).error().message();
-    EXPECT_THAT(message, HasSubstr(file));
-    EXPECT_THAT(message, HasSubstr("depmod -b"));
-  }
   for (const char* file :
        {"modules.softdep", "modules.weakdep", "modules.builtin", "modules.builtin.modinfo"}) {
     test::FileTree tree;
@@ -108,48 +100,6 @@ TEST_F(ModuleTreeTest, RefusesADependencyWithoutALine) {
   files_.write(base() + "modules.dep", "kernel/a.ko: kernel/b.ko\n");
   EXPECT_THAT(ModuleTree::load(files_.root(), test::kRelease).error().message(),
               HasSubstr("kernel/b.ko"));
-}
-
-TEST(DriverRules, PathsAndClasses) {
-  constexpr std::string_view kNetwork = "pci:v1d2sv3sd4bc02sc00i00";
-  constexpr std::string_view kGraphics = "pci:v1d2sv3sd4bc03sc00i00";
-  const std::pair<const char*, bool> cases[] = {
-      {"kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz", true},
-      {"kernel/drivers/net/virtio_net.ko", true},
-      {"kernel/drivers/net/wireless/intel/iwlwifi/iwlwifi.ko", false},
-      {"kernel/drivers/net/hyperv/hv_netvsc.ko", true},
-      {"kernel/drivers/ata/ahci.ko", true},
-      {"kernel/drivers/scsi/megaraid/megaraid_sas.ko", true},
-      {"kernel/drivers/scsi/sr_mod.ko.zst", false},
-      {"kernel/drivers/scsi/st.ko", false},
-      {"kernel/drivers/scsi/stex.ko", true},
-      {"kernel/drivers/nvme/host/nvme.ko", true},
-      {"kernel/drivers/usb/host/xhci-pci.ko", true},
-      {"kernel/drivers/usb/class/cdc-acm.ko", false},
-      {"kernel/drivers/virtio/virtio_pci.ko", true},
-      {"kernel/drivers/virtio/virtio_balloon.ko", false},
-      {"kernel/drivers/gpu/drm/virtio/virtio-gpu.ko", false},
-      {"kernel/drivers/bluetooth/btusb.ko", false},
-      {"kernel/drivers/input/mouse/psmouse.ko", false},
-      {"kernel/drivers/char/hw_random/virtio-rng.ko", true},
-      {"kernel/drivers/md/dm-mod.ko", false},
-      {"kernel/sound/pci/hda/snd-hda-intel.ko", false},
-      {"updates/drivers/net/ethernet/intel/ice/ice.ko", true},
-  };
-  for (const auto& [path, belongs] : cases) {
-    EXPECT_EQ(belongs_in_installer(path, kNetwork), belongs) << path;
-  }
-  EXPECT_TRUE(belongs_in_installer("updates/dkms/r8168.ko", kNetwork));
-  EXPECT_FALSE(belongs_in_installer("updates/dkms/nvidia.ko", kGraphics));
-  EXPECT_FALSE(belongs_in_installer("updates/dkms/other.ko", "acpi:PNP0C0A:"));
-}
-
-TEST_F(ModuleTreeTest, CompanionsAndAlways) {
-  ModuleTree tree = load();
-  std::vector<std::string> modules = {"acme_hba", "scsi_mod"};
-  EXPECT_THAT(companions_of(tree, modules), ElementsAre("sd_mod"));
-  EXPECT_THAT(companions_of(tree, std::vector<std::string>{"nic"}), IsEmpty());
-  EXPECT_THAT(always_needed(tree), ElementsAre("af_packet"));
 }
 
 }  // namespace

@@ -141,6 +141,71 @@ TEST_F(InitramfsTest, NamedModules) {
   EXPECT_THAT(error(), HasSubstr("no-such-module: no such module"));
 }
 
+TEST_F(InitramfsTest, OmitsWhatNothingElseNeeds) {
+  plan_.omit = {"nic"};
+  auto built = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(built.ok()) << built.error().message();
+  EXPECT_THAT(built.value().modules, Not(Contains("nic")));
+  EXPECT_THAT(built.value().modules, Not(Contains("core")));
+  EXPECT_THAT(built.value().modules, Contains("acme_hba"));
+  plan_.omit = {"scsi-mod"};
+  EXPECT_THAT(error(), HasSubstr("scsi_mod: cannot be left out, as acme_hba needs it"));
+  plan_.omit = {"no-such-module"};
+  EXPECT_THAT(error(), HasSubstr("no-such-module: no such module"));
+}
+
+TEST_F(InitramfsTest, NamedFirmware) {
+  plan_.compression = Compression::None;
+  files_.write("lib/firmware/other/a.bin", "A");
+  files_.write("lib/firmware/other/b.bin", "B");
+  plan_.firmware = {"other/*.bin"};
+  auto entries = list(build_initramfs(files_.root(), plan_).value().bytes);
+  EXPECT_EQ(file_text(entries, "lib/firmware/other/b.bin"), "B");
+  plan_.firmware = {"other/c.bin"};
+  EXPECT_THAT(error(), HasSubstr("other/c.bin: no such firmware; looked in lib/firmware/updates"));
+}
+
+TEST_F(InitramfsTest, ExtrasComeAlong) {
+  plan_.compression = Compression::None;
+  plan_.extras = {{"bin", S_IFDIR | 0755, {}, "parent"},
+                  {"bin/tool", S_IFREG | 0755, test::bytes_of("tool"), "--add /bin/tool"},
+                  {"etc", S_IFDIR | 0755, {}, "parent"},  // is there already
+                  {"etc/with blank", S_IFREG | 0600, test::bytes_of("x"), "--add /etc"},
+                  {"usr/bin", S_IFLNK | 0777, test::bytes_of("../bin"), "--add /usr/bin"}};
+  auto built = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(built.ok()) << built.error().message();
+  auto entries = list(built.value().bytes);
+  EXPECT_EQ(file_text(entries, "bin/tool"), "tool");
+  EXPECT_EQ(file_text(entries, "usr/bin"), "../bin");
+  EXPECT_THAT(file_text(entries, "curlingiron/modules"),
+              HasSubstr("why bin/tool --add /bin/tool\n"));
+  EXPECT_TRUE(parse_module_index(file_text(entries, "curlingiron/modules")).ok());
+  plan_.extras = {{"init", S_IFREG | 0755, test::bytes_of("other"), "--add"}};
+  EXPECT_THAT(error(), HasSubstr("init"));
+}
+
+TEST_F(InitramfsTest, ProfilesAddToTheHardware) {
+  plan_.modaliases.clear();
+  plan_.profiles = {Profile::Server};
+  auto built = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(built.ok()) << built.error().message();
+  // By what it calls; the others of the tree call nothing.
+  EXPECT_THAT(built.value().modules, ElementsAre("af_packet", "vendor_nic"));
+}
+
+TEST_F(InitramfsTest, TheIndexTellsWhy) {
+  ModuleIndex index = build_initramfs(files_.root(), plan_).value().index;
+  std::vector<std::string> reasons;
+  for (const IndexedReason& reason : index.reasons)
+    reasons.push_back(concat(reason.name, ": ", reason.reason));
+  EXPECT_THAT(
+      reasons,
+      ElementsAre("af_packet: always", "nic: pci:v0000ACMEd00000001sv1sd2bc02sc00i00",
+                  "acme_hba: pci:v0000ACMEd00000002sv1sd2bc01sc00i00",
+                  "vendor_nic: pci:v0000ACMEd00000004sv1sd2bc02sc00i00",
+                  "sd_mod: companion of acme_hba", "lib/firmware/acme/nic.bin: firmware of nic"));
+}
+
 TEST_F(InitramfsTest, RefusesAnInitThatWouldPanic) {
   plan_.init.clear();
   EXPECT_THAT(error(), HasSubstr("/init"));
@@ -193,7 +258,7 @@ TEST_F(InitramfsTest, KeepsSignaturesWhereTheyAreEnforced) {
 TEST_F(InitramfsTest, SummaryNamesTheParts) {
   std::string text = summarize(build_initramfs(files_.root(), plan_).value());
   for (const char* part : {"/init", "kernel modules", "CA bundle", "index and settings",
-                           "packed: modules and settings", "warning: nic"}) {
+                           "packed: modules and settings"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 
 #include "base/text.h"
 #include "formats/elf.h"
@@ -64,6 +65,30 @@ TEST_F(RealModules, WritesClosures) {
     }
   }
   ASSERT_TRUE(file.good());
+}
+
+// One line for each line "RELEASE ALIAS" of the questions: the modules that it resolves to, in
+// order. tests/golden/aliases.py drives it.
+TEST_F(RealModules, AnswersAliases) {
+  const char* questions = std::getenv("CURLINGIRON_ALIAS_QUESTIONS");
+  const char* answers = std::getenv("CURLINGIRON_ALIAS_ANSWERS");
+  if (questions == nullptr || answers == nullptr) {
+    GTEST_SKIP() << "CURLINGIRON_ALIAS_QUESTIONS and CURLINGIRON_ALIAS_ANSWERS are not set";
+  }
+  std::map<std::string, ModuleTree> trees;
+  std::ifstream in(questions);
+  std::ofstream out(answers);
+  std::string release;
+  std::string alias;
+  while (in >> release >> alias) {
+    auto tree = trees.find(release);
+    if (tree == trees.end()) {
+      tree = trees.emplace(release, ModuleTree::load(root_, release).value()).first;
+    }
+    for (const std::string& name : tree->second.resolve(alias)) out << ' ' << name;
+    out << '\n';
+  }
+  ASSERT_TRUE(out.good());
 }
 
 // What the kernel would have in memory is the same with and without stripping, for every module.
