@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "sys/file.h"
+#include "sys/uevent.h"
 
 namespace curlingiron {
 namespace {
@@ -14,17 +15,12 @@ constexpr std::string_view kDevices = "sys/devices";
 std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 std::vector<std::string> modaliases_of(const UniqueFd& root, const std::string& device) {
-  constexpr std::string_view kKey = "MODALIAS=";
   std::vector<std::string> found;
   Result<std::string> own = read_line(root, concat(device, "/modalias"));
   if (own.ok() && !own.value().empty()) found.push_back(own.value());
-  Result<std::string> uevent = read_text(root, concat(device, "/uevent"));
-  if (!uevent.ok()) return found;
-  for (std::string_view line : split(uevent.value(), '\n')) {
-    if (!line.starts_with(kKey)) continue;
-    std::string modalias(trim(line.substr(kKey.size())));
-    if (std::find(found.begin(), found.end(), modalias) == found.end()) found.push_back(modalias);
-  }
+  std::string announced = read_uevent_modalias(root, concat(device, "/uevent"));
+  if (!announced.empty() && (found.empty() || announced != found.front()))
+    found.push_back(std::move(announced));
   return found;
 }
 

@@ -132,13 +132,9 @@ struct Drivers::State {
   // After lost announcements: reads what the devices are. To trigger them once more would only fill
   // the socket's buffer again, at the same place.
   void rescan() {
-    constexpr std::string_view kKey = "MODALIAS=";
     for_each_device(root, kDevices, 0, [&](const std::string& uevent) {
-      Result<std::string> text = read_text(root, uevent);
-      if (!text.ok()) return;
-      for (std::string_view line : split(text.value(), '\n')) {
-        if (line.starts_with(kKey)) announce(std::string(trim(line.substr(kKey.size()))));
-      }
+      std::string modalias = read_uevent_modalias(root, uevent);
+      if (!modalias.empty()) announce(modalias);
     });
     announce("");  // Whatever else was lost: goals are looked at again.
   }

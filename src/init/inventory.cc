@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "formats/alias_pattern.h"
 #include "sys/file.h"
+#include "sys/uevent.h"
 
 namespace curlingiron {
 namespace {
@@ -98,14 +99,7 @@ std::string attribute(const UniqueFd& root, const std::string& path) {
 // A card's modalias is in its uevent alone.
 std::string modalias_of(const UniqueFd& root, const std::string& path) {
   std::string modalias = attribute(root, concat("sys/", path, "/modalias"));
-  if (!modalias.empty()) return modalias;
-  constexpr std::string_view kKey = "MODALIAS=";
-  Result<std::string> text = read_text(root, concat("sys/", path, "/uevent"));
-  if (!text.ok()) return {};
-  for (std::string_view line : split(text.value(), '\n')) {
-    if (line.starts_with(kKey)) return std::string(trim(line.substr(kKey.size())));
-  }
-  return {};
+  return modalias.empty() ? read_uevent_modalias(root, concat("sys/", path, "/uevent")) : modalias;
 }
 
 bool is_at_or_below(std::string_view path, std::string_view above) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "sys/file.h"
+#include "sys/uevent.h"
 
 namespace curlingiron {
 namespace {
@@ -24,15 +25,6 @@ void add(std::set<std::string>& found, std::string_view alias) {
 // A device may go while it is read: what cannot be read is not there.
 void read_modalias(const UniqueFd& root, const std::string& path, std::set<std::string>& found) {
   if (Result<std::string> alias = read_line(root, path); alias.ok()) add(found, alias.value());
-}
-
-void read_uevent(const UniqueFd& root, const std::string& path, std::set<std::string>& found) {
-  constexpr std::string_view kKey = "MODALIAS=";
-  Result<std::string> text = read_text(root, path);
-  if (!text.ok()) return;
-  for (std::string_view line : split(text.value(), '\n')) {
-    if (line.starts_with(kKey)) add(found, trim(line.substr(kKey.size())));
-  }
 }
 
 // "0x001cc916" -> "mdio:00000000000111001100100100010110", as phy_device_create asks for it.
@@ -71,7 +63,7 @@ Result<std::vector<std::string>> hardware_modaliases(const UniqueFd& root) {
         todo.push_back({std::move(path), directory.depth + 1});
       } else if (status.value().type == FileType::Regular) {
         if (name == "modalias") read_modalias(root, path, found);
-        if (name == "uevent") read_uevent(root, path, found);
+        if (name == "uevent") add(found, read_uevent_modalias(root, path));
         if (name == "phy_id") read_phy(root, path, found);
       }
     }

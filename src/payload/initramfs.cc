@@ -131,9 +131,10 @@ class Chooser {
     if (plan_.modaliases.empty()) return {};
     UniqueFd directory =
         TRY_CONTEXT(tree_.directory(), open_at(root_, tree_.directory(), O_RDONLY | O_DIRECTORY));
+    std::unordered_set<std::string> judged;  // A module may have to be unpacked for it.
     for (const std::string& modalias : plan_.modaliases) {
       for (const std::string& module : tree_.resolve(modalias)) {
-        if (known_.contains(module)) continue;
+        if (known_.contains(module) || !judged.insert(module).second) continue;
         bool belongs =
             TRY_CONTEXT(tree_.directory(), belongs_in_installer(directory, tree_.path_of(module)));
         if (belongs) add(module, modalias);

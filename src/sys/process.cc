@@ -115,52 +115,63 @@ void InterruptWatch::set_last_words(std::optional<std::string> words) {
   state_->changed->signal();
 }
 
+namespace {
+
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
+  list.push_back(nullptr);
+  return list;
+}
+
+// Neither held nor ignored signals of ours are a program's business.
+class SpawnAttributes {
+ public:
+  explicit SpawnAttributes(int more_flags = 0) {
+    ::posix_spawnattr_init(&attributes_);
+    sigset_t none;
+    ::sigemptyset(&none);
+    sigset_t usual;
+    ::sigemptyset(&usual);
+    ::sigaddset(&usual, SIGPIPE);
+    ::sigaddset(&usual, SIGCHLD);
+    ::posix_spawnattr_setsigmask(&attributes_, &none);
+    ::posix_spawnattr_setsigdefault(&attributes_, &usual);
+    auto flags = static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | more_flags);
+    ::posix_spawnattr_setflags(&attributes_, flags);
+  }
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_;
+};
+
+// As a shell counts it.
+int exit_status(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
 Result<int> run_program(const std::vector<std::string>& argv) {
-  std::vector<char*> arguments;
-  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
-  arguments.push_back(nullptr);
   pid_t child = 0;
-  // Neither held signals nor an ignored SIGPIPE are the program's business.
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none;
-  ::sigemptyset(&none);
-  sigset_t usual;
-  ::sigemptyset(&usual);
-  ::sigaddset(&usual, SIGPIPE);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &usual);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  int rc = ::posix_spawnp(&child, arguments[0], nullptr, &attributes, arguments.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
+  SpawnAttributes attributes;
+  int rc = ::posix_spawnp(&child, argv[0].c_str(), nullptr, attributes.get(),
+                          pointers_to(argv).data(), environ);
   if (rc != 0) return system_error(concat("cannot run ", argv[0]), rc);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return last_system_error("waitpid");
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return exit_status(status);
 }
 
 Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,
                             const std::vector<std::string>& environment) {
-  auto pointers = [](const std::vector<std::string>& texts) {
-    std::vector<char*> list;
-    for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));
-    list.push_back(nullptr);
-    return list;
-  };
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none;
-  ::sigemptyset(&none);
-  sigset_t usual;
-  ::sigemptyset(&usual);
-  ::sigaddset(&usual, SIGPIPE);
-  ::sigaddset(&usual, SIGCHLD);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &usual);
-  ::posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  SpawnAttributes attributes(POSIX_SPAWN_SETSID);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   // The first terminal that a session's leader opens becomes its controlling terminal.
@@ -169,17 +180,16 @@ Result<int> run_on_terminal(const std::string& device, const std::vector<std::st
   ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
   ::posix_spawn_file_actions_addchdir_np(&actions, "/");
   pid_t child = 0;
-  int rc = ::posix_spawn(&child, argv[0].c_str(), &actions, &attributes, pointers(argv).data(),
-                         pointers(environment).data());
+  int rc = ::posix_spawn(&child, argv[0].c_str(), &actions, attributes.get(),
+                         pointers_to(argv).data(), pointers_to(environment).data());
   ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
   if (rc != 0) return system_error(concat("cannot run ", argv[0], " on ", device), rc);
   for (;;) {
     int status = 0;
     pid_t ended = ::waitpid(-1, &status, 0);
     if (ended < 0 && errno != EINTR) return last_system_error("waitpid");
     if (ended != child) continue;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return exit_status(status);
   }
 }
 

@@ -6,6 +6,9 @@
 #include <array>
 #include <cerrno>
 
+#include "base/text.h"
+#include "sys/file.h"
+
 namespace curlingiron {
 
 Result<Uevent> parse_uevent(ConstBytes datagram) {
@@ -34,6 +37,16 @@ Result<Uevent> parse_uevent(ConstBytes datagram) {
   if (event.action.empty() || event.device.empty())
     return Error("a uevent without action or device");
   return event;
+}
+
+std::string read_uevent_modalias(const UniqueFd& root, const std::string& file) {
+  constexpr std::string_view kKey = "MODALIAS=";
+  Result<std::string> text = read_text(root, file);
+  if (!text.ok()) return {};
+  for (std::string_view line : split(text.value(), '\n')) {
+    if (line.starts_with(kKey)) return std::string(trim(line.substr(kKey.size())));
+  }
+  return {};
 }
 
 Result<UeventSocket> UeventSocket::open() {

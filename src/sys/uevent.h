@@ -22,6 +22,10 @@ struct Uevent {
 // "ACTION@DEVPATH" NUL "KEY=VALUE" NUL … Bounded by the datagram.
 Result<Uevent> parse_uevent(ConstBytes datagram);
 
+// The modalias in the uevent file of a device in sysfs, which some (mmc:block) have without a
+// modalias file beside it; empty: none, or the device has gone.
+std::string read_uevent_modalias(const UniqueFd& root, const std::string& file);
+
 class UeventSocket {
  public:
   // With an 8 MiB receive buffer: opened before the devices are triggered, it loses none.

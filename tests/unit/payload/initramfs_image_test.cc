@@ -15,6 +15,7 @@
 #include "payload/initramfs_diff.h"
 #include "payload/initramfs_reasons.h"
 #include "payload/initramfs_shares.h"
+#include "sys/file.h"
 
 namespace curlingiron {
 namespace {
@@ -175,14 +176,13 @@ class EveryCompressor : public ::testing::TestWithParam<Packer> {
   // Empty where the program is not installed.
   static ByteVector pack(const Packer& packer, const ByteVector& plain) {
     if (std::system(concat("command -v ", packer.program, " > /dev/null").c_str()) != 0) return {};
-    std::string directory = ::testing::TempDir() + "initramfs-XXXXXX";
-    EXPECT_NE(::mkdtemp(directory.data()), nullptr);
+    TemporaryDirectory temporary = TemporaryDirectory::create().value();
+    const std::string& directory = temporary.path();
     std::ofstream(directory + "/in", std::ios::binary)
         .write(reinterpret_cast<const char*>(plain.data()), static_cast<ptrdiff_t>(plain.size()));
     EXPECT_EQ(std::system(concat("cd ", directory, " && ", packer.command, " 2> log").c_str()), 0);
     std::ifstream file(directory + "/out", std::ios::binary);
     ByteVector out((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    EXPECT_EQ(std::system(concat("rm -r ", directory).c_str()), 0);
     return out;
   }
 };
