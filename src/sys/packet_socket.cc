@@ -10,19 +10,21 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
+#include <span>
 
 #include "base/units.h"
+#include "sys/socket_option.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr size_t kLargestPacket = 64_KiB;
+constexpr size_t kArpSize = 28;  // of IPv4 on Ethernet; the rest of a frame is padding
 
-sockaddr_ll link_address(int index) {
+sockaddr_ll link_address(int index, uint16_t protocol) {
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_IP);
+  address.sll_protocol = htons(protocol);
   address.sll_ifindex = index;
   return address;
 }
@@ -35,20 +37,39 @@ sockaddr_in ip_address(Ipv4 host, uint16_t port) {
   return address;
 }
 
-template <typename Value>
-Result<void> set_option(const UniqueFd& fd, int level, int name, const Value& value) {
-  if (::setsockopt(fd.get(), level, name, &value, sizeof value) != 0) {
-    return last_system_error("cannot set a socket option");
+// Of these errors none says that the socket is of no use: nothing waits, or the link is down.
+bool means_nothing() { return errno == EAGAIN || errno == EINTR || errno == ENETDOWN; }
+
+Result<void> send_to_all(const UniqueFd& fd, int index, uint16_t protocol, ConstBytes packet) {
+  sockaddr_ll address = link_address(index, protocol);
+  address.sll_halen = ETH_ALEN;
+  std::fill_n(address.sll_addr, ETH_ALEN, uint8_t{0xff});
+  for (;;) {
+    ssize_t n = ::sendto(fd.get(), packet.data(), packet.size(), MSG_NOSIGNAL,
+                         reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    if (n >= 0) return {};
+    if (errno != EINTR) return last_system_error("cannot send");
   }
-  return {};
+}
+
+// Hears what `filter` lets through. Protocol 0 hears nothing: no packet slips in before the filter
+// and the interface are set.
+Result<UniqueFd> open_packets(int index, uint16_t protocol, std::span<sock_filter> filter) {
+  UniqueFd fd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return last_system_error("cannot open a packet socket");
+  sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  TRY(set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, program));
+  TRY(set_option(fd, SOL_PACKET, PACKET_AUXDATA, int{1}));
+  sockaddr_ll address = link_address(index, protocol);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return last_system_error("cannot bind a packet socket");
+  }
+  return fd;
 }
 
 }  // namespace
 
 Result<PacketSocket> PacketSocket::open(int interface_index, uint16_t port) {
-  // Protocol 0 hears nothing: no packet slips in before the filter and the interface are set.
-  UniqueFd fd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return last_system_error("cannot open a packet socket");
   // Unfragmented UDP to `port`; offsets count from the IPv4 header.
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
@@ -61,26 +82,12 @@ Result<PacketSocket> PacketSocket::open(int interface_index, uint16_t port) {
       BPF_STMT(BPF_RET | BPF_K, kLargestPacket),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
-  sock_fprog program{std::size(code), code};
-  TRY(set_option(fd, SOL_SOCKET, SO_ATTACH_FILTER, program));
-  TRY(set_option(fd, SOL_PACKET, PACKET_AUXDATA, int{1}));
-  sockaddr_ll address = link_address(interface_index);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return last_system_error("cannot bind a packet socket");
-  }
+  UniqueFd fd = TRY(open_packets(interface_index, ETH_P_IP, code));
   return PacketSocket(std::move(fd), interface_index);
 }
 
 Result<void> PacketSocket::broadcast(ConstBytes packet) const {
-  sockaddr_ll address = link_address(index_);
-  address.sll_halen = ETH_ALEN;
-  std::fill_n(address.sll_addr, ETH_ALEN, uint8_t{0xff});
-  for (;;) {
-    ssize_t n = ::sendto(fd_.get(), packet.data(), packet.size(), MSG_NOSIGNAL,
-                         reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    if (n >= 0) return {};
-    if (errno != EINTR) return last_system_error("cannot send");
-  }
+  return send_to_all(fd_, index_, ETH_P_IP, packet);
 }
 
 Result<std::optional<RawPacket>> PacketSocket::receive() const {
@@ -95,8 +102,7 @@ Result<std::optional<RawPacket>> PacketSocket::receive() const {
   message.msg_controllen = sizeof control;
   ssize_t n = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
   if (n < 0) {
-    bool nothing = errno == EAGAIN || errno == EINTR || errno == ENETDOWN;
-    if (nothing) return std::optional<RawPacket>();
+    if (means_nothing()) return std::optional<RawPacket>();
     return last_system_error("cannot receive");
   }
   packet.bytes.resize(static_cast<size_t>(n));
@@ -110,15 +116,38 @@ Result<std::optional<RawPacket>> PacketSocket::receive() const {
   return std::optional<RawPacket>(std::move(packet));
 }
 
+Result<ArpSocket> ArpSocket::open(int interface_index) {
+  // Ethernet and IPv4 in the first six bytes: hardware 1, protocol 0x0800, addresses of 6 and 4.
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0001'0800, 0, 3),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x0604, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, kArpSize),   BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  UniqueFd fd = TRY(open_packets(interface_index, ETH_P_ARP, code));
+  return ArpSocket(std::move(fd), interface_index);
+}
+
+Result<void> ArpSocket::broadcast(ConstBytes packet) const {
+  return send_to_all(fd_, index_, ETH_P_ARP, packet);
+}
+
+Result<std::optional<ByteVector>> ArpSocket::receive() const {
+  ByteVector packet(kArpSize);
+  ssize_t n = ::recv(fd_.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+  if (n < 0) {
+    if (means_nothing()) return std::optional<ByteVector>();
+    return last_system_error("cannot receive");
+  }
+  packet.resize(static_cast<size_t>(n));
+  return std::optional<ByteVector>(std::move(packet));
+}
+
 Result<DatagramSocket> DatagramSocket::open(const std::string& interface, uint16_t port) {
   UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return last_system_error("cannot open a UDP socket");
   TRY(set_option(fd, SOL_SOCKET, SO_REUSEADDR, int{1}));
   TRY(set_option(fd, SOL_SOCKET, SO_RCVBUF, int{0}));  // the kernel's least
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, interface.c_str(),
-                   static_cast<socklen_t>(interface.size())) != 0) {
-    return last_system_error("cannot bind to the interface");
-  }
+  TRY(bind_to_interface(fd, interface));
   sockaddr_in address = ip_address(Ipv4{}, port);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return last_system_error("cannot bind a UDP socket");

@@ -1,4 +1,4 @@
-// Raw IPv4 packets on one NIC (packet(7)): DHCP's way to talk before there is an address.
+// Raw IPv4 and ARP packets on one NIC (packet(7)): DHCP's way to talk before there is an address.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,24 @@ class PacketSocket {
 
  private:
   PacketSocket(UniqueFd fd, int index) : fd_(std::move(fd)), index_(index) {}
+  UniqueFd fd_;
+  int index_;
+};
+
+// ARP of IPv4 on Ethernet: what asks and answers who has an address.
+class ArpSocket {
+ public:
+  // As PacketSocket::open().
+  static Result<ArpSocket> open(int interface_index);
+
+  // `packet` is what follows the Ethernet header (formats/arp.h).
+  Result<void> broadcast(ConstBytes packet) const;
+  // nullopt: none waits, or the link is down. Own packets are not heard.
+  Result<std::optional<ByteVector>> receive() const;
+  int fd() const { return fd_.get(); }
+
+ private:
+  ArpSocket(UniqueFd fd, int index) : fd_(std::move(fd)), index_(index) {}
   UniqueFd fd_;
   int index_;
 };
