@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "formats/dns_name.h"
 
 namespace curlingiron {
 namespace {
@@ -19,6 +20,8 @@ constexpr uint8_t kEnd = 255;
 constexpr uint32_t kInfinite = 0xffffffff;
 constexpr uint16_t kSmallestMtu = 576;  // RFC 791: every host takes such a datagram
 constexpr uint8_t kUdp = 17;
+constexpr size_t kMostAddresses = 8;  // of routers, name servers and time servers each
+constexpr size_t kMostRoutes = 128;
 
 constexpr uint8_t code_of(DhcpOption option) { return static_cast<uint8_t>(option); }
 
@@ -40,11 +43,23 @@ Result<void> collect_options(ConstBytes field, Options& options) {
 
 Result<Ipv4> read_ipv4(ByteReader& in) { return Ipv4{TRY(in.be32())}; }
 
+// A host outside the special ranges; link-local (169.254/16) is fine.
+bool is_host_address(Ipv4 address) {
+  uint32_t first = address.value >> 24;
+  return first != 0 && first != 127 && first < 224;
+}
+
 // --- values of single options
 
+// RFC 3396 joins an option that a server sends twice; of one with a fixed size the first counts.
+Result<ByteReader> fixed(ConstBytes value, size_t size) {
+  if (value.empty() || value.size() % size != 0)
+    return Error(concat("is not ", size, " bytes long"));
+  return ByteReader(value.first(size));
+}
+
 Result<Ipv4> one_address(ConstBytes value) {
-  if (value.size() != 4) return Error("is not 4 bytes long");
-  ByteReader in(value);
+  ByteReader in = TRY(fixed(value, 4));
   return read_ipv4(in);
 }
 
@@ -52,9 +67,10 @@ Result<std::vector<Ipv4>> addresses(ConstBytes value) {
   if (value.empty() || value.size() % 4 != 0) return Error("is no list of addresses");
   std::vector<Ipv4> list;
   ByteReader in(value);
-  while (!in.at_end()) {
+  while (!in.at_end() && list.size() < kMostAddresses) {
     Ipv4 address = TRY(read_ipv4(in));
-    if (!address.is_zero()) list.push_back(address);
+    bool known = std::find(list.begin(), list.end(), address) != list.end();
+    if (is_host_address(address) && !known) list.push_back(address);
   }
   return list;
 }
@@ -66,39 +82,49 @@ Result<uint8_t> mask(ConstBytes value) {
 }
 
 Result<uint16_t> mtu(ConstBytes value) {
-  if (value.size() != 2) return Error("is not 2 bytes long");
-  ByteReader in(value);
+  ByteReader in = TRY(fixed(value, 2));
   uint16_t size = TRY(in.be16());
   if (size < kSmallestMtu) return Error(concat("is ", size, ", less than 576"));
   return size;
 }
 
 Result<std::optional<Duration>> seconds(ConstBytes value) {
-  if (value.size() != 4) return Error("is not 4 bytes long");
-  ByteReader in(value);
+  ByteReader in = TRY(fixed(value, 4));
   uint32_t count = TRY(in.be32());
   if (count == kInfinite) return std::optional<Duration>();
   return std::optional<Duration>(std::chrono::seconds(count));
 }
 
-// Goes into resolv.conf and onto the console: only what a domain name may hold.
-Result<std::string> name(ConstBytes value) {
+// Goes into resolv.conf and onto the console: only what a domain name may hold. Some servers put
+// several names where one belongs, with blanks between.
+Result<std::vector<std::string>> names(ConstBytes value) {
   std::string_view text = as_text(value);
   while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
-  bool good =
-      !text.empty() && text.size() <= 253 && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '-' || c == '.' || c == '_';
-      });
-  if (!good) return Error("is no host or domain name");
-  return std::string(text);
+  std::vector<std::string> list;
+  for (std::string_view name : split_blank(text)) {
+    if (name.size() > 1 && name.back() == '.') name.remove_suffix(1);
+    if (!is_host_name(name)) return Error("is no host or domain name");
+    if (list.size() < kMostSearchDomains) list.emplace_back(name);
+  }
+  if (list.empty()) return Error("is no host or domain name");
+  return list;
+}
+
+Result<std::string> name(ConstBytes value) {
+  std::vector<std::string> list = TRY(names(value));
+  if (list.size() != 1) return Error("is no host name");
+  return std::move(list[0]);
+}
+
+Result<std::vector<std::string>> search_list(ConstBytes value) {
+  return parse_domain_list(value, DnsCompression::Allowed);
 }
 
 // RFC 3442: prefix length, the significant bytes of the destination, gateway.
 Result<std::vector<DhcpRoute>> classless_routes(ConstBytes value) {
   std::vector<DhcpRoute> routes;
   ByteReader in(value);
-  while (!in.at_end()) {
+  while (!in.at_end() && routes.size() < kMostRoutes) {
     DhcpRoute route;
     route.prefix_length = TRY(in.u8());
     if (route.prefix_length > 32) return Error("holds a prefix longer than 32 bits");
@@ -128,12 +154,6 @@ void read_option(const Options& options, DhcpOption option, Parse parse, T& into
   } else {
     ignored.push_back(concat("option ", code_of(option), ' ', value.error().message()));
   }
-}
-
-// A host outside the special ranges; link-local (169.254/16) is fine.
-bool is_host_address(Ipv4 address) {
-  uint32_t first = address.value >> 24;
-  return first != 0 && first != 127 && first < 224;
 }
 
 // The class of old (RFC 791), for servers that send no mask.
@@ -206,7 +226,7 @@ Result<DhcpPacket> parse_dhcp(ConstBytes payload) {
   }
   auto type = packet.options.find(code_of(DhcpOption::MessageType));
   if (type == packet.options.end()) return Error("no DHCP message type");
-  if (type->second.size() != 1 || type->second[0] < 1 || type->second[0] > 8) {
+  if (type->second.empty() || type->second[0] < 1 || type->second[0] > 8) {
     return Error("unknown DHCP message type");
   }
   packet.type = static_cast<DhcpType>(type->second[0]);
@@ -252,7 +272,14 @@ std::vector<DhcpRoute> DhcpLease::routes() const {
   std::vector<DhcpRoute> list = classless_routes;
   bool has_default = std::any_of(list.begin(), list.end(),
                                  [](const DhcpRoute& route) { return route.prefix_length == 0; });
-  if (!has_default && !routers.empty()) list.push_back({Ipv4{}, 0, routers[0]});
+  if (!has_default && !routers.empty()) {
+    auto router = std::find_if(routers.begin(), routers.end(),
+                               [&](Ipv4 candidate) { return candidate != address; });
+    list.push_back({Ipv4{}, 0, router != routers.end() ? *router : address});
+  }
+  for (DhcpRoute& route : list) {
+    if (route.gateway == address) route.gateway = Ipv4{};
+  }
   // A gateway may be reachable only through an on-link route named behind it.
   std::stable_partition(list.begin(), list.end(), [](const DhcpRoute& route) {
     return route.gateway.is_zero() && route.prefix_length != 0;
@@ -263,20 +290,28 @@ std::vector<DhcpRoute> DhcpLease::routes() const {
 Result<DhcpLease> lease_of(const DhcpPacket& packet) {
   DhcpLease lease;
   lease.address = packet.yours;
-  if (!is_host_address(lease.address)) {
-    return Error(concat("the server gave the address ", format_ipv4(lease.address),
-                        ", which no host can have"));
-  }
-  lease.prefix_length = class_prefix(lease.address);
+  Error impossible(concat("the server gave the address ", format_ipv4(lease.address),
+                          ", which no host can have"));
+  if (!is_host_address(lease.address)) return impossible;
   auto read = [&](DhcpOption option, auto parse, auto& into) {
     read_option(packet.options, option, parse, into, lease.ignored);
   };
-  read(DhcpOption::SubnetMask, mask, lease.prefix_length);
+  std::optional<uint8_t> prefix;
+  read(DhcpOption::SubnetMask, mask, prefix);
+  if (prefix && *prefix < 31) {
+    uint32_t host = lease.address.value & ~prefix_mask(*prefix).value;
+    if (host == 0 || host == ~prefix_mask(*prefix).value) return impossible;
+  }
+  lease.prefix_length = prefix.value_or(class_prefix(lease.address));
   read(DhcpOption::Router, addresses, lease.routers);
   read(DhcpOption::DnsServer, addresses, lease.nameservers);
   read(DhcpOption::NtpServer, addresses, lease.time_servers);
   read(DhcpOption::HostName, name, lease.host_name);
-  read(DhcpOption::DomainName, name, lease.domain);
+  std::vector<std::string> domains;
+  read(DhcpOption::DomainName, names, domains);
+  if (!domains.empty()) lease.domain = domains[0];
+  read(DhcpOption::DomainSearch, search_list, lease.search);
+  if (lease.search.empty() && domains.size() > 1) lease.search = std::move(domains);
   read(DhcpOption::InterfaceMtu, mtu, lease.mtu);
   read(DhcpOption::Broadcast, one_address, lease.broadcast);
   read(DhcpOption::ServerId, one_address, lease.server);
@@ -285,7 +320,8 @@ Result<DhcpLease> lease_of(const DhcpPacket& packet) {
   read(DhcpOption::RebindingTime, seconds, lease.rebinding);
   read(DhcpOption::MicrosoftRoutes, classless_routes, lease.classless_routes);
   read(DhcpOption::ClasslessRoutes, classless_routes, lease.classless_routes);
-  if (lease.server && lease.server->is_zero()) lease.server.reset();
+  if (lease.server && !is_host_address(*lease.server)) lease.server.reset();
+  if (lease.broadcast && lease.broadcast->is_zero()) lease.broadcast.reset();
   return lease;
 }
 

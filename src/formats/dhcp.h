@@ -1,4 +1,4 @@
-// DHCPv4 messages (RFC 2131, 2132, 3396, 3442) and the IPv4/UDP frames that carry them.
+// DHCPv4 messages (RFC 2131, 2132, 3396, 3397, 3442) and the IPv4/UDP frames that carry them.
 #pragma once
 
 #include <cstdint>
@@ -48,6 +48,7 @@ enum class DhcpOption : uint8_t {
   RenewalTime = 58,
   RebindingTime = 59,
   ClientId = 61,
+  DomainSearch = 119,
   ClasslessRoutes = 121,
   MicrosoftRoutes = 249,
 };
@@ -93,8 +94,9 @@ struct DhcpLease {
   std::vector<Ipv4> nameservers;
   std::vector<Ipv4> time_servers;
   std::string host_name;
-  std::string domain;
-  std::optional<uint16_t> mtu;  // at least 576
+  std::string domain;               // without a dot at the end
+  std::vector<std::string> search;  // option 119, else what 15 holds beyond one name
+  std::optional<uint16_t> mtu;      // at least 576
   std::optional<Ipv4> broadcast;
   std::optional<Duration> duration;   // nullopt: for ever
   std::optional<Duration> renewal;    // T1
@@ -103,11 +105,13 @@ struct DhcpLease {
   std::vector<std::string> ignored;
 
   // The routes to install: 121 replaces 3 (RFC 3442), but without a default in 121 the first router
-  // of 3 serves; on-link routes first.
+  // of 3 serves; on-link routes first. A gateway that is the leased address itself means the link
+  // (the router answers ARP for everyone); it counts only where no other router is named.
   std::vector<DhcpRoute> routes() const;
 };
 
-// An address that no host can have (0.0.0.0, multicast, loopback, broadcast) is an error.
+// An address that no host can have (0.0.0.0, multicast, loopback, broadcast, the network's own) is
+// an error. Lists are cut to what a machine can use; an option that is there twice counts once.
 Result<DhcpLease> lease_of(const DhcpPacket& packet);
 
 // The UDP payload for `port` in an IPv4 packet without link header. Lengths and the header checksum
