@@ -31,33 +31,35 @@ Result<Ipv4State> read_ipv4_state() {
   RouteSocket socket = TRY(RouteSocket::open());
   Ipv4State state;
   state.addresses = TRY(socket.addresses());
-  state.default_routes = TRY(socket.default_routes());
+  state.routes = TRY(socket.routes());
   return state;
 }
 
 std::optional<std::string> static_ip_setting(const Ipv4State& state, const std::vector<Nic>& nics,
                                              const std::vector<std::string>& nameservers) {
-  auto route = std::min_element(
-      state.default_routes.begin(), state.default_routes.end(),
-      [](const DefaultRoute& a, const DefaultRoute& b) { return a.metric < b.metric; });
-  if (route == state.default_routes.end()) return std::nullopt;
+  const Route* route = nullptr;
+  for (const Route& candidate : state.routes) {
+    bool out = candidate.family == Family::V4 && candidate.destination.length == 0 &&
+               candidate.table == 254 && candidate.hops.size() == 1;
+    if (out && (route == nullptr || candidate.metric < route->metric)) route = &candidate;
+  }
+  if (route == nullptr) return std::nullopt;
+  const NextHop& hop = route->hops[0];
   auto nic = std::find_if(nics.begin(), nics.end(),
-                          [&](const Nic& candidate) { return candidate.index == route->index; });
+                          [&](const Nic& candidate) { return candidate.index == hop.index; });
   if (nic == nics.end()) return std::nullopt;
   // Of several addresses, the one whose network holds the gateway; else the first.
-  auto address = state.addresses.end();
-  for (auto candidate = state.addresses.begin(); candidate != state.addresses.end(); ++candidate) {
-    if (candidate->index != route->index) continue;
-    Ipv4 mask = prefix_mask(candidate->prefix_length);
-    bool near =
-        route->gateway && ((candidate->address.value ^ route->gateway->value) & mask.value) == 0;
-    if (near || address == state.addresses.end()) address = candidate;
+  const AssignedAddress* address = nullptr;
+  for (const AssignedAddress& candidate : state.addresses) {
+    if (candidate.index != hop.index || candidate.prefix.address.is_v6()) continue;
+    bool near = hop.gateway && contains(candidate.prefix, *hop.gateway);
+    if (near || address == nullptr) address = &candidate;
     if (near) break;
   }
-  if (address == state.addresses.end() || !address->permanent) return std::nullopt;
-  std::string value = concat(format_ipv4(address->address),
-                             "::", route->gateway ? format_ipv4(*route->gateway) : "", ":",
-                             address->prefix_length, "::", dashed(nic->mac), ":none");
+  if (address == nullptr || !address->permanent()) return std::nullopt;
+  std::string value =
+      concat(format_ip(address->prefix.address), "::", hop.gateway ? format_ip(*hop.gateway) : "",
+             ":", address->prefix.length, "::", dashed(nic->mac), ":none");
   // The grammar takes two, and IPv4 only.
   unsigned taken = 0;
   for (const std::string& server : nameservers) {

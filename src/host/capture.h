@@ -15,7 +15,7 @@ namespace curlingiron {
 // What the kernel knows of IPv4, as far as the way out goes.
 struct Ipv4State {
   std::vector<AssignedAddress> addresses;
-  std::vector<DefaultRoute> default_routes;
+  std::vector<Route> routes;
 };
 Result<Ipv4State> read_ipv4_state();
 

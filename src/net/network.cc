@@ -1,6 +1,8 @@
 #include "net/network.h"
 
 #include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <atomic>
@@ -131,7 +133,7 @@ class Loop {
     std::optional<Address> fixed;
     if (settings.address) fixed = TRY(address_of(*settings.address));
     // The monitor first: nothing happens between the list and the watch.
-    LinkMonitor monitor = TRY(LinkMonitor::open());
+    NetworkMonitor monitor = TRY(NetworkMonitor::open());
     RouteSocket routes = TRY(RouteSocket::open());
     std::unique_ptr<Loop> loop(new Loop(std::move(own_root), settings, rule, std::move(fixed),
                                         std::move(monitor), std::move(routes)));
@@ -210,7 +212,7 @@ class Loop {
 
  private:
   Loop(UniqueFd root, const Settings& settings, NicRule rule, std::optional<Address> fixed,
-       LinkMonitor monitor, RouteSocket routes)
+       NetworkMonitor monitor, RouteSocket routes)
       : root_(std::move(root)),
         settings_(settings),
         rule_(rule),
@@ -232,30 +234,30 @@ class Loop {
   }
 
   Result<void> follow_links() {
-    Result<std::vector<Link>> changes = monitor_.changes();
+    Result<NetworkMonitor::Changes> changes = monitor_.changes();
     if (!changes.ok()) {
       if (changes.error().code() != ENOBUFS) return changes.error();
       return list();
     }
-    for (const Link& link : changes.value()) see(link);
+    for (const Link& link : changes.value().links) see(link);
     return {};
   }
 
   bool is_eligible(const Link& link) const {
-    if (!link.ethernet || link.has_master) return false;
+    if (!link.ethernet || link.master != 0) return false;
     return rule_ == NicRule::AnyEthernet || is_physical(root_, link.name);
   }
 
   // A link as it is now.
   void see(const Link& link) {
     if (link.loopback) {
-      if (link.change == LinkChange::Present && !link.up) {
+      if (link.change == Change::Present && !link.up) {
         if (auto up = routes_.set_up(link.index); !up.ok()) log_warning(link.name, up.error());
       }
       return;
     }
     auto found = cards_.find(link.index);
-    bool eligible = link.change == LinkChange::Present && is_eligible(link);
+    bool eligible = link.change == Change::Present && is_eligible(link);
     if (!eligible) {
       if (found != cards_.end()) {
         log_info(concat(link.name, ": the network card is gone"));
@@ -423,9 +425,7 @@ class Loop {
     // Routes go with the address that they prefer.
     if (card.address) unconfigure(card);
     if (card.metric == 0) card.metric = next_metric_ += kMetricStep;
-    if (auto r = routes_.add_address(card.link.index, address.host, address.prefix_length,
-                                     address.broadcast);
-        !r.ok()) {
+    if (auto r = routes_.add_address(assigned(card, address)); !r.ok()) {
       card.trouble =
           concat("cannot take ", format_ipv4(address.host), " (", r.error().message(), ')');
       log_warning(concat(card.label(), ": ", card.trouble));
@@ -454,26 +454,40 @@ class Loop {
     if (!first_) first_ = std::move(connection);
   }
 
+  // Without the kernel's own route for the prefix.
+  static AssignedAddress assigned(const Card& card, const Address& address) {
+    AssignedAddress assigned;
+    assigned.index = card.link.index;
+    assigned.prefix = {address.host, address.prefix_length};
+    assigned.broadcast = address.broadcast;
+    assigned.flags = IFA_F_NOPREFIXROUTE;
+    return assigned;
+  }
+
+  // Gateways are taken as on-link: a /32 address has no other way to reach one.
   void add_route(Card& card, const DhcpRoute& wanted) {
     Route route;
-    route.destination = wanted.destination;
-    route.prefix_length = wanted.prefix_length;
+    route.destination = {wanted.destination, wanted.prefix_length};
+    route.protocol = RTPROT_DHCP;
     // A gateway of our own address means the link itself.
     bool on_link = wanted.gateway.is_zero() || wanted.gateway == card.address->host;
-    if (!on_link) route.gateway = wanted.gateway;
+    NextHop hop;
+    hop.index = card.link.index;
+    if (!on_link) hop.gateway = wanted.gateway;
+    hop.on_link = !on_link;
+    route.scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    route.hops = {hop};
     route.preferred = card.address->host;
     route.metric = card.metric;
-    if (auto added = routes_.add_route(card.link.index, route); !added.ok()) {
-      log_warning(concat(card.label(), ": no route to ", format_ipv4(route.destination), '/',
-                         route.prefix_length),
+    if (auto added = routes_.add_route(route); !added.ok()) {
+      log_warning(concat(card.label(), ": no route to ", format_prefix(route.destination)),
                   added.error());
     }
   }
 
   void unconfigure(Card& card) {
     if (!card.address) return;
-    if (auto r = routes_.remove_address(card.link.index, card.address->host,
-                                        card.address->prefix_length);
+    if (auto r = routes_.remove_address(assigned(card, *card.address));
         !r.ok() && r.error().code() != EADDRNOTAVAIL && r.error().code() != ENODEV) {
       log_warning(concat(card.label(), ": ", format_ipv4(card.address->host), " stays"), r.error());
     }
@@ -523,7 +537,7 @@ class Loop {
   Settings settings_;
   NicRule rule_;
   std::optional<Address> fixed_;
-  LinkMonitor monitor_;
+  NetworkMonitor monitor_;
   RouteSocket routes_;
   std::map<int, Card> cards_;  // by interface index
   uint32_t next_metric_ = 0;

@@ -13,8 +13,23 @@ namespace {
 const Nic kNic{"ens3", "52:54:00:12:34:56", "virtio_net", 2, true};
 
 Ipv4State state_of(bool permanent, int route_index = 2) {
-  return {{{1, Ipv4{0x7f000001}, 8, true}, {2, Ipv4{0xc000020a}, 32, permanent}},
-          {{3, Ipv4{0x0a000001}, 1024}, {route_index, Ipv4{0xac1f0101}, 100}}};
+  auto address = [](int index, Ipv4 host, uint8_t length) {
+    AssignedAddress assigned;
+    assigned.index = index;
+    assigned.prefix = {host, length};
+    return assigned;
+  };
+  auto route = [](int index, Ipv4 gateway, uint32_t metric) {
+    Route made;
+    made.hops = {NextHop{index, gateway}};
+    made.metric = metric;
+    return made;
+  };
+  Ipv4State state;
+  state.addresses = {address(1, Ipv4{0x7f000001}, 8), address(2, Ipv4{0xc000020a}, 32)};
+  if (!permanent) state.addresses[1].valid = 100s;
+  state.routes = {route(3, Ipv4{0x0a000001}, 1024), route(route_index, Ipv4{0xac1f0101}, 100)};
+  return state;
 }
 
 TEST(Capture, AddressesSetByHandAreHandedOn) {
@@ -59,8 +74,9 @@ TEST(Capture, TheKernelTellsItsAddresses) {
   ASSERT_TRUE(state.ok()) << state.error().message();
   bool loopback = false;
   for (const AssignedAddress& address : state.value().addresses) {
-    if (address.address == Ipv4{0x7f000001})
-      loopback = address.permanent && address.prefix_length == 8;
+    if (address.prefix.address == IpAddress(Ipv4{0x7f000001})) {
+      loopback = address.permanent() && address.prefix.length == 8;
+    }
   }
   EXPECT_TRUE(loopback);
 }

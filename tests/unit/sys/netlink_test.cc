@@ -1,26 +1,34 @@
 #include "sys/netlink.h"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sched.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "sys/netlink_message.h"
+#include "sys/power.h"
 
 namespace curlingiron {
 namespace {
 
-ByteVector message(uint16_t type, ConstBytes body) {
-  ByteWriter out;
-  out.le32(static_cast<uint32_t>(16 + body.size()));
-  out.le16(type);
-  out.le16(0);
-  out.le32(1);
-  out.le32(0);
-  out.append(body);
-  return std::move(out).bytes();
-}
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAreArray;
+
+ByteVector message(uint16_t type, ConstBytes body) { return format_message(type, 0, 1, body); }
 
 ByteVector link_body(uint8_t family, uint32_t flags) {
   ByteWriter out;
@@ -30,15 +38,10 @@ ByteVector link_body(uint8_t family, uint32_t flags) {
   out.le32(7);
   out.le32(flags);
   out.le32(0);
-  out.le16(9);  // name "eth0", padded
-  out.le16(IFLA_IFNAME);
-  out.append(std::string_view("eth0\0\0\0\0", 8));
-  out.le16(10);
-  out.le16(IFLA_ADDRESS);
-  out.append(std::string_view("\2\0\0\0\0\1\0\0", 8));
-  out.le16(8);
-  out.le16(IFLA_MTU);
-  out.le32(1500);
+  add_attribute(out, IFLA_IFNAME, std::string_view("eth0"));
+  MacAddress mac = {2, 0, 0, 0, 0, 1};
+  add_attribute(out, IFLA_ADDRESS, ConstBytes(mac));
+  add_number(out, IFLA_MTU, 1500);
   return std::move(out).bytes();
 }
 
@@ -50,14 +53,14 @@ TEST(Netlink, ParsesLinks) {
   datagram.insert(datagram.end(), bridge.begin(), bridge.end());
   Result<LinkBatch> batch = parse_links(datagram);
   ASSERT_TRUE(batch.ok()) << batch.error().message();
-  ASSERT_EQ(batch.value().links.size(), 2U);
-  const Link& link = batch.value().links[0];
+  ASSERT_EQ(batch.value().items.size(), 2U);
+  const Link& link = batch.value().items[0];
   EXPECT_EQ(link.name, "eth0");
   EXPECT_EQ(link.index, 7);
   EXPECT_EQ(format_mac(link.mac), "02:00:00:00:00:01");
   EXPECT_EQ(link.mtu, 1500U);
-  EXPECT_TRUE(link.ethernet && link.up && link.carrier && !link.loopback && !link.has_master);
-  EXPECT_EQ(batch.value().links[1].change, LinkChange::Removed);
+  EXPECT_TRUE(link.ethernet && link.up && link.carrier && !link.loopback && link.master == 0);
+  EXPECT_EQ(batch.value().items[1].change, Change::Removed);
 }
 
 TEST(Netlink, TruncationsAreErrors) {
@@ -70,9 +73,112 @@ TEST(Netlink, TruncationsAreErrors) {
 TEST(Netlink, ErrorsCarryErrno) {
   ByteWriter body;
   body.le32(static_cast<uint32_t>(-EPERM));
-  Result<LinkBatch> batch = parse_links(message(NLMSG_ERROR, body.bytes()));
+  for (uint16_t type : {uint16_t{NLMSG_ERROR}, uint16_t{NLMSG_DONE}}) {
+    Result<LinkBatch> batch = parse_links(message(type, body.bytes()));
+    ASSERT_FALSE(batch.ok());
+    EXPECT_EQ(batch.error().code(), EPERM);
+  }
+}
+
+TEST(Netlink, ErrorsCarryTheKernelsWords) {
+  ByteWriter body;
+  body.le32(static_cast<uint32_t>(-EINVAL));
+  body.append(format_message(RTM_NEWROUTE, 0, 1, {}));
+  add_attribute(body, NLMSGERR_ATTR_MSG, std::string_view("Nexthop has invalid gateway"));
+  Result<RouteBatch> batch =
+      parse_routes(format_message(NLMSG_ERROR, NLM_F_CAPPED | NLM_F_ACK_TLVS, 1, body.bytes()));
   ASSERT_FALSE(batch.ok());
-  EXPECT_EQ(batch.error().code(), EPERM);
+  EXPECT_EQ(batch.error().message(), "rtnetlink: Invalid argument (Nexthop has invalid gateway)");
+}
+
+TEST(Netlink, InterruptedDumpsSaySo) {
+  ByteVector datagram = format_message(RTM_NEWLINK, NLM_F_DUMP_INTR, 1, link_body(0, 0));
+  Result<LinkBatch> batch = parse_links(datagram);
+  ASSERT_TRUE(batch.ok());
+  EXPECT_TRUE(batch.value().interrupted && !batch.value().done);
+}
+
+TEST(Netlink, VlansAreReadAsTheyAreMade) {
+  VlanOptions vlan{4094, true};
+  Result<LinkBatch> batch = parse_links(message(RTM_NEWLINK, format_vlan("v", 7, vlan)));
+  ASSERT_TRUE(batch.ok());
+  ASSERT_EQ(batch.value().items.size(), 1U);
+  const Link& link = batch.value().items[0];
+  EXPECT_EQ(link.kind, "vlan");
+  EXPECT_EQ(link.lower, 7);
+  EXPECT_EQ(link.vlan, vlan);
+}
+
+TEST(Netlink, BondsAreReadAsTheyAreMade) {
+  BondOptions bond;
+  bond.mode = BondMode::Ieee8023ad;
+  bond.miimon = 100;
+  bond.lacp_rate = 1;
+  bond.xmit_hash_policy = 1;
+  bond.ad_actor_sys_prio = 4711;
+  bond.arp_targets = {Ipv4{0x0a000001}, Ipv4{0x0a000002}};
+  ByteVector body = format_bond("bond0", bond, 9);
+  Result<LinkBatch> batch = parse_links(message(RTM_NEWLINK, body));
+  ASSERT_TRUE(batch.ok()) << batch.error().message();
+  const Link& link = batch.value().items[0];
+  EXPECT_EQ(link.name, "bond0");
+  EXPECT_EQ(link.kind, "bond");
+  EXPECT_EQ(link.bond, bond);
+  EXPECT_EQ(link.bond_primary, 9);
+}
+
+TEST(Netlink, OptionsThatAreNotTheModesAreLeftOut) {
+  // As the kernel lists them: all of them, those of other modes too.
+  BondOptions bond;
+  bond.mode = BondMode::ActiveBackup;
+  for (const BondOption& option : bond_options()) bond.*option.value = option.standard;
+  bond.lacp_rate = 1;
+  bond.miimon = 50;
+  Result<LinkBatch> batch = parse_links(message(RTM_NEWLINK, format_bond("bond0", bond, 0)));
+  ASSERT_TRUE(batch.ok());
+  BondOptions expected;
+  expected.mode = BondMode::ActiveBackup;
+  expected.miimon = 50;
+  EXPECT_EQ(batch.value().items[0].bond, expected);
+}
+
+TEST(Netlink, MembersOfABondKeepTheirOwnAddress) {
+  ByteWriter data;
+  MacAddress own = {2, 0, 0, 0, 0, 9};
+  add_attribute(data, IFLA_BOND_SLAVE_PERM_HWADDR, ConstBytes(own));
+  ByteWriter info;
+  add_attribute(info, IFLA_INFO_SLAVE_KIND, std::string_view("bond"));
+  add_attribute(info, IFLA_INFO_SLAVE_DATA, data.bytes());
+  ByteWriter body;
+  body.append(link_body(0, 0));
+  add_number(body, IFLA_MASTER, 3);
+  add_attribute(body, IFLA_LINKINFO, info.bytes());
+  Result<LinkBatch> batch = parse_links(message(RTM_NEWLINK, body.bytes()));
+  ASSERT_TRUE(batch.ok());
+  EXPECT_EQ(batch.value().items[0].permanent_mac, own);
+  EXPECT_EQ(batch.value().items[0].master, 3);
+}
+
+TEST(Netlink, OtherFamiliesArePassedOver) {
+  ByteVector route = format_route(Route{});
+  route[0] = 128;  // RTNL_FAMILY_IPMR
+  Result<RouteBatch> batch = parse_routes(message(RTM_NEWROUTE, route));
+  ASSERT_TRUE(batch.ok());
+  EXPECT_TRUE(batch.value().items.empty());
+}
+
+TEST(Netlink, RoutesLearntInUseArePassedOver) {
+  ByteVector route = format_route(Route{});
+  route[9] = RTM_F_CLONED >> 8;
+  Result<RouteBatch> batch = parse_routes(message(RTM_NEWROUTE, route));
+  ASSERT_TRUE(batch.ok());
+  EXPECT_TRUE(batch.value().items.empty());
+}
+
+TEST(Netlink, PrefixesThatAreTooLongAreErrors) {
+  Route route;
+  route.destination.length = 33;
+  EXPECT_FALSE(parse_routes(message(RTM_NEWROUTE, format_route(route))).ok());
 }
 
 TEST(Netlink, ListsThisMachinesLinks) {
@@ -83,6 +189,407 @@ TEST(Netlink, ListsThisMachinesLinks) {
   bool has_loopback = false;
   for (const Link& link : links.value()) has_loopback = has_loopback || link.loopback;
   EXPECT_TRUE(has_loopback);
+}
+
+// The output of a program; its failure is the test's.
+std::string run(const std::string& command) {
+  FILE* pipe = ::popen(concat(command, " 2>&1").c_str(), "r");
+  std::string text;
+  char buffer[512];
+  while (size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
+  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << text;
+  return text;
+}
+
+// The lines of a program's output, in an order of their own.
+std::vector<std::string> lines_of(const std::string& command) {
+  std::string text = run(command);
+  std::vector<std::string> lines;
+  for (std::string_view line : split(text, '\n')) lines.emplace_back(trim(line));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+// A namespace of the test's own, with eth0 and eth1, both with carrier.
+class LiveNetlink : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!is_root()) GTEST_SKIP() << "network namespaces need root";
+    if (std::system("command -v ip >/dev/null") != 0) GTEST_SKIP() << "ip is not installed";
+    home_ = std::move(open_path("/proc/thread-self/ns/net", O_RDONLY)).value();
+    if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "no network namespaces here";
+    if (std::system("ip link add eth0 type veth peer name s0 2>/dev/null") != 0) {
+      GTEST_SKIP() << "no veth pairs here";
+    }
+    run("ip link add eth1 type veth peer name s1");
+    for (const char* name : {"lo", "s0", "eth0", "s1", "eth1"}) {
+      if (std::string_view(name) != "lo") run(concat("ip link set ", name, " addrgenmode none"));
+      run(concat("ip link set ", name, " up"));
+    }
+    socket_ = std::make_unique<RouteSocket>(RouteSocket::open().value());
+  }
+
+  void TearDown() override {
+    if (home_.valid()) {
+      ASSERT_EQ(::setns(home_.get(), CLONE_NEWNET), 0);
+    }
+  }
+
+  int index_of(std::string_view name) {
+    for (const Link& link : links()) {
+      if (link.name == name) return link.index;
+    }
+    return 0;
+  }
+
+  std::vector<Link> links() { return socket_->links().value(); }
+  std::vector<AssignedAddress> addresses() { return socket_->addresses().value(); }
+  std::vector<Neighbour> neighbours() { return socket_->neighbours().value(); }
+
+  UniqueFd home_;
+  std::unique_ptr<RouteSocket> socket_;
+};
+
+TEST_F(LiveNetlink, AddressesAreListedAndAddedAgain) {
+  run("ip addr add 10.0.0.5/24 brd + dev eth0");
+  run("ip addr add 10.0.0.6/24 dev eth0");  // secondary
+  run("ip addr add 192.0.2.1 peer 192.0.2.2/32 dev eth0");
+  run("ip addr add 169.254.3.4/16 scope link dev eth1 metric 77");
+  run("ip addr add 10.1.0.5/24 dev eth1 noprefixroute");
+  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  run("ip -6 addr add 2001:db8:1::5/128 dev eth0 nodad");
+  run("ip -6 addr add 2001:db8:2::1 peer 2001:db8:2::2/128 dev eth0 nodad");
+  run("ip -6 addr add 2001:db8:3::1/64 dev eth1 nodad noprefixroute");
+  run("ip -6 addr add fe80::5/64 dev eth1 nodad");
+  std::string json = "ip -j -p addr show";
+  std::vector<AssignedAddress> before = socket_->addresses().value();
+  std::vector<std::string> told = lines_of(json);
+  std::vector<std::string> routes = lines_of("ip route show table all");
+  auto find = [&](std::string_view text) -> AssignedAddress {
+    IpAddress wanted = parse_ip(text).value();
+    for (const AssignedAddress& address : before) {
+      if (address.prefix.address == wanted) return address;
+    }
+    ADD_FAILURE() << text << " is not listed";
+    return {};
+  };
+  EXPECT_EQ(find("10.0.0.5").broadcast, Ipv4{0x0a0000ff});
+  EXPECT_EQ(find("10.0.0.5").index, index_of("eth0"));
+  EXPECT_TRUE(find("10.0.0.5").permanent());
+  EXPECT_EQ(find("192.0.2.1").peer, parse_ip("192.0.2.2").value());
+  EXPECT_EQ(find("2001:db8:2::1").peer, parse_ip("2001:db8:2::2").value());
+  EXPECT_EQ(find("169.254.3.4").metric, 77U);
+  EXPECT_EQ(find("169.254.3.4").scope, RT_SCOPE_LINK);
+  run("ip addr flush dev eth0");
+  run("ip addr flush dev eth1");
+  ASSERT_EQ(socket_->addresses().value().size(), 2U);  // loopback's
+  for (const AssignedAddress& address : before) {
+    if (address.index == index_of("lo")) continue;
+    Result<void> added = socket_->add_address(address);
+    ASSERT_TRUE(added.ok()) << added.error().message();
+  }
+  EXPECT_THAT(socket_->addresses().value(), UnorderedElementsAreArray(before));
+  EXPECT_EQ(lines_of(json), told);
+  EXPECT_EQ(lines_of("ip route show table all"), routes);
+  std::reverse(before.begin(), before.end());  // secondary ones before those they hang on
+  for (const AssignedAddress& address : before) {
+    if (address.index == index_of("lo")) continue;
+    Result<void> removed = socket_->remove_address(address);
+    ASSERT_TRUE(removed.ok()) << removed.error().message();
+  }
+  EXPECT_EQ(socket_->addresses().value().size(), 2U);
+}
+
+TEST_F(LiveNetlink, LifetimesAreKept) {
+  run("ip addr add 10.0.0.5/24 dev eth0 valid_lft 1000 preferred_lft 500");
+  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad valid_lft 1000 preferred_lft 500");
+  for (AssignedAddress address : addresses()) {
+    if (address.index != index_of("eth0")) continue;
+    EXPECT_FALSE(address.permanent());
+    ASSERT_TRUE(address.valid && address.preferred);
+    EXPECT_GT(*address.valid, Duration(990s));
+    EXPECT_LE(*address.preferred, Duration(500s));
+    address.valid = 2000s;
+    address.preferred = 1500s;
+    ASSERT_TRUE(socket_->add_address(address).ok());
+  }
+  std::string text = run("ip addr show dev eth0");
+  EXPECT_THAT(text, HasSubstr("valid_lft 2000sec preferred_lft 1500sec"));
+  EXPECT_EQ(text.find("1000sec"), std::string::npos);
+}
+
+TEST_F(LiveNetlink, AnAddressIsTentativeUntilItIsKnownToBeFree) {
+  ASSERT_EQ(std::system("echo 1 > /proc/sys/net/ipv6/conf/eth1/optimistic_dad"), 0);
+  run("ip -6 addr add 2001:db8::5/64 dev eth0");
+  for (const AssignedAddress& address : addresses()) {
+    if (address.index == index_of("eth0")) {
+      EXPECT_TRUE(address.tentative());
+    }
+  }
+  AssignedAddress optimistic;
+  optimistic.index = index_of("eth1");
+  optimistic.prefix = parse_prefix("2001:db8::6/64").value();
+  optimistic.flags = IFA_F_OPTIMISTIC;
+  ASSERT_TRUE(socket_->add_address(optimistic).ok());
+  for (const AssignedAddress& address : addresses()) {
+    if (address.index == index_of("eth1")) {
+      EXPECT_FALSE(address.tentative());
+    }
+  }
+}
+
+TEST_F(LiveNetlink, RoutesAreListedAndAddedAgain) {
+  run("ip addr add 10.0.0.5/24 dev eth0");
+  run("ip addr add 10.0.0.6/24 dev eth0");
+  run("ip addr add 10.1.0.5/24 dev eth1");
+  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  run("ip -6 addr add 2001:db8:1::5/64 dev eth1 nodad");
+  run("ip -6 addr add fe80::5/64 dev eth0 nodad");
+  run("ip -6 addr add fe80::6/64 dev eth1 nodad");
+  const char* kRoutes[] = {
+      "default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.6 metric 100",
+      "default via 10.1.0.1 dev eth1 proto static metric 200 mtu lock 1400 advmss 1000 initcwnd "
+      "20 initrwnd 30 quickack 1 window 5000 rto_min 50ms",
+      "198.51.100.0/24 via 172.31.1.1 dev eth0 onlink",
+      "172.31.1.1 dev eth0 scope link",
+      "203.0.113.0/24 nexthop via 10.0.0.1 dev eth0 weight 3 nexthop via 10.1.0.1 dev eth1 "
+      "weight 5",
+      "blackhole 10.99.0.0/16",
+      "unreachable 10.98.0.0/16 metric 5",
+      "prohibit 10.97.0.0/16 table 7",
+      "throw 10.96.0.0/16 table 70000",
+      "default via 10.1.0.1 dev eth1 table 1000",
+      "10.0.0.0/24 dev eth0 table 1000 scope link src 10.0.0.5",
+      "192.0.2.0/24 via inet6 fe80::1 dev eth0",
+      "192.0.3.0/24 nexthop via inet6 fe80::1 dev eth0 onlink nexthop via 10.1.0.1 dev eth1",
+      "192.0.4.0/24 tos 0x10 via 10.0.0.1 dev eth0",
+      "local 192.0.5.0/24 dev lo table 9",
+  };
+  const char* kRoutes6[] = {
+      "default via fe80::1 dev eth0 metric 1024 pref high",
+      "default via fe80::1 dev eth1 metric 2048 mtu 1400 hoplimit 64 proto ra pref low",
+      "default from 2001:db8:5::/48 via fe80::2 dev eth0",
+      "2001:db8:9::/48 via 2001:db8::1 dev eth0 src 2001:db8::5",
+      "2001:db8:a::/48 nexthop via 2001:db8::1 dev eth0 nexthop via 2001:db8:1::1 dev eth1",
+      "2001:db8:b::/48 via 2001:db8:77::1 dev eth1 onlink",
+      "blackhole 2001:db8:c::/48",
+      "unreachable 2001:db8:d::/48 metric 5",
+      "prohibit 2001:db8:e::/48 table 7",
+      "2001:db8:f::/64 dev eth1 table 70000 expires 5000",
+  };
+  for (const char* route : kRoutes) run(concat("ip route add ", route));
+  for (const char* route : kRoutes6) run(concat("ip -6 route add ", route));
+  std::string json = "ip -d route show table all | sed 's/expires [0-9]*sec //'";
+  std::vector<Route> before = socket_->routes().value();
+  std::vector<std::string> told = lines_of(json);
+  size_t added_by_hand = 0;
+  for (const Route& route : before) {
+    if (route.protocol == RTPROT_KERNEL) continue;
+    ++added_by_hand;
+    Result<void> removed = socket_->remove_route(route);
+    ASSERT_TRUE(removed.ok()) << format_prefix(route.destination) << ": "
+                              << removed.error().message();
+  }
+  EXPECT_EQ(added_by_hand, std::size(kRoutes) + std::size(kRoutes6));
+  ASSERT_EQ(socket_->routes().value().size(), before.size() - added_by_hand);
+  // Those that others need come first: a gateway must be within reach.
+  for (bool with_gateway : {false, true}) {
+    for (const Route& route : before) {
+      bool has = !route.hops.empty() && route.hops[0].gateway;
+      if (route.protocol == RTPROT_KERNEL || has != with_gateway) continue;
+      Result<void> added = socket_->add_route(route);
+      ASSERT_TRUE(added.ok()) << format_prefix(route.destination) << ": "
+                              << added.error().message();
+      EXPECT_TRUE(socket_->add_route(route).ok()) << "a second time";
+    }
+  }
+  EXPECT_THAT(socket_->routes().value(), UnorderedElementsAreArray(before));
+  EXPECT_THAT(lines_of(json), ElementsAreArray(told));
+}
+
+TEST_F(LiveNetlink, RivalsStandBesideEachOther) {
+  run("ip -6 addr add fe80::5/64 dev eth0 nodad");
+  run("ip -6 addr add fe80::6/64 dev eth1 nodad");
+  Route route;
+  route.family = Family::V6;
+  route.destination = {Ipv6{}, 0};
+  route.metric = 1024;
+  for (const char* name : {"eth0", "eth1"}) {
+    NextHop hop;
+    hop.index = index_of(name);
+    hop.gateway = parse_ip("fe80::1").value();
+    route.hops = {hop};
+    ASSERT_TRUE(socket_->add_route(route, Rival::Kept).ok());
+  }
+  std::string text = run("ip -6 route show default");
+  EXPECT_THAT(text, HasSubstr("eth0"));
+  EXPECT_THAT(text, HasSubstr("eth1"));
+  ASSERT_TRUE(socket_->add_route(route).ok());
+  EXPECT_EQ(run("ip -6 route show default").find("eth0"), std::string::npos);
+}
+
+TEST_F(LiveNetlink, RulesAreListedAndAddedAgain) {
+  const char* kRules[] = {
+      "priority 100 from 10.0.2.15/32 lookup 100",
+      "priority 101 to 10.0.0.0/8 iif eth0 lookup 70000",
+      "priority 102 fwmark 0x10/0xff oif eth1 lookup main suppress_prefixlength 0",
+      "priority 103 not from 10.0.0.0/8 tos 0x10 blackhole",
+      "priority 104 uidrange 100-200 ipproto tcp sport 1000-2000 dport 80 lookup main",
+      "priority 105 from all goto 32766",
+      "priority 106 from all prohibit protocol static",
+  };
+  for (const char* family : {"-4", "-6"}) {
+    for (const char* rule : kRules) {
+      std::string text(rule);
+      if (std::string_view(family) == "-6") {
+        for (std::string_view old : {"10.0.2.15/32", "10.0.0.0/8"}) {
+          if (size_t at = text.find(old); at != std::string::npos) {
+            text.replace(at, old.size(), "2001:db8::/32");
+          }
+        }
+      }
+      run(concat("ip ", family, " rule add ", text));
+    }
+  }
+  std::string show = "ip -d rule; ip -d -6 rule";
+  std::vector<Rule> before = socket_->rules().value();
+  std::vector<std::string> told = lines_of(show);
+  ASSERT_EQ(before.size(), 2 * std::size(kRules) + 5);
+  for (const Rule& rule : before) {
+    Result<void> removed = socket_->remove_rule(rule);
+    ASSERT_TRUE(removed.ok()) << rule.priority << ": " << removed.error().message();
+  }
+  ASSERT_TRUE(socket_->rules().value().empty());
+  for (const Rule& rule : before) {
+    Result<void> added = socket_->add_rule(rule);
+    ASSERT_TRUE(added.ok()) << rule.priority << ": " << added.error().message();
+    EXPECT_TRUE(socket_->add_rule(rule).ok()) << "a second time";
+  }
+  EXPECT_THAT(socket_->rules().value(), UnorderedElementsAreArray(before));
+  EXPECT_EQ(lines_of(show), told);
+}
+
+TEST_F(LiveNetlink, NeighboursAreListedAndAddedAgain) {
+  run("ip neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent");
+  run("ip -6 neigh add fe80::1 lladdr 02:00:00:00:00:02 dev eth1 nud reachable");
+  std::vector<Neighbour> before;
+  for (const Neighbour& neighbour : neighbours()) {
+    if (neighbour.state != NUD_NOARP) before.push_back(neighbour);
+  }
+  ASSERT_EQ(before.size(), 2U);
+  std::vector<std::string> told = lines_of("ip neigh show nud all");
+  for (const Neighbour& neighbour : before) {
+    Result<void> removed = socket_->remove_neighbour(neighbour);
+    ASSERT_TRUE(removed.ok()) << removed.error().message();
+  }
+  for (const Neighbour& neighbour : before) ASSERT_TRUE(socket_->add_neighbour(neighbour).ok());
+  EXPECT_EQ(lines_of("ip neigh show nud all"), told);
+}
+
+TEST_F(LiveNetlink, LinksAreSet) {
+  int eth0 = index_of("eth0");
+  ASSERT_TRUE(socket_->set_down(eth0).ok());
+  ASSERT_TRUE(socket_->rename(eth0, "uplink").ok());
+  MacAddress mac = parse_mac("02:00:00:00:00:77").value();
+  ASSERT_TRUE(socket_->set_mac(eth0, mac).ok());
+  ASSERT_TRUE(socket_->set_mtu(eth0, 1400).ok());
+  ASSERT_TRUE(socket_->set_up(eth0).ok());
+  std::string text = run("ip link show uplink");
+  EXPECT_THAT(text, HasSubstr("02:00:00:00:00:77"));
+  EXPECT_THAT(text, HasSubstr("mtu 1400"));
+  EXPECT_THAT(text, HasSubstr("LOWER_UP"));
+}
+
+TEST_F(LiveNetlink, PortsKnowTheirMaster) {
+  if (std::system("ip link add br0 type bridge 2>/dev/null") != 0) {
+    GTEST_SKIP() << "no bridges here";
+  }
+  ASSERT_TRUE(socket_->set_master(index_of("eth0"), index_of("br0")).ok());
+  for (const Link& link : links()) {
+    if (link.name == "br0") {
+      EXPECT_EQ(link.kind, "bridge");
+    }
+    if (link.name != "eth0") continue;
+    EXPECT_EQ(link.kind, "veth");
+    EXPECT_EQ(link.master, index_of("br0"));
+    EXPECT_EQ(link.lower, index_of("s0"));
+  }
+  ASSERT_TRUE(socket_->set_master(index_of("eth0"), 0).ok());
+  EXPECT_EQ(run("ip link show eth0").find("br0"), std::string::npos);
+  ASSERT_TRUE(socket_->remove_link(index_of("br0")).ok());
+  EXPECT_EQ(index_of("br0"), 0);
+}
+
+TEST_F(LiveNetlink, VlansAreMade) {
+  VlanOptions options{5, false};
+  Result<int> made = socket_->create_vlan("eth0.5", index_of("eth0"), options);
+  if (!made.ok() && made.error().code() == EOPNOTSUPP) GTEST_SKIP() << "no VLANs here";
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  for (const Link& link : links()) {
+    if (link.index != made.value()) continue;
+    EXPECT_EQ(link.vlan, options);
+    EXPECT_EQ(link.lower, index_of("eth0"));
+  }
+}
+
+TEST_F(LiveNetlink, BondsAreMade) {
+  BondOptions options;
+  options.mode = BondMode::Ieee8023ad;
+  options.miimon = 100;
+  options.lacp_rate = 1;
+  Result<int> made = socket_->create_bond("bond0", options);
+  if (!made.ok() && made.error().code() == EOPNOTSUPP) GTEST_SKIP() << "no bonds here";
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  ASSERT_TRUE(socket_->set_down(index_of("eth0")).ok());
+  ASSERT_TRUE(socket_->set_master(index_of("eth0"), made.value()).ok());
+  for (const Link& link : links()) {
+    if (link.index == made.value()) {
+      EXPECT_EQ(link.bond, options);
+    }
+    if (link.name == "eth0") {
+      EXPECT_EQ(link.master, made.value());
+    }
+  }
+}
+
+TEST_F(LiveNetlink, ReasonsComeInTheKernelsWords) {
+  Route route;
+  route.destination = parse_prefix("198.51.100.0/24").value();
+  NextHop hop;
+  hop.index = index_of("eth0");
+  hop.gateway = parse_ip("192.0.2.1").value();
+  route.hops = {hop};
+  Result<void> added = socket_->add_route(route);
+  ASSERT_FALSE(added.ok());
+  EXPECT_EQ(added.error().code(), ENETUNREACH);
+  EXPECT_THAT(added.error().message(), HasSubstr("Nexthop has invalid gateway"));
+}
+
+TEST_F(LiveNetlink, ChangesAreHeard) {
+  NetworkMonitor monitor = NetworkMonitor::open().value();
+  run("ip addr add 10.0.0.5/24 dev eth0");
+  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  run("ip -6 route add 2001:db8:9::/48 via 2001:db8::1");
+  run("ip -6 route del 2001:db8:9::/48");
+  run("ip addr del 10.0.0.5/24 dev eth0");
+  run("ip link set eth1 down");
+  Result<NetworkMonitor::Changes> changes = monitor.changes();
+  ASSERT_TRUE(changes.ok()) << changes.error().message();
+  std::vector<std::string> seen;
+  for (const AssignedAddress& address : changes.value().addresses) {
+    seen.push_back(
+        concat(address.change == Change::Present ? "+" : "-", format_prefix(address.prefix)));
+  }
+  EXPECT_THAT(seen, ::testing::ElementsAre("+10.0.0.5/24", "+2001:db8::5/64", "-10.0.0.5/24"));
+  seen.clear();
+  for (const auto& [change, route] : changes.value().routes) {
+    if (route.protocol == RTPROT_KERNEL) continue;
+    seen.push_back(concat(change == Change::Present ? "+" : "-", format_prefix(route.destination)));
+  }
+  EXPECT_THAT(seen, ::testing::ElementsAre("+2001:db8:9::/48", "-2001:db8:9::/48"));
+  bool down = false;
+  for (const Link& link : changes.value().links) down = down || (link.name == "eth1" && !link.up);
+  EXPECT_TRUE(down);
 }
 
 }  // namespace
