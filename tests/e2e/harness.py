@@ -162,10 +162,10 @@ class Certificates:
         self.unknown_ca = self._authority("unknown-ca", "a CA nobody trusts")
         now = datetime.datetime.now(datetime.timezone.utc)
         day = datetime.timedelta(days=1)
-        self.good = self._certificate("good", "ca", ["image.test", "other.test", "cut.test"], now - day, now + 30 * day)
-        self.expired = self._certificate("expired", "ca", ["expired.test"], now - 30 * day, now - day)
-        self.future = self._certificate("future", "ca", ["future.test"], now + 30 * day, now + 60 * day)
-        self.unknown = self._certificate("unknown", "unknown-ca", ["unknown.test"], now - day, now + 30 * day)
+        self.good = self.issue("good", "ca", ["image.test", "other.test", "cut.test"], now - day, now + 30 * day)
+        self.expired = self.issue("expired", "ca", ["expired.test"], now - 30 * day, now - day)
+        self.future = self.issue("future", "ca", ["future.test"], now + 30 * day, now + 60 * day)
+        self.unknown = self.issue("unknown", "unknown-ca", ["unknown.test"], now - day, now + 30 * day)
 
     def _authority(self, name, subject):
         path = self.directory / f"{name}.pem"
@@ -174,7 +174,7 @@ class Certificates:
              "-subj", f"/CN={subject}", "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
         return path
 
-    def _certificate(self, name, authority, hosts, begin, end):
+    def issue(self, name, authority, hosts, begin, end):
         """PATH.pem and PATH.key. `openssl ca`, as only it sets both dates."""
         d = self.directory
         config = d / f"{name}.cnf"
