@@ -19,8 +19,9 @@ constexpr Duration kRenewalRetry = 60s;
 constexpr Duration kShortestRenewalRetry = 2s;
 constexpr int kRetriesOfALease = 20;
 constexpr Duration kShortestLease = 10s;  // shorter ones would only make traffic
-constexpr Duration kAfterDecline = 10s;   // RFC 2131 section 3.1.5
-constexpr uint16_t kMaxMessage = 1472;    // bytes; fits every Ethernet frame
+constexpr Duration kShortestRenewal = kShortestLease / 2;
+constexpr Duration kAfterDecline = 10s;  // RFC 2131 section 3.1.5
+constexpr uint16_t kMaxMessage = 1472;   // bytes; fits every Ethernet frame
 constexpr Time kNever = Time::max();
 
 ByteVector be32_bytes(uint32_t value) {
@@ -33,20 +34,11 @@ ByteVector be32_bytes(uint32_t value) {
 
 DhcpClient::DhcpClient(const MacAddress& mac, std::string host_name, uint64_t seed,
                        std::optional<Ipv4> previous)
-    : mac_(mac), host_name_(std::move(host_name)), random_state_(seed), previous_(previous) {}
-
-// splitmix64
-uint64_t DhcpClient::random() {
-  uint64_t z = random_state_ += 0x9E3779B97F4A7C15;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-  return z ^ (z >> 31);
-}
+    : mac_(mac), host_name_(std::move(host_name)), random_(seed), previous_(previous) {}
 
 // Within an eighth of the base, so that machines that start together spread.
 Duration DhcpClient::jittered(Duration base) {
-  auto span = static_cast<uint64_t>(base.count() / 4);
-  return base - base / 8 + Duration(static_cast<int64_t>(random() % std::max<uint64_t>(span, 1)));
+  return random_.between(base - base / 8, base + base / 8);
 }
 
 // --- messages
@@ -83,13 +75,9 @@ DhcpPacket DhcpClient::query(DhcpType type, Time now) const {
 }
 
 bool DhcpClient::may_send(Time now) {
-  Time oldest = sent_at_[sent_ % kDhcpMostMessages];
-  if (sent_ >= kDhcpMostMessages && now < oldest + kDhcpMessageWindow) {
-    wake_ = oldest + kDhcpMessageWindow;
-    return false;
-  }
-  sent_at_[sent_++ % kDhcpMostMessages] = now;
-  return true;
+  if (budget_.take(now)) return true;
+  wake_ = budget_.free_at();
+  return false;
 }
 
 void DhcpClient::send(const DhcpPacket& packet, std::optional<Ipv4> server, DhcpActions& actions) {
@@ -174,7 +162,7 @@ void DhcpClient::probe(Ipv4 address, Time now, DhcpActions& actions) {
 
 void DhcpClient::begin(Time now, Duration wait, DhcpActions& actions) {
   state_ = State::Selecting;
-  xid_ = static_cast<uint32_t>(random());
+  xid_ = static_cast<uint32_t>(random_.next());
   began_ = now;
   tries_ = 0;
   failures_ = 0;
@@ -207,7 +195,7 @@ void DhcpClient::come_back(Time now, DhcpActions& actions) {
     return;
   }
   state_ = State::Returning;
-  xid_ = static_cast<uint32_t>(random());
+  xid_ = static_cast<uint32_t>(random_.next());
   began_ = now;
   tries_ = 0;
   offer_.reset();
@@ -250,6 +238,7 @@ void DhcpClient::accept(const DhcpLease& lease, Time now, DhcpActions& actions) 
     if (rebind <= 0s || rebind >= total) rebind = total / 8 * 7;
     Duration renew = lease.renewal.value_or(total / 2);
     if (renew <= 0s || renew >= rebind) renew = std::min(total / 2, rebind / 2);
+    renew = std::max<Duration>(renew, kShortestRenewal);
     renew_at_ = now + renew;
     rebind_at_ = now + rebind;
     expires_at_ = now + total;
@@ -326,7 +315,7 @@ void DhcpClient::pass_time(Time now, DhcpActions& actions) {
     case State::Renewing:
     case State::Rebinding:
       if (state_ == State::Bound) {
-        xid_ = static_cast<uint32_t>(random());
+        xid_ = static_cast<uint32_t>(random_.next());
         began_ = now;
       }
       state_ = now >= rebind_at_ ? State::Rebinding : State::Renewing;

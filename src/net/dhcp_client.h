@@ -9,15 +9,16 @@
 //   for a while (kDhcpConflictWindow).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/address.h"
+#include "base/random.h"
 #include "base/time.h"
 #include "formats/dhcp.h"
+#include "net/send_budget.h"
 
 namespace curlingiron {
 
@@ -113,12 +114,12 @@ class DhcpClient {
   DhcpActions finish(DhcpActions actions) const;
   DhcpPacket message(DhcpType type, Time now) const;
   DhcpPacket query(DhcpType type, Time now) const;
-  uint64_t random();
   Duration jittered(Duration base);
 
   MacAddress mac_;
   std::string host_name_;
-  uint64_t random_state_;
+  Random random_;
+  SendBudget<kDhcpMostMessages> budget_{kDhcpMessageWindow};
   std::optional<Ipv4> previous_;
   State state_ = State::Idle;
   bool link_ = false;
@@ -137,8 +138,6 @@ class DhcpClient {
   std::optional<DhcpLease> lease_;
   std::optional<Probe> probe_;
   Time bound_at_{}, renew_at_{}, rebind_at_{}, expires_at_{};
-  std::array<Time, kDhcpMostMessages> sent_at_{};  // a ring
-  size_t sent_ = 0;                                // since the start
 };
 
 }  // namespace curlingiron
