@@ -101,7 +101,8 @@ Result<std::vector<std::string>> names(ConstBytes value) {
   std::string_view text = as_text(value);
   while (!text.empty() && text.back() == '\0') text.remove_suffix(1);
   std::vector<std::string> list;
-  for (std::string_view name : split_blank(text)) {
+  for (std::string_view name : split(text, ' ')) {
+    if (name.empty()) continue;
     if (name.size() > 1 && name.back() == '.') name.remove_suffix(1);
     if (!is_host_name(name)) return Error("is no host or domain name");
     if (list.size() < kMostSearchDomains) list.emplace_back(name);

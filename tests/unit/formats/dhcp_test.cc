@@ -144,6 +144,144 @@ TEST(Dhcp, ClasslessRoutes) {
                           DhcpRoute{{}, 0, ip("10.0.2.9")}));
 }
 
+ByteVector bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+
+TEST(Dhcp, SearchDomains) {
+  DhcpPacket packet = ack();
+  packet.options[119] = bytes_of(std::string_view("\3eng\5apple\3com\0?marketing\xc0\4", 27));
+  packet.options[119][15] = 9;
+  packet.options[15] = bytes_of("x.org");
+  DhcpLease lease = lease_of(parse_dhcp(format_dhcp(packet)).value()).value();
+  EXPECT_THAT(lease.search, ElementsAre("eng.apple.com", "marketing.apple.com"));
+  EXPECT_EQ(lease.domain, "x.org");
+  // In two parts that are cut within a name (RFC 3397 section 2).
+  ByteVector whole;
+  for (int i = 0; i < 30; ++i) {
+    for (uint8_t byte : bytes_of(std::string_view("\6domain\3org\0", 12))) whole.push_back(byte);
+    whole[whole.size() - 6] = static_cast<uint8_t>('a' + i % 26);
+  }
+  packet.options[119] = whole;
+  EXPECT_EQ(lease_of(parse_dhcp(format_dhcp(packet)).value()).value().search.size(), 16U);
+  // Loops and what is cut off are left out.
+  for (std::string_view wrong : {std::string_view("\xc0\0", 2), std::string_view("\5exa")}) {
+    packet.options[119] = bytes_of(wrong);
+    lease = lease_of(packet).value();
+    EXPECT_THAT(lease.search, ElementsAre());
+    EXPECT_EQ(lease.ignored.size(), 1U);
+  }
+  // Several names in the option of one.
+  packet.options.erase(119);
+  packet.options[15] = bytes_of("a.org. b.org");
+  lease = lease_of(packet).value();
+  EXPECT_EQ(lease.domain, "a.org");
+  EXPECT_THAT(lease.search, ElementsAre("a.org", "b.org"));
+}
+
+TEST(Dhcp, NamesThatAreTooLong) {
+  DhcpPacket packet = ack();
+  packet.options[12] = ByteVector(64, 'x');
+  packet.options[15] = ByteVector(1000, 'x');
+  DhcpLease lease = lease_of(packet).value();
+  EXPECT_EQ(lease.host_name, "");
+  EXPECT_EQ(lease.domain, "");
+  EXPECT_EQ(lease.ignored.size(), 2U);
+}
+
+TEST(Dhcp, OptionsThatAreThereTwice) {
+  DhcpPacket packet = ack();
+  packet.options[1] = {255, 255, 255, 0, 255, 255, 0, 0};
+  packet.options[51] = {0, 0, 0, 60, 0, 0, 0, 60};
+  packet.options[26] = {5, 180, 5, 180};
+  packet.options[3] = {10, 0, 2, 2, 10, 0, 2, 2};
+  ByteVector bytes = format_dhcp(packet);
+  ByteVector types = {53, 1, 5, 53, 1, 5};  // and the type as well
+  bytes.insert(bytes.begin() + 240, types.begin(), types.end());
+  DhcpLease lease = lease_of(parse_dhcp(bytes).value()).value();
+  EXPECT_EQ(lease.prefix_length, 24);
+  EXPECT_EQ(lease.duration, Duration(60s));
+  EXPECT_EQ(lease.mtu, 1460);
+  EXPECT_THAT(lease.routers, ElementsAre(ip("10.0.2.2")));
+  EXPECT_TRUE(lease.ignored.empty());
+}
+
+TEST(Dhcp, AllOptions) {
+  DhcpPacket packet = ack();
+  for (int option = 1; option < 255; ++option) {
+    if (option == 52 || option == 53) continue;
+    packet.options[static_cast<uint8_t>(option)] = ByteVector(255, static_cast<uint8_t>(option));
+  }
+  Result<DhcpPacket> again = parse_dhcp(format_dhcp(packet));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again.value().options, packet.options);
+  EXPECT_TRUE(lease_of(again.value()).ok());
+  // Lists are cut.
+  packet.options[3] = ByteVector(40000, 9);
+  for (size_t i = 0; i < packet.options[3].size(); ++i) {
+    packet.options[3][i] = static_cast<uint8_t>(i % 4 == 2 ? i / 1024 : i % 4 == 3 ? i / 4 : 9);
+  }
+  packet.options[121] = ByteVector(40000, 0);
+  DhcpLease lease = lease_of(packet).value();
+  EXPECT_EQ(lease.routers.size(), 8U);
+  EXPECT_EQ(lease.classless_routes.size(), 128U);
+}
+
+TEST(Dhcp, MasksOfPairsAndHosts) {
+  for (int last : {254, 255}) {
+    DhcpPacket packet = ack();
+    packet.yours = ip("10.0.2.1");
+    packet.options[1] = {255, 255, 255, static_cast<uint8_t>(last)};
+    EXPECT_EQ(lease_of(packet).value().prefix_length, last == 254 ? 31 : 32);
+  }
+}
+
+TEST(Dhcp, TheNetworksOwnAddresses) {
+  DhcpPacket packet = ack();
+  packet.options[1] = {255, 255, 255, 0};
+  for (std::string_view text : {"10.0.2.0", "10.0.2.255"}) {
+    packet.yours = ip(text);
+    EXPECT_FALSE(lease_of(packet).ok()) << text;
+  }
+  packet.options[1] = {255, 255, 0, 0};
+  EXPECT_TRUE(lease_of(packet).ok());
+}
+
+TEST(Dhcp, TheLeasedAddressIsNoGateway) {
+  DhcpPacket packet = ack();
+  packet.options[3] = {10, 0, 2, 15};
+  EXPECT_THAT(lease_of(packet).value().routes(), ElementsAre(DhcpRoute{{}, 0, {}}));
+  packet.options[3] = {10, 0, 2, 15, 10, 0, 2, 2};
+  EXPECT_THAT(lease_of(packet).value().routes(), ElementsAre(DhcpRoute{{}, 0, ip("10.0.2.2")}));
+  packet.options[121] = {24, 198, 51, 100, 10, 0, 2, 15, 0, 10, 0, 2, 2};
+  EXPECT_THAT(lease_of(packet).value().routes(),
+              ElementsAre(DhcpRoute{ip("198.51.100.0"), 24, {}}, DhcpRoute{{}, 0, ip("10.0.2.2")}));
+}
+
+TEST(Dhcp, ServersThatNoHostCanBe) {
+  DhcpPacket packet = ack();
+  packet.options[3] = {0, 0, 0, 0, 255, 255, 255, 255, 127, 0, 0, 1};
+  packet.options[6] = {224, 0, 0, 1};
+  packet.options[54] = {255, 255, 255, 255};
+  packet.options[28] = {0, 0, 0, 0};
+  DhcpLease lease = lease_of(packet).value();
+  EXPECT_THAT(lease.routes(), ElementsAre());
+  EXPECT_THAT(lease.nameservers, ElementsAre());
+  EXPECT_FALSE(lease.server);
+  EXPECT_FALSE(lease.broadcast);
+}
+
+TEST(Dhcp, OverloadOfWhatIsNoOptions) {
+  ByteVector bytes = format_dhcp(ack());
+  ByteVector options = {53, 1, 5, 52, 1, 3, 255};
+  std::copy(options.begin(), options.end(), bytes.begin() + 240);
+  std::fill_n(bytes.begin() + 108, 128, uint8_t{0xaa});  // a length that runs past the field
+  EXPECT_FALSE(parse_dhcp(bytes).ok());
+  // An overload within an overloaded field does not count.
+  ByteVector file = {52, 1, 3, 255};
+  std::fill_n(bytes.begin() + 108, 128, uint8_t{0});
+  std::copy(file.begin(), file.end(), bytes.begin() + 108);
+  EXPECT_TRUE(parse_dhcp(bytes).ok());
+}
+
 TEST(UdpPacket, RoundTripAndChecks) {
   ByteVector payload(301, 'p');
   ByteVector packet = format_udp_packet({ip("10.0.2.2"), 67, ip("255.255.255.255"), 68}, payload);
