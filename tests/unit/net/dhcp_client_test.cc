@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "unit/net/schedule.h"
+
 namespace curlingiron {
 namespace {
 
@@ -279,6 +281,239 @@ TEST_F(DhcpClientTest, ALeaseEndsAlsoWithoutCarrier) {
   on(DhcpEvent::LinkDown);
   EXPECT_TRUE(wake().lost);
   EXPECT_FALSE(wake_);
+}
+
+TEST_F(DhcpClientTest, AnAddressIsUsedOnlyWhenTheProbeHadItsTime) {
+  on(DhcpEvent::LinkUp);
+  Time asked = now_;
+  hear(answer(DhcpType::Offer));
+  now_ += 10ms;
+  EXPECT_FALSE(hear(answer(DhcpType::Ack)).bound);
+  EXPECT_FALSE(client_.has_lease());
+  EXPECT_EQ(wake_, asked + 100ms);
+  EXPECT_FALSE(hear(answer(DhcpType::Ack)).bound);  // a second one shortens nothing
+  EXPECT_TRUE(wake().bound);
+  EXPECT_EQ(wake_, now_ + 1800s);
+  EXPECT_THAT(probed_, ::testing::ElementsAre(ip("10.0.2.15")));
+}
+
+TEST_F(DhcpClientTest, AnAddressThatSomebodyHasIsDeclined) {
+  for (int answers_before : {1, 2, 3}) {
+    SCOPED_TRACE(answers_before);
+    client_ = DhcpClient(kMac, "iron", 42);
+    sent_.clear();
+    on(DhcpEvent::LinkUp);
+    hear(answer(DhcpType::Offer));
+    if (answers_before > 1) hear(answer(DhcpType::Ack));
+    if (answers_before > 2) {
+      EXPECT_TRUE(wake().bound);
+    }
+    uint32_t xid = sent_.back().xid;
+    DhcpActions actions = note(client_.on_conflict(ip("10.0.2.99"), now_));
+    EXPECT_TRUE(actions.send.empty());
+    actions = note(client_.on_conflict(ip("10.0.2.15"), now_ + 1s));
+    EXPECT_EQ(actions.lost, answers_before > 2);
+    EXPECT_FALSE(client_.has_lease());
+    ASSERT_EQ(sent_.size(), 4U);
+    DhcpPacket& decline = sent_[2];
+    EXPECT_EQ(decline.type, DhcpType::Decline);
+    EXPECT_EQ(decline.xid, xid);
+    EXPECT_TRUE(decline.client.is_zero());
+    EXPECT_EQ(decline.seconds, 0);
+    EXPECT_EQ(decline.options[code(DhcpOption::RequestedAddress)], be32(ip("10.0.2.15").value));
+    EXPECT_EQ(decline.options[code(DhcpOption::ServerId)], be32(ip("10.0.2.2").value));
+    EXPECT_EQ(decline.options.size(), 3U);         // and the client's id
+    EXPECT_EQ(sent_[3].type, DhcpType::Discover);  // at once
+    EXPECT_NE(sent_[3].xid, xid);
+    EXPECT_EQ(client_.progress(), "somebody else has 10.0.2.15, which the DHCP server gave");
+  }
+}
+
+TEST_F(DhcpClientTest, ASecondConflictWaits) {
+  on(DhcpEvent::LinkUp);
+  for (int i = 0; i < 5; ++i) {
+    hear(answer(DhcpType::Offer));
+    if (sent_.back().type != DhcpType::Request) {
+      wake();
+      hear(answer(DhcpType::Offer));
+    }
+    ASSERT_EQ(sent_.back().type, DhcpType::Request);
+    Time before = now_;
+    note(client_.on_conflict(ip("10.0.2.15"), now_));
+    if (i == 0) {
+      EXPECT_EQ(sent_.back().type, DhcpType::Discover);
+    } else {
+      EXPECT_EQ(sent_.back().type, DhcpType::Decline);
+      EXPECT_GE(*wake_, before + 10s);
+      EXPECT_LE(*wake_, before + 11s);
+      wake();
+    }
+  }
+}
+
+TEST_F(DhcpClientTest, LateClaimsDoNotTakeTheAddressAway) {
+  bind();
+  now_ += kDhcpConflictWindow;
+  EXPECT_FALSE(note(client_.on_conflict(ip("10.0.2.15"), now_)).lost);
+  EXPECT_TRUE(client_.has_lease());
+}
+
+TEST_F(DhcpClientTest, AfterAConflictAnotherServersAddressIsTaken) {
+  on(DhcpEvent::LinkUp);
+  hear(answer(DhcpType::Offer));
+  note(client_.on_conflict(ip("10.0.2.15"), now_));
+  ASSERT_EQ(sent_.back().type, DhcpType::Discover);
+  hear(answer(DhcpType::Offer));  // the same one again
+  EXPECT_EQ(sent_.back().type, DhcpType::Discover);
+  DhcpPacket other = answer(DhcpType::Offer);
+  other.yours = ip("10.0.2.16");
+  hear(other);
+  EXPECT_EQ(sent_.back().type, DhcpType::Request);
+  EXPECT_EQ(probed_.back(), ip("10.0.2.16"));
+}
+
+TEST_F(DhcpClientTest, TheAddressOfBeforeIsAskedFor) {
+  client_ = DhcpClient(kMac, "iron", 42, ip("10.0.2.77"));
+  on(DhcpEvent::LinkUp);
+  EXPECT_EQ(sent_[0].options[code(DhcpOption::RequestedAddress)], be32(ip("10.0.2.77").value));
+  hear(answer(DhcpType::Offer));  // of another one, which is fine
+  EXPECT_EQ(sent_[1].options[code(DhcpOption::RequestedAddress)], be32(ip("10.0.2.15").value));
+}
+
+TEST_F(DhcpClientTest, AnotherServersOfferServesWhenTheFirstIsSilentOrRefuses) {
+  for (bool refuses : {false, true}) {
+    SCOPED_TRACE(refuses);
+    client_ = DhcpClient(kMac, "iron", 42);
+    sent_.clear();
+    on(DhcpEvent::LinkUp);
+    DhcpPacket second = answer(DhcpType::Offer);
+    second.yours = ip("10.0.2.200");
+    second.options[code(DhcpOption::ServerId)] = be32(ip("10.0.2.3").value);
+    hear(answer(DhcpType::Offer));
+    hear(second);
+    hear(answer(DhcpType::Offer));  // the first one again is no other
+    Time begin = now_;
+    if (refuses) {
+      DhcpPacket nak = answer(DhcpType::Nak);
+      nak.options[code(DhcpOption::ServerId)] = be32(ip("10.0.2.2").value);
+      hear(nak);
+    } else {
+      wake();
+      wake();
+    }
+    EXPECT_LE(now_ - begin, Duration(2s));
+    EXPECT_EQ(sent_.back().type, DhcpType::Request);
+    EXPECT_EQ(sent_.back().options[code(DhcpOption::ServerId)], be32(ip("10.0.2.3").value));
+    second.type = DhcpType::Ack;
+    second.xid = sent_.back().xid;
+    now_ += kDhcpProbeTime;
+    EXPECT_EQ(hear(second).bound->address, ip("10.0.2.200"));
+  }
+}
+
+TEST_F(DhcpClientTest, AServerThatIsTwelveSecondsSlow) {
+  on(DhcpEvent::LinkUp);
+  DhcpPacket offer = answer(DhcpType::Offer);
+  Time end = now_ + 12s;
+  while (*wake_ < end) wake();
+  now_ = end;
+  hear(offer);
+  ASSERT_EQ(sent_.back().type, DhcpType::Request);
+  DhcpPacket ack = answer(DhcpType::Ack);
+  end = now_ + 20s;  // the client has given the offer up by then
+  while (*wake_ < end) wake();
+  now_ = end;
+  ASSERT_EQ(sent_.back().type, DhcpType::Discover);
+  EXPECT_TRUE(hear(ack).bound);
+}
+
+TEST_F(DhcpClientTest, AShortLeaseIsRenewedInTime) {
+  for (uint32_t seconds : {1U, 10U, 30U, 60U, 300U}) {
+    SCOPED_TRACE(seconds);
+    client_ = DhcpClient(kMac, "iron", 42);
+    on(DhcpEvent::LinkUp);
+    hear(answer(DhcpType::Offer));
+    now_ += kDhcpProbeTime;
+    DhcpPacket ack = answer(DhcpType::Ack);
+    ack.options[code(DhcpOption::LeaseTime)] = be32(seconds);
+    ASSERT_TRUE(hear(ack).bound);
+    has_address_ = true;
+    size_t before = sent_.size();
+    while (has_address_) {
+      Time last = now_;
+      wake();
+      if (has_address_ && sent_.back().type == DhcpType::Request) {
+        EXPECT_GE(now_ - last, Duration(500ms));
+      }
+    }
+    EXPECT_GE(sent_.size() - before, seconds < 30 ? 3U : 5U);
+    EXPECT_LE(sent_.size() - before, 14U);
+  }
+}
+
+TEST_F(DhcpClientTest, ANakOfAStrangerDoesNotEndALease) {
+  bind();
+  wake();
+  DhcpPacket nak = answer(DhcpType::Nak);
+  nak.options[code(DhcpOption::ServerId)] = be32(ip("10.0.2.99").value);
+  EXPECT_FALSE(hear(nak).lost);
+  while (targets_.back()) wake();  // rebinding: whoever answers
+  nak.xid = sent_.back().xid;
+  EXPECT_TRUE(hear(nak).lost);
+}
+
+TEST_F(DhcpClientTest, AnAckOfAnotherAddressIsProbed) {
+  on(DhcpEvent::LinkUp);
+  hear(answer(DhcpType::Offer));
+  now_ += kDhcpProbeTime;
+  DhcpPacket ack = answer(DhcpType::Ack);
+  ack.yours = ip("10.0.2.16");
+  DhcpPacket strange = ack;
+  strange.options[code(DhcpOption::ServerId)] = be32(ip("10.0.2.99").value);
+  EXPECT_FALSE(hear(strange).probe);
+  DhcpActions actions = hear(ack);
+  EXPECT_EQ(actions.probe, ip("10.0.2.16"));
+  EXPECT_FALSE(actions.bound);
+  EXPECT_EQ(wake().bound->address, ip("10.0.2.16"));
+}
+
+TEST_F(DhcpClientTest, WhereNobodyKnowsTheLeaseAnotherIsLookedForBesideIt) {
+  bind();
+  on(DhcpEvent::LinkDown);
+  now_ += 10s;
+  on(DhcpEvent::LinkUp);
+  Time back = now_;
+  EXPECT_EQ(sent_.back().client, ip("10.0.2.15"));
+  while (sent_.back().type != DhcpType::Discover) wake();
+  EXPECT_LE(now_ - back, Duration(5s));
+  EXPECT_TRUE(client_.has_lease());
+  EXPECT_EQ(sent_.back().options[code(DhcpOption::RequestedAddress)], be32(ip("10.0.2.15").value));
+  DhcpPacket offer = answer(DhcpType::Offer);
+  offer.yours = ip("192.168.1.5");
+  hear(offer);
+  now_ += kDhcpProbeTime;
+  DhcpPacket ack = offer;
+  ack.type = DhcpType::Ack;
+  DhcpActions actions = hear(ack);
+  ASSERT_TRUE(actions.bound);
+  EXPECT_FALSE(actions.lost);
+  EXPECT_EQ(actions.bound->address, ip("192.168.1.5"));
+}
+
+TEST_F(DhcpClientTest, AFlappingLinkDoesNotFlood) {
+  RateProof rate(kDhcpMostMessages, kDhcpMessageWindow);
+  for (int i = 0; i < 10000; ++i) {
+    size_t before = sent_.size();
+    on(i % 2 == 0 ? DhcpEvent::LinkUp : DhcpEvent::LinkDown);
+    for (; before < sent_.size(); ++before) rate.sent(now_);
+    now_ += 7ms;
+  }
+  EXPECT_GT(sent_.size(), 50U);  // 70 seconds
+  on(DhcpEvent::LinkUp);
+  wake();
+  hear(answer(DhcpType::Offer));
+  if (sent_.back().type != DhcpType::Request) wake();
+  EXPECT_TRUE(acknowledge().bound);
 }
 
 }  // namespace
