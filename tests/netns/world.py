@@ -237,8 +237,7 @@ class Lan(Host):
 link add br0 mtu {mtu} type bridge forward_delay 0 mcast_snooping 0
 link add keep mtu {mtu} type veth peer name kept mtu {mtu}
 link set keep master br0 up
-link set kept up
-addr flush dev kept
+link set kept arp off addrgenmode none up
 link set br0 up
 addr add {address} dev br0
 addr add {self.address6}/64 dev br0 nodad
@@ -279,6 +278,7 @@ addr add fe80::1/64 dev br0 nodad""")
         pools = [{"pool": f"2001:db8:{self.number}::1000 - 2001:db8:{self.number}::1fff"}] if pool else []
         return self._serve_kea("Dhcp6", name, {
             "preferred-lifetime": lifetime, "valid-lifetime": lifetime,
+            "server-id": {"type": "EN", "enterprise-id": 2495, "identifier": "87ABEF7A5BB545", "persist": False},
             "subnet6": [{"subnet": self.network6, "interface": "br0", "pools": pools, "rapid-commit": False,
                          "option-data": kea_options(options)}],
         })
@@ -356,8 +356,9 @@ class Nic:
         self.client, self.lan = client, lan
         self.name, self.port = f"eth{number}", f"port{number}"
         self.mac = f"52:54:00:77:00:{number + 1:02x}"
-        client.ip(f"link add {self.name} address {self.mac} mtu {mtu} type veth "
-                  f"peer name {self.port} netns {lan.holder.pid}")
+        # The kernel tells of a carrier at once only where the indices of both ends differ.
+        client.ip(f"link add {self.name} index {2 + number} address {self.mac} mtu {mtu} type veth "
+                  f"peer name {self.port} index {102 + number} netns {lan.holder.pid}")
         lan.add_port(self)
 
     def plug(self, there):
@@ -401,7 +402,7 @@ class Join(Process):
         self.text = ""
         with open(self.out, "wb") as out:
             super().__init__("netjoin", [NETJOIN, "--root", world.client.root, "--ca", world.certificates.ca,
-                                         "--nics", "any", *arguments],
+                                         *arguments],
                              world.artifacts / "netjoin.log", world.client, stdin=subprocess.PIPE, stdout=out)
         self.world = world
 
@@ -445,11 +446,12 @@ class Join(Process):
             time.sleep(0.02)
 
     def download(self, timeout=60):
-        """Waits for the last byte, and compares."""
-        match = self.expect(r"^sha256=([0-9a-f]{64}) bytes=(\d+)$", timeout, "end of the download")
+        """Waits for the last byte, and compares. How often the download was taken up again."""
+        match = self.expect(r"^sha256=([0-9a-f]{64}) bytes=(\d+) resumptions=(\d+)$", timeout, "end of the download")
         if match[1] != self.world.digest:
             raise self.failure(f"{match[2]} bytes with digest {match[1]}, and {self.world.digest} is served")
         self.expect(r"^ready$", 10, "ready")
+        return int(match[3])
 
     def leave(self):
         """Leaves the network; it must do so with status 0."""
