@@ -80,13 +80,10 @@ class Host(harness.Namespace):
         if done.returncode:
             raise Failure(f"nft: {done.stdout}\n{rules}")
 
-    def drop_forwarded(self, match):
-        """What this router is to forward and matches (nft's words) vanishes without a word."""
-        self.nft("add table inet drops\nadd chain inet drops forward { type filter hook forward priority 0; }\n"
-                 f"add rule inet drops forward {match} drop")
-
-    def heal(self):
-        self.nft("delete table inet drops")
+    def filter_forwarded(self, *rules):
+        """Rules of nft(8) on what this router forwards."""
+        self.nft("add table inet filter\nadd chain inet filter forward { type filter hook forward priority 0; }\n" +
+                 "".join(f"add rule inet filter forward {rule}\n" for rule in rules))
 
     def without_offloads(self, *devices):
         """Packets of the size of the wire, also between namespaces."""
@@ -343,7 +340,7 @@ forward-zone:
         """tinyproxy, which looks names up at the internet's server."""
         self.resolv_conf.write_text(f"nameserver {DNS4}\n")
         path = self.directory / "tinyproxy.conf"
-        path.write_text(f"Port {port}\nListen {self.address4}\nTimeout 600\nLogLevel Connect\nConnectPort 443\n"
+        path.write_text(f"Port {port}\nListen {self.address4}\nTimeout 600\nLogLevel Info\nConnectPort 443\n"
                         f"PidFile \"{self.directory}/tinyproxy.pid\"\n")
         self.spawn("tinyproxy", ["tinyproxy", "-d", "-c", path], "Accepting connections")
         return f"http://{self.address4}:{port}"
@@ -398,7 +395,7 @@ class Join(Process):
 
     def __init__(self, world, arguments):
         self.out = world.artifacts / "netjoin.out"
-        self.begun = time.monotonic()
+        self.begun = time.clock_gettime(time.CLOCK_BOOTTIME)  # as the client tells the time
         self.text = ""
         with open(self.out, "wb") as out:
             super().__init__("netjoin", [NETJOIN, "--root", world.client.root, "--ca", world.certificates.ca,
@@ -429,6 +426,10 @@ class Join(Process):
         """The facts of a phase that succeeded: {"if": "eth0", "t": "1.204", …}."""
         line = self.expect(rf"^curlingiron: phase={name} status=ok.*$", timeout, f"phase {name}")[0]
         return {key: value.strip('"') for key, value in re.findall(r'([\w-]+)=("(?:[^"\\]|\\.)*"|\S+)', line)}
+
+    def seconds(self):
+        """From the client's start to the end of its network phase."""
+        return float(self.phase("network", 1)["t"]) - self.begun
 
     def failed_phase(self, timeout=60):
         """(phase, reason) of a run that is to fail, once it has ended with status 1."""
@@ -480,6 +481,7 @@ class World:
 
     def __init__(self, artifacts, families=(4, 6), rate=None):
         self.artifacts = pathlib.Path(artifacts)
+        self.artifacts.mkdir(exist_ok=True)
         self.certificates = Certificates(self.artifacts / "certificates")
         self.web = self.artifacts / "web"
         self.web.mkdir()
@@ -540,8 +542,9 @@ class NetnsTest(harness.E2ETest):
             shutil.rmtree(getattr(self, "artifacts", pathlib.Path("/nonexistent")) / directory, ignore_errors=True)
         return result
 
-    def world(self, **options):
-        world = World(self.artifacts, **options)
+    def world(self, name=".", **options):
+        """`name` tells several worlds of one test apart."""
+        world = World(self.artifacts / name, **options)
         self.addCleanup(world.close)
         return world
 
