@@ -125,10 +125,9 @@ class Internet(Host):
         self.ip("\n".join(f"addr add {address} dev lo" for address in (
             f"{WEB4}/32", f"{DNS4}/32", f"{WEB6}/128 nodad", f"{DNS6}/128 nodad", f"{WEB64}/128 nodad")))
         self.ip(f"route add blackhole {SILENT_DNS4}/32")
-        # A family that the name has no address of has nothing there.
-        addresses = [f"--address=/image.test/{address}" for family, address in ((4, WEB4), (6, WEB6))
-                     if family in families]
-        self.names = self.spawn("dnsmasq", dnsmasq_command("--local=/test/", "--no-dhcp-interface=*", *addresses),
+        addresses = [address for family, address in ((4, WEB4), (6, WEB6)) if family in families]
+        self.names = self.spawn("dnsmasq", dnsmasq_command("--local=/test/", "--no-dhcp-interface=*",
+                                                           f"--host-record=image.test,{','.join(addresses)}"),
                                 "started, version")
         self.access_log = self.directory / "access.log"
         self._serve_web(rate)
