@@ -237,12 +237,14 @@ class Network:
         self.processes.append(process)
         return process
 
-    def tap(self):
+    def tap(self, bridge="br0"):
+        """A port for a machine; without a bridge, one behind which nobody is."""
         name = f"tap{self.taps}"
         self.taps += 1
-        for command in (f"ip tuntap add {name} mode tap", f"ip link set {name} master br0",
-                        f"ip link set {name} up"):
-            self.namespace.run(command.split())
+        self.namespace.run(["ip", "tuntap", "add", name, "mode", "tap"])
+        if bridge:
+            self.namespace.run(["ip", "link", "set", name, "master", bridge])
+        self.namespace.run(["ip", "link", "set", name, "up"])
         return name
 
     def serve_names(self, dhcp=True, name="dnsmasq"):
@@ -595,8 +597,9 @@ class Machine:
     """A QEMU machine without KVM.
 
     disks     list of dicts: file, and optionally format (raw, by name), bus (a name of DISKS), serial
-    nics      list of dicts: model (virtio-net-pci, e1000, ...), mac, usb (the host controller of a usb-net); on the
-              network's bridge
+    nics      list of dicts: model (virtio-net-pci, e1000, ...), mac, usb (the host controller of a usb-net), properties
+              (more of QEMU's); on the network's bridge, or on another tap device, or at an end of a wire:
+              (socket here, socket there)
     machine   "q35", or "pc": PCI without Express, IDE on a PIIX
     firmware  "bios" or "uefi"
     kernel, initrd, append: direct boot
@@ -663,13 +666,19 @@ class Machine:
             command += ["-device", ",".join([device, f"drive=disk{index}", *(f"{k}={v}" for k, v in properties.items())])]
         for index, nic in enumerate(nics):
             mac = nic.get("mac", f"52:54:00:c0:1d:{index:02x}")
-            tap = nic.get("tap") or self.network.tap()
-            command += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no"]
-            place = "romfile="
+            if "wire" in nic:
+                here, there = nic["wire"]
+                command += ["-netdev", f"dgram,id=net{index},local.type=unix,local.path={here},"
+                                       f"remote.type=unix,remote.path={there}"]
+            else:
+                tap = nic.get("tap") or self.network.tap()
+                command += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no"]
+            place = ",".join(["romfile=", *(f"{k}={v}" for k, v in nic.get("properties", {}).items())])
             if "usb" in nic:
                 command += ["-device", f"{nic['usb']},id=usbnet{index}"]
                 place = f"bus=usbnet{index}.0"
-            command += ["-device", f"{nic.get('model', 'virtio-net-pci')},netdev=net{index},mac={mac},{place}"]
+            command += ["-device", f"{nic.get('model', 'virtio-net-pci')},id=nic{index},netdev=net{index},mac={mac},"
+                                   f"{place}"]
         if not nics:
             command += ["-nic", "none"]
         if kernel:
@@ -824,6 +833,10 @@ class Machine:
             # An event says when it is worth asking again.
             if self._qmp_read(deadline - time.monotonic()) is None and time.monotonic() >= deadline:
                 raise self.failure(f"no restart within {timeout * SLOW:.0f} s")
+
+    def plug(self, nic, plugged=True):
+        """The cable of a NIC, by its number: the guest sees the carrier come and go."""
+        self.qmp("set_link", name=f"nic{nic}", up=plugged)
 
     def resume(self):
         """From wait_pause() on, as if the restart had just happened; the next one is not stopped."""
