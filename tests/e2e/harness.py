@@ -247,22 +247,23 @@ class Network:
         self.namespace.run(["ip", "link", "set", name, "up"])
         return name
 
-    def serve_names(self, dhcp=True, name="dnsmasq"):
-        """DNS, and DHCP if wanted."""
+    def serve_names(self, dhcp=True, name="dnsmasq", bridge="br0", address=GATEWAY, options=()):
+        """DNS, and DHCP if wanted. `address`: of all the names that exist."""
         arguments = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--user=root",
-                     "--pid-file=", "--no-resolv", "--no-hosts", "--interface=br0", "--bind-interfaces",
+                     "--pid-file=", "--no-resolv", "--no-hosts", f"--interface={bridge}", "--bind-interfaces",
                      "--except-interface=lo", "--no-ping", "--local=/test/", f"--dhcp-leasefile={self.artifacts}/{name}.leases"]
-        arguments += [f"--address=/{host}.test/{GATEWAY}"
+        arguments += [f"--address=/{host}.test/{address}"
                       for host in ("image", "other", "expired", "future", "wrong", "unknown", "cut")]
         if dhcp:
             arguments += ["--dhcp-range=10.77.0.100,10.77.0.200,255.255.255.0,1h", "--dhcp-authoritative", "--log-dhcp"]
-        process = self.spawn(name, arguments)
+        process = self.spawn(name, [*arguments, *options])
         process.until(lambda: "started, version" in tail(process.log), 10, "start")
         return process
 
-    def serve_web(self, directory, rate=None):
+    def serve_web(self, directory, rate=None, address=GATEWAY):
         """nginx: http on 80; on 443 https with the certificate that the name asks for. Port 444 is
         closed. `rate`: bytes a second for each connection."""
+        listen = f"[{address}]" if ":" in address else address
         certificates = self.certificates
         home = self.artifacts / "nginx"
         home.mkdir(exist_ok=True)
@@ -273,7 +274,7 @@ class Network:
                  ("unknown.test", certificates.unknown)]
         servers = "".join(f"""
   server {{
-    listen {GATEWAY}:443 ssl;
+    listen {listen}:443 ssl;
     server_name {names};
     ssl_certificate {certificate};
     ssl_certificate_key {certificate.with_suffix('.key')};
@@ -300,18 +301,18 @@ http {{
   fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi;
   scgi_temp_path {home}/scgi;
-  server {{ listen {GATEWAY}:80; root {directory}; {limit} }}{servers}
+  server {{ listen {listen}:80; root {directory}; {limit} }}{servers}
 }}
 """)
         process = self.spawn("nginx", ["nginx", "-p", home, "-c", config])
-        process.until(lambda: self.connects(443), 15, "listening socket on port 443")
+        process.until(lambda: self.connects(443, address), 15, "listening socket on port 443")
         return process
 
-    def connects(self, port):
+    def connects(self, port, address=GATEWAY):
         def attempt():
-            with socket.socket() as probe:
+            with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
                 probe.settimeout(1)
-                return probe.connect_ex((GATEWAY, port)) == 0
+                return probe.connect_ex((address, port)) == 0
         return self.namespace.call(attempt)
 
     def serve_faulty(self, directory, port=8443, tls=True, **faults):
