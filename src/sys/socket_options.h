@@ -1,0 +1,25 @@
+// What is set on and asked of a socket that somebody else connects.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace curlingiron {
+
+// SO_BINDTODEVICE (socket(7)): packets leave and arrive by this interface alone. Empty: any.
+Result<void> bind_to_interface(int fd, const std::string& interface);
+
+// TCP_MAXSEG (tcp(7)), before the connection is made: no segment, in either direction, carries more
+// bytes than this. 0: what the link gives.
+Result<void> limit_segment(int fd, uint16_t bytes);
+
+// TCP_INFO of one socket.
+struct TcpState {
+  bool connected = false;
+  uint32_t segment = 0;  // bytes; what the peer was told to send at most at once
+};
+TcpState tcp_state(int fd);
+
+}  // namespace curlingiron
