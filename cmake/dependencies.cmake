@@ -16,7 +16,6 @@ curlingiron_archive(ci_bzip2 bz2)
 curlingiron_archive(ci_lz4 lz4)
 curlingiron_archive(ci_lzo lzo2)  # of inspect alone; /init does not use it
 curlingiron_archive(ci_xxhash xxhash)
-curlingiron_archive(ci_cares cares)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
 # static, ISA-L and wolfSSL have no archive that serves. Imported archives, not bare paths: only so does
@@ -37,7 +36,7 @@ curlingiron_built_archive(ci_tls CURLINGIRON_WOLFSSL wolfssl libwolfssl)
 target_link_libraries(ci_tls INTERFACE Threads::Threads)
 curlingiron_built_archive(ci_curl CURLINGIRON_CURL curl libcurl)
 target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
-target_link_libraries(ci_curl INTERFACE ci_tls ci_cares)
+target_link_libraries(ci_curl INTERFACE ci_tls)
 
 add_library(ci_cli INTERFACE)
 find_package(CLI11 REQUIRED)

@@ -11,6 +11,8 @@
 
 namespace curlingiron {
 
+class PathChooser;  // net/http_path.h
+
 // So long without a byte, or with less than kLowSpeed on average, is as good as a broken
 // connection.
 inline constexpr Duration kStall = std::chrono::seconds(30);
@@ -24,9 +26,10 @@ struct HttpOptions {
   std::string client_certificate;  // PEM file, with the chain; empty: none
   std::string client_key;          // PEM file, not encrypted; empty: in client_certificate
   std::string pinned_key;          // "sha256//BASE64" of the server's public key; several with ';'
-  std::vector<std::string> headers;      // "Name: value", secret
-  std::string proxy;                     // "http://[USER:PASSWORD@]HOST[:PORT]"; empty: none
-  std::vector<std::string> nameservers;  // empty: /etc/resolv.conf
+  std::vector<std::string> headers;  // "Name: value", secret
+  std::string proxy;                 // "http://[USER:PASSWORD@]HOST[:PORT]"; empty: none
+  // The ways to the servers, borrowed; null: as this machine is set up (system_path()).
+  PathChooser* paths = nullptr;
   std::string user_agent = "curlingiron";
   // The caller compares a cryptographic digest of the whole at its end. Then kOverlap bytes that
   // are alike suffice to go on where no validator proves that the file is still the same.

@@ -17,10 +17,24 @@ enum class FailureKind {
   Final,        // trying again cannot help
 };
 
+// How far a request came.
+enum class HttpStage {
+  Dns,      // the host's addresses are asked for
+  Connect,  // to the server or the proxy, by TCP
+  Tls,      // the handshake, and through a proxy the tunnel before it
+  Http,     // the answer's head is waited for
+  Body,     // it has come
+};
+
 struct HttpFailure {
   Error error;
   FailureKind kind = FailureKind::Transient;
   std::optional<Duration> retry_after;  // as the server asked
+  HttpStage stage = HttpStage::Http;
+  // The certificate is not valid before this, by our clock: seconds since the epoch.
+  std::optional<int64_t> valid_from = std::nullopt;
+  // The server, which proved itself, wants a certificate of the client that was not given.
+  bool wants_client_certificate = false;
 };
 
 // What identifies the file that the first answer began: its length and validators.

@@ -254,7 +254,8 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
     ask.range = concat("bytes=", plan_.first, '-');
   }
   ask.if_range = plan_.if_range;
-  Result<void> sent = wire_->send(ask, fresh_, *this);
+  path_ = options_.paths != nullptr ? options_.paths->path() : system_path();
+  Result<void> sent = wire_->send(ask, path_, fresh_, *this);
   arrived_at_activity_ = arrived_at_window_ = wire_->arrived();
   if (!sent.ok()) return HttpFailure{sent.error(), FailureKind::Final, std::nullopt};
   return std::nullopt;
@@ -703,6 +704,11 @@ Duration HttpTransfer::choose_next_mirror(bool same_again) {
 // Decides whether another try can help; returns when it is time for it.
 Result<void> HttpTransfer::recover(HttpFailure cause) {
   wire_->drop();
+  // A server that answers, whatever it says, is reached.
+  bool answered = head_.status >= 400;
+  if (options_.paths != nullptr && cause.kind == FailureKind::Transient && !answered) {
+    options_.paths->failed(path_, cause.error);
+  }
   Mirror& failed = mirror();
   bool behind_commit = opened_ && !current_deadline();
   bool shortcut_is_gone = via_shortcut_ && cause.kind != FailureKind::Transient && !verdict_;

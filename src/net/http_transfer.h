@@ -178,6 +178,7 @@ class HttpTransfer final : private HttpReceiver {
 
   // --- the request under way
   Plan plan_;
+  HttpPath path_;
   Url request_url_;
   bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
   unsigned redirects_ = 0;

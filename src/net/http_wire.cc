@@ -7,19 +7,24 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
 #include "net/tls_witness.h"
 #include "sys/clock.h"
-#include "sys/file.h"
+#include "sys/socket_options.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr long kSocketBuffer = 256 << 10;  // bytes that curl asks of the socket at once
-constexpr Duration kConnectTimeout = 15s;  // name, TCP and TLS
+constexpr Duration kConnectTimeout = 15s;  // TCP and TLS
+constexpr Duration kNamePatience = 10s;
+constexpr Duration kKnownNamePatience = 3s;  // where there are addresses of before to go on with
+constexpr size_t kMostKnownHosts = 32;
 constexpr size_t kMaxRequestHeaders = 64;
 constexpr size_t kPinBytes = 32;  // SHA-256
 constexpr std::string_view kPinPrefix = "sha256//";
@@ -49,29 +54,22 @@ void append(StringList& list, const std::string& text) {
   list.reset(longer);
 }
 
-// "10.0.2.3:53" is taken as curl's option wants it; IPv6 needs brackets.
-std::string resolver_list(const std::vector<std::string>& servers) {
-  std::vector<std::string> list;
-  for (const std::string& server : servers) {
-    bool bare_ipv6 = server.find(':') != server.rfind(':') && server[0] != '[';
-    list.push_back(bare_ipv6 ? concat('[', server, ']') : server);
+// As CURLOPT_RESOLVE takes it.
+std::string resolve_entry(const Url& peer, const std::vector<IpAddress>& addresses) {
+  std::vector<std::string> texts;
+  for (const IpAddress& address : addresses) {
+    std::string text = format_ip(address);
+    texts.push_back(address.is_v6() ? concat('[', text, ']') : text);
   }
-  return join(list, ",");
+  return concat(peer.host, ':', peer.port, ':', join(texts, ","));
 }
 
-// The DNS servers in use, for messages.
-std::string resolver_names(const std::vector<std::string>& configured) {
-  if (!configured.empty()) return join(configured, ", ");
-  std::vector<std::string> found;
-  Result<UniqueFd> root = open_root("/");
-  if (!root.ok()) return "none";
-  Result<std::string> text = read_text(root.value(), "etc/resolv.conf");
-  if (!text.ok()) return "none";
-  for (std::string_view line : split(text.value(), '\n')) {
-    std::vector<std::string_view> words = split_blank(line);
-    if (words.size() >= 2 && words[0] == "nameserver") found.push_back(printable(words[1], 50));
+std::vector<IpAddress> only(const std::vector<IpAddress>& addresses, std::optional<Family> family) {
+  std::vector<IpAddress> fitting;
+  for (const IpAddress& address : addresses) {
+    if (!family || address.family() == *family) fitting.push_back(address);
   }
-  return found.empty() ? "none" : join(found, ", ");
+  return fitting;
 }
 
 Result<void> check_headers(const std::vector<std::string>& headers) {
@@ -126,6 +124,10 @@ struct HttpWire::State {
 
   const HttpOptions& options;
   std::optional<Url> proxy;
+  HttpPath path;
+  Resolver resolver;
+  std::map<std::string, std::vector<IpAddress>> known;  // the last addresses that names had
+  std::vector<int> sockets;  // open ones that were made for the request under way
   Multi multi;
   std::optional<TrustStore> trusted;  // read for the first connection that needs it
   uint64_t arrived = 0;
@@ -133,6 +135,12 @@ struct HttpWire::State {
   // --- the request under way
   Easy easy;
   StringList request_headers;
+  StringList addresses;  // curl resolves nothing itself
+  bool resolving = false;
+  bool began = false;            // curl has begun to work on it
+  bool made_connection = false;  // and not used one that was there
+  std::optional<Error> dns_error;
+  std::optional<Error> socket_error;
   TlsWitness witness;
   std::string tls_alert;  // that ended the connection
   HttpAsk ask;
@@ -149,6 +157,13 @@ struct HttpWire::State {
   void set_tls_options(CURL* handle, bool& good);
   void drop();
   WireState perform();
+  void resolve(bool fresh);
+  void take_addresses();
+  void transfer(const std::vector<IpAddress>& found);
+  bool on_new_socket(int fd);
+  void on_closed_socket(int fd);
+  bool connected() const;
+  HttpStage stage() const;
   CURLcode on_tls(void* context);
   CURLcode use_client_certificate(void* context);
   bool on_line(std::string_view line);
@@ -158,9 +173,10 @@ struct HttpWire::State {
   const Url& peer() const { return proxy ? *proxy : ask.url; }
   std::string peer_name() const { return proxy ? concat("proxy ", proxy->host) : ask.url.host; }
   HttpFailure make(FailureKind kind, std::string_view text) const {
-    return HttpFailure{Error(concat(ask.url.host, ": ", text)), kind, std::nullopt};
+    return HttpFailure{Error(concat(ask.url.host, ": ", text)), kind, std::nullopt, stage()};
   }
   HttpFailure describe(uint64_t position) const;
+  HttpFailure describe_code(uint64_t position) const;
   HttpFailure describe_tls(std::string_view detail) const;
   std::optional<HttpFailure> describe_refused_client() const;
   HttpFailure describe_connect() const;
@@ -184,11 +200,60 @@ size_t body_callback(char* data, size_t size, size_t count, void* state) {
 }
 
 template <typename State>
+int new_socket_callback(void* state, curl_socket_t fd, curlsocktype /*purpose*/) {
+  return static_cast<State*>(state)->on_new_socket(fd) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
+}
+
+// curl owns the descriptor, and leaves its end to this.
+template <typename State>
+int close_socket_callback(void* state, curl_socket_t fd) {
+  static_cast<State*>(state)->on_closed_socket(fd);
+  return 0;
+}
+
+template <typename State>
 CURLcode tls_callback(CURL* /*easy*/, void* context, void* state) {
   return static_cast<State*>(state)->on_tls(context);
 }
 
 }  // namespace
+
+bool HttpWire::State::on_new_socket(int fd) {
+  made_connection = true;
+  Result<void> bound = bind_to_interface(fd, path.interface);
+  if (!bound.ok()) {
+    socket_error = std::move(bound).error();
+    return false;
+  }
+  Result<void> limited = limit_segment(fd, path.max_segment);
+  if (!limited.ok()) log_warning("TCP segments are not limited", limited.error());
+  sockets.push_back(fd);
+  return true;
+}
+
+void HttpWire::State::on_closed_socket(int fd) {
+  std::erase(sockets, fd);
+  UniqueFd closed(fd);
+}
+
+bool HttpWire::State::connected() const {
+  if (!began || !made_connection) return began;
+  return std::any_of(sockets.begin(), sockets.end(),
+                     [](int fd) { return tcp_state(fd).connected; });
+}
+
+HttpStage HttpWire::State::stage() const {
+  if (told_head) return HttpStage::Body;
+  if (resolving || dns_error) return HttpStage::Dns;
+  curl_off_t connect_took = 0;
+  curl_off_t handshake_took = 0;
+  curl_easy_getinfo(easy.get(), CURLINFO_CONNECT_TIME_T, &connect_took);
+  curl_easy_getinfo(easy.get(), CURLINFO_APPCONNECT_TIME_T, &handshake_took);
+  if (connect_took == 0 && !tls_began && !connected()) return HttpStage::Connect;
+  bool secure = ask.url.scheme == UrlScheme::Https;
+  if (secure && made_connection && handshake_took == 0) return HttpStage::Tls;
+  return HttpStage::Http;
+}
 
 CURLcode HttpWire::State::on_tls(void* context) {
   tls_began = true;
@@ -275,9 +340,11 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min<Duration>(kConnectTimeout, options.stall)));
   set(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-  if (!options.nameservers.empty()) {
-    set(CURLOPT_DNS_SERVERS, resolver_list(options.nameservers).c_str());
-  }
+  set(CURLOPT_SOCKOPTFUNCTION, new_socket_callback<State>);
+  set(CURLOPT_SOCKOPTDATA, this);
+  set(CURLOPT_CLOSESOCKETFUNCTION, close_socket_callback<State>);
+  set(CURLOPT_CLOSESOCKETDATA, this);
+  if (ask.method == HttpMethod::Head) set(CURLOPT_NOBODY, 1L);
   if (fresh) set(CURLOPT_FRESH_CONNECT, 1L);
   set(CURLOPT_ERRORBUFFER, curl_error);
   if (ask.url.scheme == UrlScheme::Https) set_tls_options(handle, good);
@@ -301,12 +368,71 @@ void HttpWire::State::drop() {
   if (easy != nullptr && multi != nullptr) curl_multi_remove_handle(multi.get(), easy.get());
   easy.reset();
   request_headers.reset();
+  addresses.reset();
+  resolver.drop();
+  resolving = false;
   paused = false;
   state = WireState::Done;
 }
 
+// Begins to find the addresses of the peer. A request that follows a good one goes where that went:
+// over the connection that is there, most often.
+void HttpWire::State::resolve(bool fresh) {
+  auto before = known.find(peer().host);
+  std::vector<IpAddress> usable;
+  if (before != known.end()) usable = only(before->second, path.family);
+  if (!fresh && !usable.empty()) {
+    transfer(usable);
+    return;
+  }
+  resolving = true;
+  Duration patience = usable.empty() ? kNamePatience : kKnownNamePatience;
+  resolver.start(peer().host, path.family, path.resolver,
+                 std::min<Duration>(patience, options.stall));
+}
+
+void HttpWire::State::take_addresses() {
+  resolver.perform();
+  if (!resolver.result()) return;
+  const std::string& host = peer().host;
+  const Result<std::vector<IpAddress>>& result = *resolver.result();
+  if (result.ok()) {
+    if (known.size() >= kMostKnownHosts) known.clear();
+    known[host] = result.value();
+    transfer(result.value());
+    return;
+  }
+  std::vector<IpAddress> usable;
+  if (auto before = known.find(host); before != known.end()) {
+    usable = only(before->second, path.family);
+  }
+  if (usable.empty()) {
+    dns_error = result.error();
+    state = WireState::Failed;
+    return;
+  }
+  log_warning(
+      concat(peer_name(), ": ", result.error().message(), "; its addresses of before are tried"));
+  transfer(usable);
+}
+
+void HttpWire::State::transfer(const std::vector<IpAddress>& found) {
+  resolving = false;
+  append(addresses, resolve_entry(peer(), found));
+  bool good = curl_easy_setopt(easy.get(), CURLOPT_RESOLVE, addresses.get()) == CURLE_OK &&
+              curl_multi_add_handle(multi.get(), easy.get()) == CURLM_OK;
+  if (good) return;
+  code = CURLE_OUT_OF_MEMORY;
+  state = WireState::Failed;
+}
+
 WireState HttpWire::State::perform() {
   if (state != WireState::Running) return state;
+  if (resolving) {
+    take_addresses();
+    if (state != WireState::Running || resolving) return state;
+  }
+  began = true;
   if (paused) {
     paused = false;
     // Delivers what was held back.
@@ -331,23 +457,22 @@ WireState HttpWire::State::perform() {
 }
 
 HttpFailure HttpWire::State::describe_timeout() const {
-  curl_off_t resolved = 0;
-  curl_easy_getinfo(easy.get(), CURLINFO_NAMELOOKUP_TIME_T, &resolved);
   std::string text;
-  if (resolved == 0) {
-    text = concat(peer_name(), ": no answer from the DNS servers (",
-                  resolver_names(options.nameservers), "); check the network and the name servers");
-  } else if (!tls_began) {
+  if (!tls_began) {
     text = concat(peer_name(), ": no connection on port ", peer().port, " within ",
                   seconds_text(std::min<Duration>(kConnectTimeout, options.stall)),
                   "; check the address, the route and firewalls");
   } else {
     text = concat(ask.url.host, ": the TLS handshake takes too long; check the server");
   }
-  return {Error(std::move(text)), FailureKind::Transient, std::nullopt};
+  return {Error(std::move(text)), FailureKind::Transient, std::nullopt, stage()};
 }
 
 HttpFailure HttpWire::State::describe_connect() const {
+  if (socket_error) {
+    return {socket_error->with_context(peer_name()), FailureKind::Transient, std::nullopt,
+            HttpStage::Connect};
+  }
   long number = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &number);
   std::string where = concat(peer_name(), ": ");
@@ -372,7 +497,8 @@ HttpFailure HttpWire::State::describe_connect() const {
                     "); check the address and the server");
       break;
   }
-  return {Error(std::move(text), static_cast<int>(number)), FailureKind::Transient, std::nullopt};
+  return {Error(std::move(text), static_cast<int>(number)), FailureKind::Transient, std::nullopt,
+          HttpStage::Connect};
 }
 
 // What the proxy answered to CONNECT, where it refused.
@@ -390,12 +516,12 @@ std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
                                     given ? "407, does not accept the credentials given"
                                           : "407, asks for credentials",
                                     "; check proxy=http://USER:PASSWORD@HOST:PORT")),
-                       FailureKind::Final, std::nullopt};
+                       FailureKind::Final, std::nullopt, stage()};
   }
   return HttpFailure{Error(concat(where, status, ", does not connect to ", ask.url.host, " port ",
                                   ask.url.port, "; check the URL and what the proxy allows")),
                      status >= 500 || status == 429 ? FailureKind::Transient : FailureKind::Final,
-                     std::nullopt};
+                     std::nullopt, stage()};
 }
 
 // TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
@@ -405,8 +531,10 @@ std::optional<HttpFailure> HttpWire::State::describe_refused_client() const {
   bool sent = ask.trusted && !options.client_certificate.empty();
   if (!sent) {
     if (!witness.asked_for_certificate()) return std::nullopt;
-    return make(FailureKind::Certificate,
-                "the server demands a client certificate; pass one (--cert)");
+    HttpFailure failure = make(FailureKind::Certificate,
+                               "the server demands a client certificate; pass one (--cert)");
+    failure.wants_client_certificate = true;
+    return failure;
   }
   bool about_it = tls_alert.find("certificate") != std::string::npos || tls_alert == "unknown ca" ||
                   tls_alert == "access denied";
@@ -435,6 +563,16 @@ HttpFailure HttpWire::State::describe_tls(std::string_view detail) const {
 }
 
 HttpFailure HttpWire::State::describe(uint64_t position) const {
+  if (dns_error) {
+    return {dns_error->with_context(peer_name()), FailureKind::Transient, std::nullopt,
+            HttpStage::Dns};
+  }
+  HttpFailure failure = describe_code(position);
+  if (witness.refused()) failure.valid_from = witness.valid_from();
+  return failure;
+}
+
+HttpFailure HttpWire::State::describe_code(uint64_t position) const {
   // curl's own words may quote what the server sent.
   std::string detail =
       printable(curl_error[0] != '\0' ? curl_error : curl_easy_strerror(code), 160);
@@ -448,14 +586,7 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
     return make(FailureKind::Certificate, witness.explain(wall_clock_seconds()));
   }
   switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return make(FailureKind::Transient,
-                  concat("host not found; check the name and the DNS servers (",
-                         resolver_names(options.nameservers), ')'));
-    case CURLE_COULDNT_RESOLVE_PROXY:
-      return {Error(concat(peer_name(), ": host not found; check proxy= and the DNS servers (",
-                           resolver_names(options.nameservers), ')')),
-              FailureKind::Transient, std::nullopt};
+    case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_COULDNT_CONNECT: return describe_connect();
     case CURLE_OPERATION_TIMEDOUT: return describe_timeout();
     case CURLE_SSL_CERTPROBLEM:
@@ -509,9 +640,16 @@ Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
   return std::unique_ptr<HttpWire>(new HttpWire(std::move(state)));
 }
 
-Result<void> HttpWire::send(const HttpAsk& ask, bool fresh, HttpReceiver& receiver) {
+Result<void> HttpWire::send(const HttpAsk& ask, const HttpPath& path, bool fresh,
+                            HttpReceiver& receiver) {
   State& s = *state_;
   s.drop();
+  if (!same_way(path, s.path)) fresh = true;
+  s.path = path;
+  s.sockets.clear();
+  s.began = s.made_connection = false;
+  s.dns_error.reset();
+  s.socket_error.reset();
   s.ask = ask;
   s.receiver = &receiver;
   s.head = HttpHeadReader();
@@ -524,10 +662,8 @@ Result<void> HttpWire::send(const HttpAsk& ask, bool fresh, HttpReceiver& receiv
   s.easy.reset(curl_easy_init());
   if (s.easy == nullptr) return Error("libcurl: out of memory");
   TRY(s.set_options(s.easy.get(), fresh));
-  if (curl_multi_add_handle(s.multi.get(), s.easy.get()) != CURLM_OK) {
-    return Error(concat(ask.url.display(), ": libcurl cannot start the request"));
-  }
   s.state = WireState::Running;
+  s.resolve(fresh);
   return {};
 }
 
@@ -536,7 +672,25 @@ bool HttpWire::busy() const { return state_->easy != nullptr; }
 WireState HttpWire::perform() { return state_->perform(); }
 
 void HttpWire::wait(Duration most) {
-  curl_multi_poll(state_->multi.get(), nullptr, 0, static_cast<int>(milliseconds(most)), nullptr);
+  std::vector<curl_waitfd> also;
+  if (state_->resolving) {
+    for (const PollItem& item : state_->resolver.waits_for()) {
+      int events =
+          (item.want_read ? CURL_WAIT_POLLIN : 0) | (item.want_write ? CURL_WAIT_POLLOUT : 0);
+      also.push_back({item.fd, static_cast<short>(events), 0});
+    }
+    most = std::clamp<Duration>(state_->resolver.next() - now(), Duration(0), most);
+  }
+  curl_multi_poll(state_->multi.get(), also.data(), static_cast<unsigned>(also.size()),
+                  static_cast<int>(milliseconds(most)), nullptr);
+}
+
+HttpStage HttpWire::stage() const { return state_->stage(); }
+
+uint32_t HttpWire::segment() const {
+  uint32_t most = 0;
+  for (int fd : state_->sockets) most = std::max(most, tcp_state(fd).segment);
+  return most;
 }
 
 void HttpWire::wake() { curl_multi_wakeup(state_->multi.get()); }

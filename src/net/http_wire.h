@@ -16,6 +16,7 @@
 #include "formats/http_head.h"
 #include "formats/url.h"
 #include "net/http_options.h"
+#include "net/http_path.h"
 #include "net/http_resume.h"
 
 namespace curlingiron {
@@ -37,11 +38,14 @@ class HttpReceiver {
   virtual Taken on_body(ConstBytes bytes) = 0;
 };
 
+enum class HttpMethod { Get, Head };
+
 struct HttpAsk {
   Url url;               // with credentials where they may be sent
   bool trusted = false;  // of the host that headers, client certificate and pin were given for
   std::string range;     // "bytes=0-99"; empty: the whole
   std::string if_range;
+  HttpMethod method = HttpMethod::Get;
 };
 
 enum class WireState {
@@ -57,8 +61,10 @@ class HttpWire {
   ~HttpWire();
 
   // Begins a request; the one before it is dropped if it has not ended. `fresh`: not over a
-  // connection that is there already, which may be the broken one.
-  Result<void> send(const HttpAsk& ask, bool fresh, HttpReceiver& receiver);
+  // connection that is there already, which may be the broken one, and not to addresses that were
+  // asked for before: these serve only where no name server tells any. Another path than that of
+  // the request before is fresh, too.
+  Result<void> send(const HttpAsk& ask, const HttpPath& path, bool fresh, HttpReceiver& receiver);
   void drop();
   bool busy() const;
 
@@ -70,6 +76,10 @@ class HttpWire {
 
   // Why perform() says Failed. `position` is named where the connection broke.
   HttpFailure failure(uint64_t position) const;
+  // How far the request is.
+  HttpStage stage() const;
+  // Bytes in one segment at most, as the server was told; 0 where that is not known.
+  uint32_t segment() const;
   // A server that refuses may have wanted the client's certificate: "; …", or empty.
   std::string certificate_hint() const;
 

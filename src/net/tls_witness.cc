@@ -142,6 +142,11 @@ std::string TlsWitness::explain(int64_t wall_clock) const {
   __builtin_unreachable();
 }
 
+std::optional<int64_t> TlsWitness::valid_from() const {
+  if (!refused() || !fault_ || fault_->kind != PathFault::Kind::NotYetValid) return std::nullopt;
+  return fault_->not_before;
+}
+
 std::string take_tls_alert() {
   std::string_view found;
   while (unsigned long code = wolfSSL_ERR_get_error()) {

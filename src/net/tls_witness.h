@@ -39,6 +39,9 @@ class TlsWitness {
   // "certificate expired on 2026-01-31; set the clock, renew it, or pass insecure", for refused().
   // `wall_clock` in seconds since the epoch.
   std::string explain(int64_t wall_clock) const;
+  // When the certificate becomes valid, where it was refused for being too young. Seconds since the
+  // epoch.
+  std::optional<int64_t> valid_from() const;
 
   // For the library's callbacks. `library_error`: what it thinks itself, or 0. Error texts are the
   // library's.

@@ -72,6 +72,28 @@ unsigned RecordingLog::warnings() const {
   return warnings_;
 }
 
+// --- paths
+
+HttpPath FixedPath::path() {
+  std::lock_guard lock(mutex_);
+  return path_;
+}
+
+void FixedPath::failed(const HttpPath& /*path*/, const Error& why) {
+  std::lock_guard lock(mutex_);
+  failures_.push_back(why.message());
+}
+
+void FixedPath::set(HttpPath path) {
+  std::lock_guard lock(mutex_);
+  path_ = std::move(path);
+}
+
+std::vector<std::string> FixedPath::failures() const {
+  std::lock_guard lock(mutex_);
+  return failures_;
+}
+
 // --- downloads
 
 namespace {

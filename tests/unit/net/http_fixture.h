@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "net/http_file.h"
+#include "net/http_path.h"
 #include "net/http_source.h"
 #include "unit/net/scripted_server.h"
 
@@ -43,6 +44,21 @@ class RecordingLog final : public LogSink {
   mutable std::mutex mutex_;
   std::string text_;
   unsigned warnings_ = 0;
+};
+
+// One way to the servers, and what is told of it.
+class FixedPath final : public PathChooser {
+ public:
+  explicit FixedPath(HttpPath path) : path_(std::move(path)) {}
+  HttpPath path() override;
+  void failed(const HttpPath& path, const Error& why) override;
+  void set(HttpPath path);
+  std::vector<std::string> failures() const;
+
+ private:
+  mutable std::mutex mutex_;
+  HttpPath path_;
+  std::vector<std::string> failures_;
 };
 
 class HttpTest : public ::testing::Test {

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "sys/clock.h"
+#include "unit/net/dns_answers.h"
 #include "unit/net/http_fixture.h"
 
 namespace curlingiron {
@@ -367,7 +368,8 @@ TEST_F(HttpSourceTest, ConnectionRefusedSaysSo) {
 }
 
 TEST_F(HttpSourceTest, AnUnknownHostNamesTheResolvers) {
-  options_.nameservers = {"127.0.0.1:1"};
+  FixedPath paths({.resolver = {{{ip("127.0.0.1"), "", 1}}, {}}});
+  options_.paths = &paths;
   EXPECT_THAT(error_of("http://nowhere.invalid/", 1s), HasSubstr("nowhere.invalid: "));
 }
 
