@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "sys/socket_option.h"
+#include "sys/socket_options.h"
 
 namespace curlingiron {
 namespace {
@@ -38,7 +38,7 @@ Result<Icmp6Socket> Icmp6Socket::open(const std::string& interface, int interfac
   ICMP6_FILTER_SETBLOCKALL(&filter);
   ICMP6_FILTER_SETPASS(ND_ROUTER_ADVERT, &filter);
   TRY(set_option(fd, IPPROTO_ICMPV6, ICMP6_FILTER, filter));
-  TRY(bind_to_interface(fd, interface));
+  TRY(bind_to_interface(fd.get(), interface));
   TRY(set_option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, int{1}));
   TRY(set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, kHopLimit));
   TRY(set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface_index));

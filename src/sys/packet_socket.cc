@@ -13,7 +13,7 @@
 #include <span>
 
 #include "base/units.h"
-#include "sys/socket_option.h"
+#include "sys/socket_options.h"
 
 namespace curlingiron {
 namespace {
@@ -147,7 +147,7 @@ Result<DatagramSocket> DatagramSocket::open(const std::string& interface, uint16
   if (!fd.valid()) return last_system_error("cannot open a UDP socket");
   TRY(set_option(fd, SOL_SOCKET, SO_REUSEADDR, int{1}));
   TRY(set_option(fd, SOL_SOCKET, SO_RCVBUF, int{0}));  // the kernel's least
-  TRY(bind_to_interface(fd, interface));
+  TRY(bind_to_interface(fd.get(), interface));
   sockaddr_in address = ip_address(Ipv4{}, port);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return last_system_error("cannot bind a UDP socket");

@@ -2,10 +2,8 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/socket.h>
 
 #include "base/text.h"
-#include "sys/fd.h"
 
 namespace curlingiron {
 

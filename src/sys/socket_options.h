@@ -1,12 +1,23 @@
-// What is set on and asked of a socket that somebody else connects.
+// What is set on and asked of sockets (setsockopt(2)), those of sys/ and those that a library made.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstdint>
 #include <string>
 
 #include "base/result.h"
+#include "sys/fd.h"
 
 namespace curlingiron {
+
+template <typename Value>
+Result<void> set_option(const UniqueFd& fd, int level, int name, const Value& value) {
+  if (::setsockopt(fd.get(), level, name, &value, sizeof value) != 0) {
+    return last_system_error("cannot set a socket option");
+  }
+  return {};
+}
 
 // SO_BINDTODEVICE (socket(7)): packets leave and arrive by this interface alone. Empty: any.
 Result<void> bind_to_interface(int fd, const std::string& interface);

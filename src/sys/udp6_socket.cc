@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "base/units.h"
-#include "sys/socket_option.h"
+#include "sys/socket_options.h"
 
 namespace curlingiron {
 namespace {
@@ -25,7 +25,7 @@ Result<Udp6Socket> Udp6Socket::open(const std::string& interface, int interface_
   TRY(set_option(fd, SOL_SOCKET, SO_REUSEADDR, int{1}));
   TRY(set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, interface_index));
   TRY(set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, int{0}));
-  TRY(bind_to_interface(fd, interface));
+  TRY(bind_to_interface(fd.get(), interface));
   sockaddr_in6 address{};
   address.sin6_family = AF_INET6;
   address.sin6_port = htons(port);
