@@ -566,10 +566,8 @@ void Dhcp6Client::set_timers(const Dhcp6Association& association, Time now) {
   renew_at_ = chosen(association.renewal, 5);
   rebind_at_ = chosen(association.rebinding, 8);
   Time end = expires_at();
-  if (renew_at_ > rebind_at_ || (end != kNever && rebind_at_ >= end)) {
-    renew_at_ = part(5);
-    rebind_at_ = part(8);
-  }
+  if (end != kNever && rebind_at_ >= end) rebind_at_ = part(8);
+  if (renew_at_ > rebind_at_) renew_at_ = std::min(part(5), rebind_at_);
   renew_at_ = std::max(renew_at_, now + kShortestRenewal);
   rebind_at_ = std::max(rebind_at_, renew_at_);
   wake_ = renew_at_;
