@@ -8,9 +8,10 @@ namespace curlingiron {
 namespace {
 
 constexpr Time kNever = Time::max();
-constexpr Duration kLongestPause = 30s;   // of SOLICIT and INFORMATION-REQUEST
-constexpr Duration kPatience = 120s;      // the same where the server asks for more
-constexpr Duration kShortestLease = 10s;  // shorter ones would only make traffic
+constexpr Duration kLongestPause = 30s;     // of SOLICIT and INFORMATION-REQUEST
+constexpr Duration kPatience = 120s;        // the same where the server asks for more
+constexpr Duration kShortestLease = 10s;    // shorter ones would only make traffic
+constexpr Duration kLongestLease = 87600h;  // ten years: sums of times stay in range
 constexpr Duration kShortestRenewal = 5s;
 constexpr Duration kLongestRefusalPause = 16s;
 constexpr Duration kAfterDuplicate = 10s;
@@ -35,7 +36,7 @@ constexpr Pauses kConfirmPauses = {1s, 4s};
 constexpr Duration kShortestRenewPause = 2s;
 
 Time after(Time now, std::optional<Duration> lifetime) {
-  return lifetime ? now + *lifetime : kNever;
+  return lifetime ? now + std::min<Duration>(*lifetime, kLongestLease) : kNever;
 }
 
 std::optional<Duration> left(Time until, Time now) {

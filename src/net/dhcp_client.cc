@@ -18,7 +18,8 @@ constexpr unsigned kTriesBeforeSpare = 2;  // of one offer, where another server
 constexpr Duration kRenewalRetry = 60s;
 constexpr Duration kShortestRenewalRetry = 2s;
 constexpr int kRetriesOfALease = 20;
-constexpr Duration kShortestLease = 10s;  // shorter ones would only make traffic
+constexpr Duration kShortestLease = 10s;    // shorter ones would only make traffic
+constexpr Duration kLongestLease = 87600h;  // ten years: sums of times stay in range
 constexpr Duration kShortestRenewal = kShortestLease / 2;
 constexpr Duration kAfterDecline = 10s;  // RFC 2131 section 3.1.5
 constexpr uint16_t kMaxMessage = 1472;   // bytes; fits every Ethernet frame
@@ -232,7 +233,7 @@ void DhcpClient::accept(const DhcpLease& lease, Time now, DhcpActions& actions) 
   failures_ = 0;
   if (!first) declines_ = 0;
   if (lease.duration) {
-    Duration total = std::max<Duration>(*lease.duration, kShortestLease);
+    Duration total = std::clamp<Duration>(*lease.duration, kShortestLease, kLongestLease);
     lease_->duration = total;
     Duration rebind = lease.rebinding.value_or(total / 8 * 7);
     if (rebind <= 0s || rebind >= total) rebind = total / 8 * 7;

@@ -16,7 +16,7 @@ constexpr unsigned kSchedules = 10000;
 // From a network that behaves, or from a lease's end, to a lease: the pause that a server asked for
 // by SOL_MAX_RT, and the time of a request to one that is silent.
 constexpr Duration kSoon = 170s;
-constexpr Duration kCalm = 1500s;
+constexpr Duration kCalm = 400s;
 constexpr uint32_t kId = 7;
 
 // 2001:db8::SERVER:LAST; the first twenty belong to others.
