@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
+#include "formats/ip_settings.h"
 
 namespace curlingiron {
 namespace {
@@ -51,71 +52,6 @@ Result<E> parse_choice(std::string_view value, const Choice<E> (&choices)[N]) {
   return Error(concat("\"", printable(value, 40), "\" is none of ", words));
 }
 
-// "255.255.255.0" or "24".
-Result<uint8_t> parse_netmask(std::string_view text) {
-  if (text.find('.') == std::string_view::npos) {
-    uint32_t length = TRY(parse_u32(text));
-    if (length > 32) return Error(concat("prefix length ", length, " is more than 32"));
-    return static_cast<uint8_t>(length);
-  }
-  Ipv4 mask = TRY(parse_ipv4(text));
-  std::optional<uint8_t> length = prefix_length(mask);
-  if (!length) return Error(concat("\"", printable(text, 40), "\" is not a contiguous netmask"));
-  return *length;
-}
-
-// A device by MAC has colons of its own; it is written with '-' there: 52-54-00-12-34-56.
-std::string device_name(std::string_view text) {
-  std::string name(text);
-  if (name.size() == 17 && std::count(name.begin(), name.end(), '-') == 5) {
-    std::replace(name.begin(), name.end(), '-', ':');
-  }
-  return name;
-}
-
-// "dhcp", or the kernel's client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1.
-Result<void> apply_ip(std::string_view value, Settings& settings) {
-  if (value == "dhcp" || value == "on" || value == "any") {
-    settings.address.reset();
-    return {};
-  }
-  std::vector<std::string_view> fields = split(value, ':');
-  auto field = [&](size_t i) { return i < fields.size() ? fields[i] : std::string_view(); };
-  if (fields.size() < 4) {
-    return Error(
-        concat("\"", printable(value, 80),
-               "\" is neither dhcp nor ADDRESS::GATEWAY:NETMASK:HOSTNAME:DEVICE:none:DNS:DNS"));
-  }
-  if (!field(6).empty() && field(6) != "none" && field(6) != "off") {
-    return Error(concat("\"", printable(field(6), 40), "\" is not none; write ip=dhcp for DHCP"));
-  }
-  StaticAddress address;
-  TRY(parse_ipv4(field(0)));
-  address.address = field(0);
-  if (!field(2).empty()) {
-    TRY_CONTEXT("gateway", parse_ipv4(field(2)));
-    address.gateway = field(2);
-  }
-  if (!field(3).empty()) address.prefix_length = TRY_CONTEXT("netmask", parse_netmask(field(3)));
-  if (!field(4).empty()) settings.hostname = field(4);
-  address.device = device_name(field(5));
-  for (size_t i = 7; i < 9; ++i) {
-    if (field(i).empty()) continue;
-    TRY_CONTEXT("nameserver", parse_ipv4(field(i)));
-    address.nameservers.emplace_back(field(i));
-  }
-  settings.address = std::move(address);
-  return {};
-}
-
-Result<void> apply_nameserver(std::string_view value, Settings& settings) {
-  bool plain = !value.empty() &&
-               value.find_first_not_of("0123456789abcdefABCDEF.:%") == std::string_view::npos;
-  if (!plain) return Error(concat("\"", printable(value, 60), "\" is not an IP address"));
-  settings.nameservers.emplace_back(value);
-  return {};
-}
-
 Result<void> apply_header(std::string_view value, Settings& settings) {
   size_t colon = value.find(':');
   bool clean = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c != 127; });
@@ -136,6 +72,8 @@ constexpr Key kKeys[] = {
        settings.after = TRY(parse_choice(value, kChoices));
        return {};
      }},
+    {"bond", [](std::string_view value,
+                Settings& settings) { return apply_bond(value, settings.network); }},
     {"boot",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<bool> kChoices[] = {{"any", true}, {"checked", false}};
@@ -172,7 +110,10 @@ constexpr Key kKeys[] = {
        return {};
      },
      Secrecy::Public, Shape::Flag},
-    {"ip", apply_ip},
+    {"ifname", [](std::string_view value,
+                  Settings& settings) { return apply_ifname(value, settings.network); }},
+    {"ip", [](std::string_view value,
+              Settings& settings) { return apply_ip(value, settings.network, settings.hostname); }},
     {"loglevel",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<bool> kChoices[] = {{"debug", true}, {"info", false}};
@@ -186,7 +127,8 @@ constexpr Key kKeys[] = {
        settings.mtu = mtu;
        return {};
      }},
-    {"nameserver", apply_nameserver},
+    {"nameserver", [](std::string_view value,
+                      Settings& settings) { return apply_nameserver(value, settings.network); }},
     {"onfail",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<AfterFailure> kChoices[] = {{"hold", AfterFailure::Hold},
@@ -220,6 +162,8 @@ constexpr Key kKeys[] = {
        settings.public_key = value;
        return {};
      }},
+    {"route", [](std::string_view value,
+                 Settings& settings) { return apply_route(value, settings.network); }},
     {"sha256",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sha256 = TRY(parse_sha256(value));
@@ -262,6 +206,8 @@ constexpr Key kKeys[] = {
        settings.verify = TRY(parse_choice(value, kChoices));
        return {};
      }},
+    {"vlan", [](std::string_view value,
+                Settings& settings) { return apply_vlan(value, settings.network); }},
 };
 
 const Key* find_key(std::string_view name) {
@@ -352,9 +298,48 @@ Result<void> apply_setting(std::string_view key, std::string_view value, Setting
   return known->apply(value, settings).with_context(key);
 }
 
+namespace {
+
+// What other installers, and the kernel, call it.
+struct CommonKey {
+  std::string_view name;
+  std::string_view key;  // ours
+};
+constexpr CommonKey kCommonKeys[] = {{"bond", "bond"}, {"ifname", "ifname"},
+                                     {"ip", "ip"},     {"nameserver", "nameserver"},
+                                     {"vlan", "vlan"}, {"rd.route", "route"}};
+
+// The network that unprefixed words tell of; what cannot be read is somebody else's.
+void apply_common(const std::vector<std::string>& words, Settings& settings) {
+  // Devices are named before they are used.
+  for (bool names : {true, false}) {
+    for (const std::string& word : words) {
+      size_t equals = word.find('=');
+      if (equals == std::string::npos || word.starts_with("ifname=") != names) continue;
+      std::string_view name = std::string_view(word).substr(0, equals);
+      for (const CommonKey& common : kCommonKeys) {
+        if (common.name != name) continue;
+        Result<void> applied =
+            find_key(common.key)->apply(std::string_view(word).substr(equals + 1), settings);
+        if (applied.ok()) continue;
+        settings.notes.push_back(concat("kernel command line: ", printable(word, 100),
+                                        " is passed over: ", applied.error().message()));
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Result<void> apply_command_line(std::string_view command_line, Settings& settings) {
-  for (const std::string& word : split_command_line(command_line)) {
+  std::vector<std::string> words = split_command_line(command_line);
+  std::optional<MacAddress> boot_nic;
+  for (const std::string& word : words) {
     std::string_view rest = word;
+    if (rest.starts_with("BOOTIF=")) {
+      Result<MacAddress> mac = parse_bootif(rest.substr(7));
+      if (mac.ok()) boot_nic = mac.value();
+    }
     if (!rest.starts_with(kPrefix)) continue;
     rest.remove_prefix(kPrefix.size());
     size_t equals = rest.find('=');
@@ -363,6 +348,8 @@ Result<void> apply_command_line(std::string_view command_line, Settings& setting
         equals == std::string_view::npos ? std::string_view() : rest.substr(equals + 1);
     TRY_CONTEXT("kernel command line", apply_setting(key, value, settings));
   }
+  if (!settings.network.says_how()) apply_common(words, settings);
+  if (boot_nic) settle_on_boot_nic(*boot_nic, settings.network);
   return {};
 }
 
@@ -370,8 +357,10 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
   constexpr size_t kLongest = size_t{64} << 10;
   if (text.size() > kLongest) return Error(concat("config: larger than ", kLongest, " bytes"));
   size_t number = 0;
-  // Its images replace those of the command line: they are no mirrors of each other.
+  // Its images replace those of the command line: they are no mirrors of each other. So does its
+  // network, as a whole.
   std::vector<std::string> outer = std::exchange(settings.sources, {});
+  NetworkConfig outer_network = std::exchange(settings.network, {});
   for (std::string_view line : split(text, '\n')) {
     ++number;
     line = trim(line);
@@ -383,6 +372,12 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
     TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
   }
   if (settings.sources.empty()) settings.sources = std::move(outer);
+  if (!settings.network.says_how()) {
+    std::vector<NameServerConfig> servers = std::exchange(settings.network.nameservers, {});
+    settings.network = std::move(outer_network);
+    settings.network.nameservers.insert(settings.network.nameservers.begin(), servers.begin(),
+                                        servers.end());
+  }
   return {};
 }
 

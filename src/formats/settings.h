@@ -1,8 +1,9 @@
 // The settings of /init: one grammar for the kernel command line and /curlingiron/config.
 //
 // Command line: blank-separated tokens "curlingiron.KEY=VALUE" (double quotes as the kernel's
-// parameters(7)); other tokens are the kernel's, but for console=. Config: lines "KEY=VALUE", '#'
-// comments.
+// parameters(7)). Others are the kernel's and other installers'; of these ip=, vlan=, bond=,
+// rd.route=, ifname=, nameserver= and BOOTIF= are read, too, where no curlingiron. one tells of a
+// network. Config: lines "KEY=VALUE", '#' comments.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "formats/network_config.h"
 
 namespace curlingiron {
 
@@ -21,16 +23,6 @@ enum class AfterSuccess { Reboot, PowerOff, Halt };
 // Before the commit point the old system always starts again; Shell offers a shell before that.
 enum class AfterFailure { Hold, Reboot, PowerOff, Shell };
 enum class Verify { ReadBack, Off };
-
-// Static IPv4, in the order of the kernel's ip= (Documentation/admin-guide/nfs/nfsroot.rst):
-// client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1.
-struct StaticAddress {
-  std::string address;  // dotted IPv4
-  uint8_t prefix_length = 24;
-  std::string gateway;  // empty: none
-  std::string device;   // interface name, or MAC "52:54:00:12:34:56"; empty: every NIC
-  std::vector<std::string> nameservers;
-};
 
 struct Settings {
   std::vector<std::string> sources;        // src= : URL of the image; repeated: mirrors of it
@@ -44,8 +36,7 @@ struct Settings {
   std::string pinned_key;                  // pin=sha256//BASE64 : of the server's public key
   bool any_boot_mode = false;              // boot=any : do not compare firmware and image
   Verify verify = Verify::ReadBack;        // verify=readback|off
-  std::optional<StaticAddress> address;    // ip=… ; absent or ip=dhcp: DHCP
-  std::vector<std::string> nameservers;    // nameserver= (repeatable), before those learnt
+  NetworkConfig network;                   // ip=, vlan=, bond=, route=, ifname=, nameserver=
   std::string hostname;                    // hostname= : sent with DHCP
   std::vector<std::string> headers;        // header=Name: value (repeatable, secret)
   std::string proxy;                       // proxy=URL
@@ -56,6 +47,7 @@ struct Settings {
   AfterFailure on_failure = AfterFailure::Hold;  // onfail=
   uint32_t mtu = 0;                              // mtu= : 0 is the link's own
   bool debug = false;                            // loglevel=debug
+  std::vector<std::string> notes;                // what was not understood, and not ours to judge
 };
 
 // Applies the command line's curlingiron. tokens. Unknown key: an error that names it and the

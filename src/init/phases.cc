@@ -83,6 +83,7 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
     TRY(apply_config(config, configuration.settings));
   }
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
+  for (const std::string& note : configuration.settings.notes) log_warning(note);
   TRY(check_complete(configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
   set_clock(configuration.settings);

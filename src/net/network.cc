@@ -70,19 +70,27 @@ Address address_of(const DhcpLease& lease) {
   return address;
 }
 
-Result<Address> address_of(const StaticAddress& settings) {
-  Address address;
-  address.host = TRY_CONTEXT("ip=", parse_ipv4(settings.address));
-  address.prefix_length = std::min<uint8_t>(settings.prefix_length, 32);
-  if (!settings.gateway.empty()) {
-    Ipv4 gateway = TRY_CONTEXT("ip=: gateway", parse_ipv4(settings.gateway));
-    address.routes.push_back({Ipv4{}, 0, gateway});
+// The first static IPv4 address; nullopt: there is none.
+std::optional<Address> address_of(const NetworkConfig& config) {
+  std::optional<Address> address;
+  for (const AddressConfig& candidate : config.addresses) {
+    if (address || candidate.prefix.address.is_v6()) continue;
+    address.emplace();
+    address->host = candidate.prefix.address.v4();
+    address->prefix_length = candidate.prefix.length;
+    address->broadcast = candidate.broadcast;
   }
-  if (address.prefix_length < 31) {
-    address.broadcast = Ipv4{address.host.value | ~prefix_mask(address.prefix_length).value};
+  if (!address) return address;
+  for (const RouteConfig& route : config.routes) {
+    bool way_out = route.destination.address.is_v4() && route.destination.length == 0 &&
+                   route.hops.size() == 1 && route.hops[0].gateway &&
+                   route.hops[0].gateway->is_v4();
+    if (way_out) address->routes.push_back({Ipv4{}, 0, route.hops[0].gateway->v4()});
   }
-  address.nameservers = settings.nameservers;
-  address.via = "static";
+  for (const NameServerConfig& server : config.nameservers) {
+    address->nameservers.push_back(format_ip(server.address));
+  }
+  address->via = "static";
   return address;
 }
 
@@ -131,7 +139,7 @@ class Loop {
                                              NicRule rule) {
     UniqueFd own_root = TRY(duplicate(root));
     std::optional<Address> fixed;
-    if (settings.address) fixed = TRY(address_of(*settings.address));
+    fixed = address_of(settings.network);
     // The monitor first: nothing happens between the list and the watch.
     NetworkMonitor monitor = TRY(NetworkMonitor::open());
     RouteSocket routes = TRY(RouteSocket::open());
@@ -177,7 +185,7 @@ class Loop {
     }
     std::string text = "no address: ";
     bool first = true;
-    bool named = !fixed_ || settings_.address->device.empty();
+    bool named = !fixed_ || fixed_device().empty();
     for (const auto& [index, card] : cards_) {
       text += concat(first ? "" : ", ", card.label(), ": ");
       first = false;
@@ -193,8 +201,7 @@ class Loop {
       }
     }
     if (!named) {
-      text +=
-          concat("; no network card is called ", settings_.address->device, ", which ip= names");
+      text += concat("; no network card is called ", fixed_device(), ", which ip= names");
     } else {
       text += fixed_ ? "; check the cable" : "; check the cable and the DHCP server, or give ip=";
     }
@@ -302,18 +309,26 @@ class Loop {
     card.retry = now() + kRetry;
   }
 
+  // The device of the static address; empty: any.
+  std::string fixed_device() const {
+    for (const AddressConfig& address : settings_.network.addresses) {
+      if (address.prefix.address.is_v4()) return address.device;
+    }
+    return {};
+  }
+
   bool is_named(const Card& card) const {
-    const std::string& device = settings_.address->device;
-    if (device.empty()) return true;
-    if (device == card.link.name) return true;
-    Result<MacAddress> mac = parse_mac(device);
-    return mac.ok() && (mac.value() == card.link.mac || mac.value() == card.link.permanent_mac);
+    std::string device = fixed_device();
+    if (device.empty() || device == card.link.name) return true;
+    const LinkConfig* link = settings_.network.find(device);
+    return link != nullptr && link->mac &&
+           (*link->mac == card.link.mac || link->mac == card.link.permanent_mac);
   }
 
   void carrier_changed(Card& card) {
     if (fixed_) {
       // Without a name in ip=, the first NIC that has carrier takes the address.
-      bool mine = is_named(card) && (!settings_.address->device.empty() || !first_);
+      bool mine = is_named(card) && (!fixed_device().empty() || !first_);
       if (card.link.carrier && mine && !card.address) configure(card, *fixed_);
       return;
     }
@@ -504,7 +519,11 @@ class Loop {
         }
       }
     };
-    add(settings_.nameservers);
+    std::vector<std::string> wanted;
+    for (const NameServerConfig& server : settings_.network.nameservers) {
+      wanted.push_back(format_ip(server.address));
+    }
+    add(wanted);
     std::vector<const Card*> connected;
     for (const auto& [index, card] : cards_) {
       if (card.address) connected.push_back(&card);

@@ -73,24 +73,15 @@ struct NextHop {
   bool operator==(const NextHop&) const = default;
 };
 
-// RTA_METRICS; absent: the kernel's.
-struct RouteMetrics {
-  using Number = std::optional<uint32_t>;
-  Number lock;  // bits: 1 << RTAX_*
-  Number mtu, window, advmss, hop_limit, initcwnd, rto_min, initrwnd, quickack;
-
-  bool operator==(const RouteMetrics&) const = default;
-};
-
 // A route of any table, as RTM_NEWROUTE and RTM_DELROUTE describe it.
 struct Route {
   Family family = Family::V4;
   IpPrefix destination;            // length 0: default
   std::optional<IpPrefix> source;  // IPv6 source-specific
-  uint32_t table = 254;            // RT_TABLE_MAIN
-  uint8_t protocol = 0;            // RTPROT_*
-  uint8_t scope = 0;               // RT_SCOPE_*
-  uint8_t type = 1;                // RTN_UNICAST
+  uint32_t table = kMainTable;
+  uint8_t protocol = 0;  // RTPROT_*
+  uint8_t scope = 0;     // RT_SCOPE_*
+  RouteType type = RouteType::Unicast;
   uint8_t tos = 0;
   uint32_t metric = 0;                 // 0: the kernel's default (IPv6: 1024)
   std::vector<NextHop> hops;           // empty for blackhole, unreachable, prohibit, throw
@@ -99,15 +90,6 @@ struct Route {
   uint8_t preference = 0;  // RTA_PREF (RFC 4191): 0 medium, 1 high, 3 low
 
   bool operator==(const Route&) const = default;
-};
-
-// Whether routes of this type (RTN_*) lead nowhere, and have no next hop.
-bool is_dead_end(uint8_t route_type);
-
-template <typename T>
-struct NumberRange {
-  T first = 0, last = 0;
-  bool operator==(const NumberRange&) const = default;
 };
 
 // A rule of the policy routing, as RTM_NEWRULE describes it.

@@ -8,24 +8,16 @@
 namespace curlingiron {
 namespace {
 
-struct MetricField {
-  uint16_t type;
-  RouteMetrics::Number RouteMetrics::*value;
-};
-constexpr MetricField kMetrics[] = {
-    {RTAX_LOCK, &RouteMetrics::lock},          {RTAX_MTU, &RouteMetrics::mtu},
-    {RTAX_WINDOW, &RouteMetrics::window},      {RTAX_ADVMSS, &RouteMetrics::advmss},
-    {RTAX_HOPLIMIT, &RouteMetrics::hop_limit}, {RTAX_INITCWND, &RouteMetrics::initcwnd},
-    {RTAX_RTO_MIN, &RouteMetrics::rto_min},    {RTAX_INITRWND, &RouteMetrics::initrwnd},
-    {RTAX_QUICKACK, &RouteMetrics::quickack}};
+constexpr uint8_t kLargestType = static_cast<uint8_t>(RouteType::Throw);
 
 Result<RouteMetrics> parse_metrics(ConstBytes data) {
   RouteMetrics metrics;
   ByteReader in(data);
   while (!in.at_end()) {
     auto [type, value] = TRY(next_attribute(in));
-    for (const MetricField& field : kMetrics) {
-      if (field.type == type) metrics.*field.value = TRY(number_of(value));
+    if (type == RTAX_LOCK) metrics.lock = TRY(number_of(value));
+    for (const RouteMetric& metric : route_metrics()) {
+      if (metric.number == type) metrics.*metric.value = TRY(number_of(value));
     }
   }
   return metrics;
@@ -33,9 +25,10 @@ Result<RouteMetrics> parse_metrics(ConstBytes data) {
 
 ByteVector format_metrics(const RouteMetrics& metrics) {
   ByteWriter out;
-  for (const MetricField& field : kMetrics) {
-    const RouteMetrics::Number& value = metrics.*field.value;
-    if (value) add_number(out, field.type, *value);
+  if (metrics.lock != 0) add_number(out, RTAX_LOCK, metrics.lock);
+  for (const RouteMetric& metric : route_metrics()) {
+    const RouteMetrics::Number& value = metrics.*metric.value;
+    if (value) add_number(out, metric.number, *value);
   }
   return std::move(out).bytes();
 }
@@ -110,11 +103,6 @@ void add_hops(ByteWriter& out, const Route& route) {
 
 }  // namespace
 
-bool is_dead_end(uint8_t route_type) {
-  return route_type == RTN_BLACKHOLE || route_type == RTN_UNREACHABLE ||
-         route_type == RTN_PROHIBIT || route_type == RTN_THROW;
-}
-
 Result<void> parse_route(const NetlinkMessage& message, std::vector<Route>& routes) {
   Route route;
   ByteReader in(message.body);
@@ -130,9 +118,11 @@ Result<void> parse_route(const NetlinkMessage& message, std::vector<Route>& rout
   route.table = TRY(in.u8());
   route.protocol = TRY(in.u8());
   route.scope = TRY(in.u8());
-  route.type = TRY(in.u8());
+  uint8_t type = TRY(in.u8());
   uint32_t flags = TRY(in.le32());
   if ((flags & RTM_F_CLONED) != 0) return {};  // learnt in use, not configured
+  if (type == RTN_UNSPEC || type > kLargestType) return {};
+  route.type = RouteType{type};
   if (*family == Family::V6) route.destination.address = Ipv6{};
   NextHop hop;
   hop.on_link = (flags & RTNH_F_ONLINK) != 0;
@@ -169,7 +159,7 @@ ByteVector format_route(const Route& route) {
   out.u8(route.table <= 0xff ? static_cast<uint8_t>(route.table) : uint8_t{RT_TABLE_UNSPEC});
   out.u8(route.protocol);
   out.u8(route.scope);
-  out.u8(route.type);
+  out.u8(static_cast<uint8_t>(route.type));
   out.le32(single && route.hops[0].on_link ? RTNH_F_ONLINK : 0);
   if (route.destination.length > 0) add_attribute(out, RTA_DST, route.destination.address);
   if (route.source) add_attribute(out, RTA_SRC, route.source->address);

@@ -45,7 +45,7 @@ TEST(Settings, ConfigWinsOverCommandLine) {
                            settings)
                   .ok());
   EXPECT_THAT(settings.sources, testing::ElementsAre("https://user:secret@h/x"));
-  EXPECT_EQ(settings.nameservers.size(), 2U);
+  EXPECT_EQ(settings.network.nameservers.size(), 2U);
 }
 
 TEST(Settings, ConfigErrorsNameTheLine) {
@@ -74,20 +74,77 @@ TEST(Settings, StaticAddressInTheKernelsGrammar) {
           "ip", "192.0.2.10::192.0.2.1:255.255.255.192:web1:52-54-00-12-34-56:none:9.9.9.9:1.1.1.1",
           settings)
           .ok());
-  ASSERT_TRUE(settings.address.has_value());
-  EXPECT_EQ(settings.address->address, "192.0.2.10");
-  EXPECT_EQ(settings.address->gateway, "192.0.2.1");
-  EXPECT_EQ(settings.address->prefix_length, 26);
-  EXPECT_EQ(settings.address->device, "52:54:00:12:34:56");
-  EXPECT_EQ(settings.address->nameservers, (std::vector<std::string>{"9.9.9.9", "1.1.1.1"}));
+  const NetworkConfig& network = settings.network;
+  ASSERT_EQ(network.addresses.size(), 1U);
+  EXPECT_EQ(format_prefix(network.addresses[0].prefix), "192.0.2.10/26");
+  ASSERT_EQ(network.routes.size(), 1U);
+  EXPECT_EQ(format_ip(*network.routes[0].hops[0].gateway), "192.0.2.1");
+  const LinkConfig* link = network.find(network.addresses[0].device);
+  ASSERT_NE(link, nullptr);
+  EXPECT_EQ(format_mac(*link->mac), "52:54:00:12:34:56");
+  ASSERT_EQ(network.nameservers.size(), 2U);
+  EXPECT_EQ(format_ip(network.nameservers[1].address), "1.1.1.1");
   EXPECT_EQ(settings.hostname, "web1");
-  ASSERT_TRUE(apply_setting("ip", "dhcp", settings).ok());
-  EXPECT_FALSE(settings.address.has_value());
+}
+
+TEST(Settings, UnprefixedNetworksAreReadWhereOursAreMissing) {
+  Settings settings;
+  ASSERT_TRUE(apply_command_line("ip=10.0.0.5::10.0.0.1:24::nic0:none nameserver=10.0.0.2 "
+                                 "rd.route=10.9.0.0/16:10.0.0.3 ifname=nic0:52:54:00:12:34:56 "
+                                 "vlan=nic0.5:nic0 bond=bond0:nic1,nic2:mode=1 "
+                                 "curlingiron.nameserver=9.9.9.9",
+                                 settings)
+                  .ok());
+  EXPECT_EQ(settings.network.addresses.size(), 1U);
+  EXPECT_EQ(settings.network.routes.size(), 2U);
+  EXPECT_EQ(settings.network.links.size(), 5U);
+  ASSERT_EQ(settings.network.nameservers.size(), 2U);
+  EXPECT_EQ(format_ip(settings.network.nameservers[0].address), "9.9.9.9");
+  EXPECT_TRUE(settings.network.has_vlans() && settings.network.has_bonds());
+  EXPECT_TRUE(settings.notes.empty());
+}
+
+TEST(Settings, OurNetworkWinsAsAWhole) {
+  Settings settings;
+  ASSERT_TRUE(apply_command_line("ip=10.0.0.5::10.0.0.1:24::eth0:none nameserver=10.0.0.2 "
+                                 "curlingiron.ip=eth1:dhcp",
+                                 settings)
+                  .ok());
+  EXPECT_TRUE(settings.network.addresses.empty());
+  EXPECT_TRUE(settings.network.nameservers.empty());
+  ASSERT_NE(settings.network.find("eth1"), nullptr);
+  // And the config's over that of the command line.
+  ASSERT_TRUE(
+      apply_config("ip=10.0.0.7::10.0.0.1:24\nip=[2001:db8::7]::[fe80::1]:64\n", settings).ok());
+  EXPECT_EQ(settings.network.find("eth1"), nullptr);
+  EXPECT_EQ(settings.network.addresses.size(), 2U);
+}
+
+TEST(Settings, ForeignWordsThatAreNotUnderstoodAreNoted) {
+  Settings settings;
+  ASSERT_TRUE(
+      apply_command_line("ip=ibft ip=frob BOOTIF=xx nameserver=dns.example", settings).ok());
+  EXPECT_TRUE(settings.network.empty());
+  EXPECT_EQ(settings.notes.size(), 3U);
+  EXPECT_FALSE(apply_command_line("curlingiron.ip=ibft", settings).ok());
+}
+
+TEST(Settings, TheBootNicTakesWhatHasNoDevice) {
+  Settings settings;
+  ASSERT_TRUE(apply_command_line("BOOTIF=01-52-54-00-12-34-56 curlingiron.ip=10.0.0.7::10.0.0.1:24",
+                                 settings)
+                  .ok());
+  const AddressConfig& address = settings.network.addresses[0];
+  EXPECT_EQ(format_mac(*settings.network.find(address.device)->mac), "52:54:00:12:34:56");
+  EXPECT_EQ(settings.network.routes[0].hops[0].device, address.device);
+  Settings alone;
+  ASSERT_TRUE(apply_command_line("BOOTIF=01-52-54-00-12-34-56", alone).ok());
+  EXPECT_TRUE(alone.network.empty());
 }
 
 TEST(Settings, WrongStaticAddressesAreRefused) {
   for (const char* text : {"192.0.2.10", "192.0.2.300::192.0.2.1:24", "192.0.2.1::x:24:::none",
-                           "192.0.2.1:::255.0.255.0", "192.0.2.1:::33", "192.0.2.1:::24:::dhcp"}) {
+                           "192.0.2.1:::255.0.255.0", "192.0.2.1:::33", "192.0.2.1:::24:::ibft"}) {
     Settings settings;
     EXPECT_FALSE(apply_setting("ip", text, settings).ok()) << text;
   }

@@ -40,8 +40,10 @@ TEST(Capture, AddressesSetByHandAreHandedOn) {
   // And it is what /init reads.
   Settings settings;
   ASSERT_TRUE(apply_setting("ip", *value, settings).ok());
-  EXPECT_EQ(settings.address->device, kNic.mac);
-  EXPECT_EQ(settings.address->prefix_length, 32);
+  ASSERT_EQ(settings.network.addresses.size(), 1U);
+  EXPECT_EQ(settings.network.addresses[0].prefix.length, 32);
+  ASSERT_EQ(settings.network.links.size(), 1U);
+  EXPECT_EQ(format_mac(*settings.network.links[0].mac), kNic.mac);
 }
 
 TEST(Capture, LeasesAreLeftToDhcp) {

@@ -214,7 +214,7 @@ TEST_F(NetworkTest, TakesALease) {
   plug(0, "10.9.0.1/24");
   start_dnsmasq("10.9.0.50,10.9.0.50,2m", {"--dhcp-option=option:dns-server,10.9.0.2,10.9.0.3",
                                            "--domain=example.test", "--dhcp-option=26,1400"});
-  settings_.nameservers = {"192.0.2.53"};
+  settings_.network.nameservers = {NameServerConfig{Ipv4{0xc0000235}, "", Origin::Static}};
   settings_.hostname = "iron";
   Time before = now();
   Result<std::unique_ptr<Network>> network = join();
@@ -352,7 +352,7 @@ TEST_F(NetworkTest, TheSecondNicIsAFallback) {
 TEST_F(NetworkTest, StaticAddress) {
   plug(0);
   plug(1, "10.9.0.1/24");
-  settings_.address = StaticAddress{"10.9.0.77", 24, "10.9.0.1", "", {"10.9.0.2"}};
+  ASSERT_TRUE(apply_setting("ip", "10.9.0.77::10.9.0.1:24:::none:10.9.0.2", settings_).ok());
   Result<std::unique_ptr<Network>> network = join();
   ASSERT_TRUE(network.ok()) << network.error().message();
   EXPECT_EQ(network.value()->connection().interface, "eth1");
@@ -366,7 +366,7 @@ TEST_F(NetworkTest, StaticAddressByMac) {
   plug(0, "10.8.0.1/24");
   plug(1, "10.9.0.1/24");
   output_of("ip link set eth1 address 02:00:00:00:00:AB");
-  settings_.address = StaticAddress{"10.9.0.77", 24, "", "02:00:00:00:00:ab", {}};
+  ASSERT_TRUE(apply_setting("ip", "10.9.0.77:::24::02-00-00-00-00-ab:none", settings_).ok());
   Result<std::unique_ptr<Network>> network = join();
   ASSERT_TRUE(network.ok()) << network.error().message();
   EXPECT_EQ(network.value()->connection().interface, "eth1");
@@ -374,7 +374,7 @@ TEST_F(NetworkTest, StaticAddressByMac) {
 
 TEST_F(NetworkTest, StaticAddressOfAMissingNicNamesIt) {
   plug(0, "10.8.0.1/24");
-  settings_.address = StaticAddress{"10.9.0.77", 24, "", "eth7", {}};
+  ASSERT_TRUE(apply_setting("ip", "10.9.0.77:::24::eth7:none", settings_).ok());
   Result<std::unique_ptr<Network>> network = join(100ms);
   ASSERT_FALSE(network.ok());
   EXPECT_THAT(network.error().message(), HasSubstr("no network card is called eth7"));
