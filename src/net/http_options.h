@@ -17,6 +17,9 @@ class PathChooser;  // net/http_path.h
 // connection.
 inline constexpr Duration kStall = std::chrono::seconds(30);
 inline constexpr uint64_t kLowSpeed = 1_KiB;  // bytes per second
+// A connection that is made but brings next to nothing may lose big packets on the way (RFC 2923):
+// the next one asks for smaller ones, before kStall is over.
+inline constexpr Duration kFirstBytes = std::chrono::seconds(4);
 // Bytes before the position that another mirror must have alike.
 inline constexpr size_t kOverlap = 64_KiB;
 
@@ -34,7 +37,9 @@ struct HttpOptions {
   // The caller compares a cryptographic digest of the whole at its end. Then kOverlap bytes that
   // are alike suffice to go on where no validator proves that the file is still the same.
   bool digest_follows = false;
-  Duration stall = kStall;                                  // shorter in tests
+  Duration stall = kStall;  // shorter in tests
+  // So long is waited for the first bytes of a connection, where smaller packets may help.
+  Duration first_bytes = kFirstBytes;
   Duration first_backoff = std::chrono::milliseconds(500);  // doubles with each round, to 8 s
 };
 

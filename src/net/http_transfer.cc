@@ -14,7 +14,6 @@ constexpr size_t kBuffer = 1_MiB;  // what arrived beyond the reader's own buffe
 constexpr Duration kLongestBackoff = 8s;
 constexpr Duration kLongestRetryAfter = 60s;
 constexpr Duration kLongestPoll = 1s;
-constexpr uint64_t kProgress = 64_KiB;  // after which a broken transfer is resumed at once
 constexpr unsigned kMaxRedirects = 10;
 constexpr size_t kMaxMirrors = 16;
 
@@ -102,7 +101,6 @@ Result<void> HttpTransfer::prepare() {
 }
 
 Result<void> HttpTransfer::open() {
-  last_activity_ = now();
   if (mode_ == HttpMode::Stream) return pump_until_progress();
   // The first request's bytes are kept: run_end_ becomes shorter where the file is.
   run_end_ = kFileHead;
@@ -154,7 +152,7 @@ Result<size_t> HttpTransfer::read(MutableBytes into) {
   if (ended_) return size_t{0};
   reader_space_ = into;
   reader_filled_ = 0;
-  last_activity_ = now();  // the time in which nothing was asked for is no stall
+  stalls_.resume(now());
   Result<void> pumped = pump_until_progress();
   size_t count = std::exchange(reader_filled_, 0);
   reader_space_ = {};
@@ -241,7 +239,6 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   compared_digest_.emplace();
   answer_left_ = kUnknownEnd;
   fetched_before_ = fetched_;
-  last_activity_ = now();
   waited_ = Duration(0);
 
   HttpAsk ask;
@@ -255,8 +252,11 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   }
   ask.if_range = plan_.if_range;
   path_ = options_.paths != nullptr ? options_.paths->path() : system_path();
+  bool limited = path_.max_segment != 0 && path_.max_segment <= max_segment_;
+  if (max_segment_ != 0 && !limited) path_.max_segment = max_segment_;
   Result<void> sent = wire_->send(ask, path_, fresh_, *this);
-  arrived_at_activity_ = arrived_at_window_ = wire_->arrived();
+  stalls_.begin(*wire_, now());
+  arrived_at_window_ = wire_->arrived();
   if (!sent.ok()) return HttpFailure{sent.error(), FailureKind::Final, std::nullopt};
   return std::nullopt;
 }
@@ -593,13 +593,13 @@ std::optional<HttpFailure> HttpTransfer::step() {
 std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
   Time time = now();
   uint64_t arrived = wire_->arrived();
-  if (arrived != arrived_at_activity_) {
-    arrived_at_activity_ = arrived;
-    last_activity_ = time;
-  }
-  if (time - last_activity_ >= options_.stall) {
-    return transient_failure(concat(request_url_.host, ": no data for ",
-                                    seconds_text(options_.stall), ", at byte ", position_));
+  if (std::optional<Stall> stall = stalls_.look(*wire_, path_, options_, time)) {
+    if (stall->smaller_segment) max_segment_ = *stall->smaller_segment;
+    HttpFailure failure =
+        transient_failure(concat(request_url_.host, ": no data for ", seconds_text(stall->after),
+                                 ", at byte ", position_, stall->advice()));
+    failure.stage = stall->stage;
+    return failure;
   }
   // Only the time counts in which bytes were wanted. A head has twice as long: it may be worked on.
   if (waited_ >= options_.stall * (verdict_ ? 1 : 2)) {
@@ -614,7 +614,7 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
     waited_ = Duration(0);
     arrived_at_window_ = arrived;
   }
-  Duration wait = std::min<Duration>(kLongestPoll, last_activity_ + options_.stall - time);
+  Duration wait = std::min<Duration>(kLongestPoll, stalls_.next(options_, time) - time);
   if (std::optional<Time> limit = current_deadline()) {
     wait = std::min<Duration>(wait, std::max<Duration>(*limit - time, Duration(0)));
   }
@@ -743,6 +743,9 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
     bool same_again =
         opened_ && !cause.retry_after && (progress || (several && failed.failures == 1));
     wait = choose_next_mirror(same_again);
+    bool smaller =
+        max_segment_ != 0 && (path_.max_segment == 0 || path_.max_segment > max_segment_);
+    if (smaller && &failed == &mirror() && !cause.retry_after) wait = Duration(0);
   }
   std::optional<Time> limit = current_deadline();
   if (limit && now() + wait >= *limit) return all_causes();

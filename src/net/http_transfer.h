@@ -20,6 +20,7 @@
 #include "net/http_options.h"
 #include "net/http_resume.h"
 #include "net/http_wire.h"
+#include "net/stall_watch.h"
 
 namespace curlingiron {
 
@@ -168,6 +169,7 @@ class HttpTransfer final : private HttpReceiver {
   uint64_t fetched_ = 0;              // bytes of the file, over all requests
   uint64_t fetched_at_progress_ = 0;  // when kProgress was made last
   bool fresh_ = false;                // the last request failed: so may its connection
+  uint16_t max_segment_ = 0;          // of connections, as stalls have taught; 0: no limit
 
   // --- what arrived and was not read yet
   ByteVector buffer_;
@@ -178,7 +180,7 @@ class HttpTransfer final : private HttpReceiver {
 
   // --- the request under way
   Plan plan_;
-  HttpPath path_;
+  HttpPath path_;  // with max_segment_
   Url request_url_;
   bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
   unsigned redirects_ = 0;
@@ -192,8 +194,7 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<Xxh3> compared_digest_;
   uint64_t answer_left_ = kUnknownEnd;  // bytes that the answer may still bring
   uint64_t fetched_before_ = 0;         // fetched_ when the request began
-  Time last_activity_{};
-  uint64_t arrived_at_activity_ = 0;
+  StallWatch stalls_;
   Duration waited_{0};  // since the window began that low speed is measured in
   uint64_t arrived_at_window_ = 0;
 };

@@ -701,6 +701,12 @@ std::string HttpWire::certificate_hint() const { return state_->certificate_hint
 
 uint64_t HttpWire::arrived() const { return state_->arrived; }
 
+uint64_t HttpWire::activity() const {
+  uint64_t bytes = state_->arrived;
+  for (int fd : state_->sockets) bytes += tcp_state(fd).received;
+  return bytes;
+}
+
 std::string HttpWire::tls_version() const {
   curl_tlssessioninfo* session = nullptr;
   bool has_session =

@@ -84,6 +84,8 @@ class HttpWire {
   std::string certificate_hint() const;
 
   uint64_t arrived() const;  // bytes of heads and bodies, of all requests
+  // Changes with whatever arrives of the request under way: TLS's own bytes are counted, too.
+  uint64_t activity() const;
   std::string tls_version() const;
 
  private:

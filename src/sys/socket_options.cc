@@ -1,11 +1,19 @@
 #include "sys/socket_options.h"
 
+#include <linux/tcp.h>  // the C library's has fewer fields
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "base/text.h"
 
 namespace curlingiron {
+namespace {
+
+// tcpi_state (net/tcp_states.h in the kernel).
+constexpr uint8_t kEstablished = 1;
+constexpr uint8_t kCloseWait = 8;
+
+}  // namespace
 
 Result<void> bind_to_interface(int fd, const std::string& interface) {
   if (interface.empty()) return {};
@@ -29,8 +37,8 @@ TcpState tcp_state(int fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
-  bool connected = info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT;
-  return {connected, info.tcpi_advmss};
+  bool connected = info.tcpi_state == kEstablished || info.tcpi_state == kCloseWait;
+  return {connected, info.tcpi_advmss, info.tcpi_bytes_received};
 }
 
 }  // namespace curlingiron

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -68,6 +69,13 @@ void Exchange::hang() {
     ::poll(&item, 1, 50);
     if ((item.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0) return;
   }
+}
+
+int Exchange::segment() const {
+  int segment = 0;
+  socklen_t size = sizeof segment;
+  ::getsockopt(fd_, IPPROTO_TCP, TCP_MAXSEG, &segment, &size);
+  return segment;
 }
 
 void Exchange::tunnel(uint16_t port) {

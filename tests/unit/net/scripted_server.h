@@ -47,6 +47,8 @@ class Exchange {
   // Waits for another request on this connection.
   void keep() { kept_ = true; }
   bool kept() const { return kept_; }
+  // TCP_MAXSEG of the connection: bytes that the client takes at once.
+  int segment() const;
   // Joins this connection with one to a port on loopback until either ends: a proxy's tunnel.
   void tunnel(uint16_t port);
 
