@@ -1,0 +1,59 @@
+// Asks one source over one path, again and again until it answers: does this way lead there?
+//
+// The question is a HEAD over a connection of its own, without what is meant for the real request:
+// credentials, headers, client certificate. Any status is an answer, over https of a server that
+// proved itself. Redirects are not followed. Tries follow one another after 0.25, 0.5, 1, 2, 2…
+// seconds; one that stands still after the connection was made is followed at once by one with
+// smaller TCP segments.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "formats/url.h"
+#include "net/http_options.h"
+#include "net/http_path.h"
+#include "net/http_resume.h"
+
+namespace curlingiron {
+
+struct ProbeState {
+  bool answered = false;
+  HttpStage stage = HttpStage::Dns;  // how far the last try came
+  std::string text;                  // what it ended with; empty before it has
+  uint16_t max_segment = 0;          // bytes, of the last try; 0: what the link gives
+  // The server's certificate is not valid yet by this machine's clock, but is by the server's own
+  // (seconds since the epoch). Nobody vouches for that time: it may move the clock forwards only.
+  // The probe goes on and finds the clock as it is then.
+  std::optional<int64_t> date;
+
+  bool operator==(const ProbeState&) const = default;
+};
+
+class PathProbe {
+ public:
+  // Begins at once, on a thread of its own. Of `options` the CA file, insecure, proxy and user
+  // agent are used. `changed` is called on that thread whenever state() is another; it must not
+  // destroy the probe. Errors: options that cannot be used, no thread.
+  static Result<std::unique_ptr<PathProbe>> start(const Url& url, const HttpOptions& options,
+                                                  const HttpPath& path,
+                                                  std::function<void()> changed);
+  // Stops, and waits for the thread.
+  ~PathProbe();
+
+  // From any thread; returns at once.
+  void stop();
+  ProbeState state() const;
+  const HttpPath& path() const;
+
+ private:
+  struct State;
+  explicit PathProbe(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace curlingiron
