@@ -35,7 +35,6 @@ BOND_DEFAULTS = {"miimon": "0", "updelay": "0", "downdelay": "0", "lacp_rate": "
                  "arp_interval": "0", "primary": None}
 TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 MAIN, LOCAL = 254, 255
-UNIVERSE, LINK, HOST = 0, 253, 254
 KERNEL_RULES = {("4", 0), ("4", 32766), ("4", 32767), ("6", 0), ("6", 32766)}
 
 
@@ -210,7 +209,8 @@ def _names_of_dump(dumps, by_index, device, state):
 # ---------------------------------------------------------------------------------------------
 # What curlingiron says
 
-FLAGS = {"onlink", "permanent", "noprefixroute", "no_prefix_route", "qinq", "not", "802.1ad"}
+FLAGS = {"onlink", "permanent", "noprefixroute", "qinq", "not", "inet6"}
+TABLES = {"default": "253", "main": "254", "local": "255"}
 
 
 def _options(words, repeated="nexthop"):
@@ -228,6 +228,8 @@ def _options(words, repeated="nexthop"):
             position += 1
             if position == len(words):
                 raise ValueError(f"a value is missing behind {word!r}: {' '.join(words)}")
+            if words[position] == "lock":
+                position += 1
             into[word] = words[position]
         position += 1
     if hops:
@@ -245,7 +247,7 @@ def of_text(text):
             return name
         link = links[name]
         if "vlan" in link:
-            return f"{device(link['on'])}.{'ad' if link.keys() & {'qinq', '802.1ad'} else ''}{link['vlan']}"
+            return f"{device(link['on'])}.{'ad' if 'qinq' in link else ''}{link['vlan']}"
         if "bond" in link:
             return f"bond({','.join(sorted(device(m) for m in link['bond'].split(',')))})"
         return link["mac"]
@@ -276,7 +278,7 @@ def of_text(text):
             peer = told.get("peer")
             if not by_kernel(address, name != "lo" and state.links[name].mac):
                 state.addresses.add(Address(name, address, peer and peer.partition("/")[0], told.get("broadcast")))
-            if not told.keys() & {"noprefixroute", "no_prefix_route"}:
+            if "noprefixroute" not in told:
                 prefixes.append((name, address, peer, int(told.get("metric", 0))))
         elif kind == "route":
             state.routes.add(_route_of_text(rest, device))
@@ -327,10 +329,9 @@ def _route_of_text(words, device):
     gateways = [h["via"] for h in hops if "via" in h]
     version = 6 if ":" in words[0] else 4
     if words[0] == "default":
-        # The family is that of its gateway, or of another address in the statement.
-        known = [ipaddress.ip_address(a) for a in (*gateways, told.get("src")) if a]
-        version = 6 if told.get("family") in ("6", "inet6") or (known and known[0].version == 6) else 4
-    return Route(int(told.get("table", MAIN)), kind, network(words[0], version), told.get("tos", "0"),
+        version = ipaddress.ip_address(gateways[0]).version
+    table = told.get("table", "main")
+    return Route(int(TABLES.get(table, table)), kind, network(words[0], version), told.get("tos", "0"),
                  int(told.get("metric", 0 if version == 4 else 1024)), told.get("src"),
                  frozenset(Hop(device(h["dev"]), h.get("via"), "onlink" in h, int(h.get("weight", 1))) for h in hops),
                  frozenset((k, told[k]) for k in ("mtu", "advmss") if k in told))
@@ -351,9 +352,11 @@ def _rule_of_text(words, device, links):
             result[key] = f"{int(mark, 0):#x}/{int(mask or '0xffffffff', 0):#x}"
         elif key in ("iif", "oif"):
             result[key] = device(value) if value in links else value
-        elif key == "family":
-            version = 6 if value in ("6", "inet6") else 4
-        elif key != "protocol":
+        elif key == "inet6":
+            version = 6
+        elif key == "lookup":
+            result[key] = TABLES.get(value, value)
+        else:
             result[key] = value
     return Rule(str(version), int(words[0]), frozenset(result.items()))
 
