@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "net/network.h"
+#include "net/nics.h"
 #include "sys/fd.h"
 #include "sys/netlink.h"
 

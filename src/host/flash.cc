@@ -16,7 +16,7 @@
 #include "host/coverage.h"
 #include "host/host.h"
 #include "net/image_stream.h"
-#include "net/network.h"
+#include "net/nics.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"

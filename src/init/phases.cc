@@ -11,6 +11,7 @@
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "init/inventory.h"
+
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
@@ -45,9 +46,20 @@ bool names_one_disk_for_good(std::string_view wanted) {
                      [&](std::string_view prefix) { return wanted.starts_with(prefix); });
 }
 
+// The battery clock, where the kernel has not taken it for its own by itself.
+std::optional<int64_t> battery_clock(const UniqueFd& root) {
+  Result<std::string> taken = read_line(root, "sys/class/rtc/rtc0/hctosys");
+  Result<std::string> time = read_line(root, "sys/class/rtc/rtc0/since_epoch");
+  if (!time.ok() || (taken.ok() && taken.value() == "1")) return std::nullopt;
+  Result<uint64_t> seconds = parse_u64(time.value());
+  if (!seconds.ok()) return std::nullopt;
+  return static_cast<int64_t>(seconds.value());
+}
+
 // Until a clock is right, certificates look expired or not yet valid.
-void set_clock(const Settings& settings) {
+void set_clock(const UniqueFd& root, const Settings& settings) {
   int64_t wanted = wall_clock_seconds();
+  if (std::optional<int64_t> battery = battery_clock(root)) wanted = std::max(wanted, *battery);
   wanted = std::max<int64_t>(wanted, CURLINGIRON_BUILD_TIME);
   if (settings.time_floor) wanted = std::max(wanted, *settings.time_floor);
   if (settings.time) wanted = *settings.time;
@@ -83,10 +95,9 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
     TRY(apply_config(config, configuration.settings));
   }
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
-  for (const std::string& note : configuration.settings.notes) log_warning(note);
   TRY(check_complete(configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
-  set_clock(configuration.settings);
+  set_clock(mounts.root, configuration.settings);
 
   std::string index = TRY(read_text(mounts.root, "curlingiron/modules", kLargestIndex));
   configuration.modules = TRY_CONTEXT("curlingiron/modules", parse_module_index(index));
@@ -119,11 +130,25 @@ Facts DriversRunning::facts() const {
   return {{"loaded", concat(drivers->loaded())}, {"nics", concat(nics)}, {"disks", concat(disks)}};
 }
 
+Result<NetworkOrder> network_order(const Settings& settings, const std::string& ca_file) {
+  NetworkOrder order;
+  order.config = settings.network;
+  order.hostname = settings.hostname;
+  order.mtu = settings.mtu;
+  order.sources = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources)).mirrors;
+  order.http = http_options(settings);
+  order.http.ca_file = ca_file;
+  return order;
+}
+
 Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
                             const DriversRunning& running) {
+  NetworkOrder order = TRY(network_order(configuration.settings, kCaBundle));
   Result<std::unique_ptr<Network>> network =
-      Network::join(mounts.root, configuration.settings, configuration.deadline);
-  if (network.ok()) return Joined{std::move(network).value()};
+      Network::join(mounts.root, std::move(order), configuration.deadline);
+  if (network.ok()) {
+    return Joined{std::move(network).value()};
+  }
   Result<std::vector<Disk>> disks = list_disks(mounts.root);
   std::span<const Disk> found =
       disks.ok() ? std::span<const Disk>(disks.value()) : std::span<const Disk>();
@@ -145,13 +170,14 @@ Facts Joined::facts() const {
 }
 
 Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& configuration,
-                                  const Joined&) {
+                                  const Joined& joined) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
   source.name = origin.name();
   HttpOptions options = http_options(settings);
   options.ca_file = kCaBundle;
+  options.paths = joined.network.get();
   if (exists(mounts.root, kClientCertificate)) options.client_certificate = kClientCertificate;
   ImageProofs proofs = wanted_proofs(settings);
   source.image = TRY(ImageStream::open(origin, options, proofs, configuration.deadline));

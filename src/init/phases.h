@@ -46,10 +46,14 @@ struct DriversRunning {
 };
 Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configuration);
 
+// How the source is to be reached. `ca_file`: PEM bundle of the authorities.
+Result<NetworkOrder> network_order(const Settings& settings, const std::string& ca_file);
+
 struct Joined {
   std::unique_ptr<Network> network;
   Facts facts() const;
 };
+// The source answers.
 Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
                             const DriversRunning& running);
 

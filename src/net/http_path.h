@@ -39,6 +39,9 @@ class PathChooser {
   virtual HttpPath path() = 0;
   // A request over `path` failed in a way that may pass: DNS, TCP, TLS cut off, a stall.
   virtual void failed(const HttpPath& path, const Error& why) = 0;
+  // The path is no longer there (no carrier, no address): what is under way on it is not worth
+  // waiting for.
+  virtual bool is_gone(const HttpPath& path) = 0;
 };
 
 }  // namespace curlingiron

@@ -601,6 +601,10 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
     failure.stage = stall->stage;
     return failure;
   }
+  if (options_.paths != nullptr && options_.paths->is_gone(path_)) {
+    return transient_failure(concat(request_url_.host, ": ", path_.interface,
+                                    " has lost its connection, at byte ", position_));
+  }
   // Only the time counts in which bytes were wanted. A head has twice as long: it may be worked on.
   if (waited_ >= options_.stall * (verdict_ ? 1 : 2)) {
     uint64_t got = arrived - arrived_at_window_;

@@ -1,155 +1,59 @@
 #include "net/network.h"
 
 #include <fcntl.h>
-#include <linux/if_addr.h>
-#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
 
-#include "base/address.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "formats/dhcp.h"
-#include "net/dhcp_client.h"
+#include "net/configured.h"
+#include "net/link_plan.h"
+#include "net/nics.h"
+#include "net/path_table.h"
+#include "net/port.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/netlink.h"
-#include "sys/packet_socket.h"
 #include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
 
-// How soon to try again what the kernel refused while a module may still be loading.
-constexpr Duration kRetry = 250ms;
-// Routes of the first connection; each later one adds a step, so that the first is preferred.
+// Routes of the first port; each later one adds a step, so that the first is preferred.
 constexpr uint32_t kMetricStep = 100;
-constexpr uint8_t kMostPackets = 64;  // of one NIC, before the others have their turn
+constexpr std::string_view kLoopback = "lo";
 constexpr std::string_view kResolvConf = "etc/resolv.conf";
+// What was captured has led nowhere for so long: whatever else the network offers is tried, too.
+constexpr Duration kCapturedPatience = 12s;
+// An address that may be any NIC's is tried on each for so long.
+constexpr Duration kFloatingPatience = 5s;
+// How soon to try again to make a bond or VLAN while its module may still be loading.
+constexpr Duration kVirtualRetry = 250ms;
 
-std::string sysfs(std::string_view interface, std::string_view attribute) {
-  return concat("sys/class/net/", interface, '/', attribute);
-}
+enum class RouteState : uint8_t { Missing, Set, Withdrawn };
 
-// A device behind it, not enslaved, not wireless.
-bool is_physical(const UniqueFd& root, std::string_view name) {
-  return exists(root, sysfs(name, "device")) && !exists(root, sysfs(name, "master")) &&
-         !exists(root, sysfs(name, "wireless")) && !exists(root, sysfs(name, "phy80211"));
-}
-
-std::string driver_of(const UniqueFd& root, std::string_view name) {
-  Result<std::string> link = read_link(root, sysfs(name, "device/driver"));
-  if (!link.ok()) return {};
-  return link.value().substr(link.value().rfind('/') + 1);
-}
-
-struct Address {
-  Ipv4 host;
-  uint8_t prefix_length = 32;
-  std::optional<Ipv4> broadcast;
-  std::vector<DhcpRoute> routes;
-  std::vector<std::string> nameservers;
-  std::string domain;
-  std::string via;
-
-  bool operator==(const Address&) const = default;
-};
-
-Address address_of(const DhcpLease& lease) {
-  Address address;
-  address.host = lease.address;
-  address.prefix_length = lease.prefix_length;
-  address.broadcast = lease.broadcast;
-  address.routes = lease.routes();
-  for (Ipv4 server : lease.nameservers) address.nameservers.push_back(format_ipv4(server));
-  address.domain = lease.domain;
-  address.via = "dhcp4";
-  return address;
-}
-
-// The first static IPv4 address; nullopt: there is none.
-std::optional<Address> address_of(const NetworkConfig& config) {
-  std::optional<Address> address;
-  for (const AddressConfig& candidate : config.addresses) {
-    if (address || candidate.prefix.address.is_v6()) continue;
-    address.emplace();
-    address->host = candidate.prefix.address.v4();
-    address->prefix_length = candidate.prefix.length;
-    address->broadcast = candidate.broadcast;
-  }
-  if (!address) return address;
-  for (const RouteConfig& route : config.routes) {
-    bool way_out = route.destination.address.is_v4() && route.destination.length == 0 &&
-                   route.hops.size() == 1 && route.hops[0].gateway &&
-                   route.hops[0].gateway->is_v4();
-    if (way_out) address->routes.push_back({Ipv4{}, 0, route.hops[0].gateway->v4()});
-  }
-  for (const NameServerConfig& server : config.nameservers) {
-    address->nameservers.push_back(format_ip(server.address));
-  }
-  address->via = "static";
-  return address;
-}
-
-Connection connection_of(std::string_view interface, const Address& address) {
-  Connection connection;
-  connection.interface = std::string(interface);
-  connection.address = concat(format_ipv4(address.host), '/', address.prefix_length);
-  for (const DhcpRoute& route : address.routes) {
-    if (route.prefix_length == 0 && !route.gateway.is_zero()) {
-      connection.gateway = format_ipv4(route.gateway);
-    }
-  }
-  connection.via = address.via;
-  connection.nameservers = address.nameservers;
-  connection.domain = address.domain;
-  return connection;
-}
-
-// One NIC and how far it got.
-struct Card {
-  Card(Link link_seen, std::string driver_name, const std::string& host_name)
-      : link(std::move(link_seen)),
-        driver(std::move(driver_name)),
-        client(link.mac, host_name, random_u64()) {}
-
-  std::string label() const {
-    return driver.empty() ? link.name : concat(link.name, " (", driver, ')');
-  }
-
-  Link link;
-  std::string driver;
-  DhcpClient client;
-  std::optional<PacketSocket> packets;
-  std::optional<DatagramSocket> datagrams;
-  std::optional<Address> address;  // as configured
-  uint32_t metric = 0;             // 0: never had an address
-  std::optional<Time> wake;        // of the DHCP client
-  std::optional<Time> retry;       // of what the kernel refused
-  std::string trouble;             // why it was refused
-};
-
-// All NICs in one event loop. Used by one thread at a time.
+// All ports in one event loop. Used by one thread at a time.
 class Loop {
  public:
-  static Result<std::unique_ptr<Loop>> start(const UniqueFd& root, const Settings& settings,
-                                             NicRule rule) {
+  static Result<std::unique_ptr<Loop>> start(const UniqueFd& root, NetworkOrder order) {
     UniqueFd own_root = TRY(duplicate(root));
-    std::optional<Address> fixed;
-    fixed = address_of(settings.network);
-    // The monitor first: nothing happens between the list and the watch.
+    // The monitor first: nothing happens between the lists and the watch.
     NetworkMonitor monitor = TRY(NetworkMonitor::open());
     RouteSocket routes = TRY(RouteSocket::open());
-    std::unique_ptr<Loop> loop(new Loop(std::move(own_root), settings, rule, std::move(fixed),
-                                        std::move(monitor), std::move(routes)));
+    WakeEvent probed = TRY(WakeEvent::create());
+    std::unique_ptr<Loop> loop(new Loop(std::move(own_root), std::move(order), std::move(monitor),
+                                        std::move(routes), std::move(probed)));
+    loop->prepare_kernel();
     TRY_CONTEXT("network", loop->list());
+    loop->set_rules();
     return loop;
   }
 
-  const std::optional<Connection>& first() const { return first_; }
+  bool found() const { return paths_.found().has_value(); }
+  PathTable& paths() { return paths_; }
 
   // Waits for the next event, but not beyond `until`, and handles what there is.
   Result<void> step(std::optional<Time> until, const WakeEvent& stop) {
@@ -157,102 +61,165 @@ class Loop {
     auto sooner = [&](const std::optional<Time>& time) {
       if (time && (!next || *time < *next)) next = time;
     };
-    std::vector<PollItem> items = {PollItem{stop.fd()}, PollItem{monitor_.fd()}};
-    std::vector<int> polled;  // index of the card behind items[i + 2]
-    for (const auto& [index, card] : cards_) {
-      sooner(card.wake);
-      sooner(card.retry);
-      if (!card.packets) continue;
-      items.push_back(PollItem{card.packets->fd()});
-      polled.push_back(index);
+    std::vector<PollItem> items = {PollItem{stop.fd()}, PollItem{monitor_.fd()},
+                                   PollItem{probed_.fd()}};
+    for (const auto& [index, port] : ports_) {
+      sooner(port.wake());
+      port.add_descriptors(items);
     }
+    sooner(make_virtual_at_);
+    sooner(plain_at_);
+    sooner(float_at_);
     std::optional<Duration> timeout;
     if (next) timeout = std::max<Duration>(*next - now(), Duration(0));
     TRY(poll_items(items, timeout));
-    for (size_t i = 0; i < polled.size(); ++i) {
-      auto card = cards_.find(polled[i]);
-      if (items[i + 2].ready && card != cards_.end()) hear(card->second);
+    if (items[1].ready) TRY_CONTEXT("network", follow());
+    Time time = now();
+    bool heard = std::any_of(items.begin() + 3, items.end(),
+                             [](const PollItem& item) { return item.ready; });
+    for (auto& [index, port] : ports_) {
+      if (heard) port.hear(time);
+      port.on_time(time);
     }
-    if (items[1].ready) TRY_CONTEXT("network", follow_links());
-    handle_timers();
+    handle_timers(time);
+    place_floating(time);
+    set_routes();
+    withdraw_captured_ways();
+    update_paths(time);
+    if (items[2].ready) probed_.clear();
+    if (paths_.collect()) write_resolver_settings();
+    raise_clock();
     return {};
   }
 
-  // For the deadline: how far each NIC got, and what to do.
+  // For the deadline: how far each NIC and family got, and what to do.
   Error report() const {
-    if (cards_.empty()) {
-      return Error("no network card found; its driver may be missing");
-    }
-    std::string text = "no address: ";
+    if (ports_.empty()) return Error("no network card found; its driver may be missing");
+    std::string text = "the source cannot be reached: ";
     bool first = true;
-    bool named = !fixed_ || fixed_device().empty();
-    for (const auto& [index, card] : cards_) {
-      text += concat(first ? "" : ", ", card.label(), ": ");
+    for (const auto& [index, port] : ports_) {
+      if (is_carrying(port) || !port.plan().wanted) continue;
+      if (!first) text += "; ";
       first = false;
-      named = named || is_named(card);
-      if (!card.trouble.empty()) {
-        text += card.trouble;
-      } else if (!card.link.carrier) {
-        text += "no carrier";
-      } else if (fixed_) {
-        text += "not the one that ip= names";
-      } else {
-        text += card.client.progress();
+      text += concat(port.label(), ": ");
+      std::string own = port.report();
+      if (!own.empty()) {
+        text += own;
+        continue;
       }
+      text += concat("IPv4: ", report(index, port, Family::V4),
+                     ", IPv6: ", report(index, port, Family::V6));
     }
-    if (!named) {
-      text += concat("; no network card is called ", fixed_device(), ", which ip= names");
-    } else {
-      text += fixed_ ? "; check the cable" : "; check the cable and the DHCP server, or give ip=";
+    for (const LinkConfig& wanted : order_.config.links) {
+      bool there =
+          wanted.name.empty() || std::any_of(ports_.begin(), ports_.end(), [&](const auto& entry) {
+            return find_link(order_.config, entry.second.link()) == &wanted;
+          });
+      if (there) continue;
+      if (!first) text += "; ";
+      first = false;
+      text += concat("no network card is called ", wanted.name,
+                     wanted.mac ? concat(" or has the address ", format_mac(*wanted.mac)) : "");
     }
+    if (first) text += "no network card is among those that the network settings name";
     return Error(std::move(text));
   }
 
+  Connection connection() const {
+    Connection connection;
+    if (!paths_.found()) return connection;
+    auto [index, family] = *paths_.found();
+    auto found = ports_.find(index);
+    if (found == ports_.end()) return connection;
+    const Port& port = found->second;
+    connection.interface = port.link().name;
+    if (std::optional<AssignedAddress> address = port.usable(family)) {
+      connection.address = format_prefix(address->prefix);
+      connection.via = port.via(*address);
+    }
+    std::optional<IpAddress> gateway = port.gateway(family);
+    if (!gateway) gateway = configured_gateway(port, family);
+    if (gateway) connection.gateway = format_ip(*gateway);
+    for (const NameServer& server : servers_for(port, now())) {
+      connection.nameservers.push_back(format_ip(server.address));
+    }
+    return connection;
+  }
+
   void leave() {
-    for (auto& [index, card] : cards_) {
-      unconfigure(card);
-      if (auto down = routes_.set_down(index); !down.ok()) {
-        log_warning(concat(card.link.name, " stays up"), down.error());
+    for (auto& [index, port] : ports_) {
+      port.leave();
+      if (auto down = routes_.set_down(index); !down.ok() && down.error().code() != ENODEV) {
+        log_warning(concat(port.label(), " stays up"), down.error());
+      }
+    }
+    // Those made last lie on those made before.
+    for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
+      if (auto gone = routes_.remove_link(*it); !gone.ok() && gone.error().code() != ENODEV) {
+        log_warning("a virtual link stays", gone.error());
       }
     }
   }
 
  private:
-  Loop(UniqueFd root, const Settings& settings, NicRule rule, std::optional<Address> fixed,
-       NetworkMonitor monitor, RouteSocket routes)
+  Loop(UniqueFd root, NetworkOrder order, NetworkMonitor monitor, RouteSocket routes,
+       WakeEvent probed)
       : root_(std::move(root)),
-        settings_(settings),
-        rule_(rule),
-        fixed_(std::move(fixed)),
+        order_(std::move(order)),
         monitor_(std::move(monitor)),
-        routes_(std::move(routes)) {}
+        routes_(std::move(routes)),
+        probed_(std::move(probed)),
+        context_{root_, routes_, order_.hostname, order_.mtu},
+        paths_(order_.sources, order_.http, probed_) {}
+
+  void prepare_kernel() {
+    // A path without carrier must not swallow what another NIC could carry.
+    for (std::string_view family : {"ipv4", "ipv6"}) {
+      std::string path = concat("proc/sys/net/", family, "/conf/all/ignore_routes_with_linkdown");
+      if (auto set = write_existing(root_, path, "1"); !set.ok()) {
+        log_debug(concat(path, " unchanged: ", set.error().message()));
+      }
+    }
+  }
+
+  // --- links
 
   Result<void> list() {
+    kernel_changed_ = true;
     std::vector<Link> links = TRY(routes_.links());
-    std::vector<int> gone;
-    for (const auto& [index, card] : cards_) {
-      bool there = std::any_of(links.begin(), links.end(),
-                               [&, i = index](const Link& link) { return link.index == i; });
-      if (!there) gone.push_back(index);
-    }
-    for (int index : gone) cards_.erase(index);
+    std::erase_if(ports_, [&](const auto& entry) {
+      return std::none_of(links.begin(), links.end(),
+                          [&](const Link& link) { return link.index == entry.first; });
+    });
     for (const Link& link : links) see(link);
+    std::vector<AssignedAddress> addresses = TRY(routes_.addresses());
+    for (auto& [index, port] : ports_) port.see_all(addresses, now());
+    make_virtual_links();
     return {};
   }
 
-  Result<void> follow_links() {
+  Result<void> follow() {
     Result<NetworkMonitor::Changes> changes = monitor_.changes();
     if (!changes.ok()) {
       if (changes.error().code() != ENOBUFS) return changes.error();
       return list();
     }
+    kernel_changed_ = true;
     for (const Link& link : changes.value().links) see(link);
+    for (const AssignedAddress& address : changes.value().addresses) {
+      auto found = ports_.find(address.index);
+      if (found != ports_.end()) found->second.see(address, now());
+    }
+    if (!changes.value().links.empty()) make_virtual_links();
     return {};
   }
 
   bool is_eligible(const Link& link) const {
-    if (!link.ethernet || link.master != 0) return false;
-    return rule_ == NicRule::AnyEthernet || is_physical(root_, link.name);
+    if (!link.ethernet) return false;
+    if (std::find(made_.begin(), made_.end(), link.index) != made_.end()) return true;
+    // Somebody else's: the virtual function below a synthetic NIC (Azure), a bridge's port.
+    if (link.master != 0 && find_bond_of(order_.config, link) == nullptr) return false;
+    return order_.nics == NicRule::AnyEthernet || is_physical(root_, link.name);
   }
 
   // A link as it is now.
@@ -263,280 +230,418 @@ class Loop {
       }
       return;
     }
-    auto found = cards_.find(link.index);
-    bool eligible = link.change == Change::Present && is_eligible(link);
-    if (!eligible) {
-      if (found != cards_.end()) {
+    auto found = ports_.find(link.index);
+    if (link.change == Change::Removed || !is_eligible(link)) {
+      if (found != ports_.end()) {
         log_info(concat(link.name, ": the network card is gone"));
-        cards_.erase(found);
-        write_resolver_settings();
+        ports_.erase(found);
+        std::erase(made_, link.index);
       }
       return;
     }
-    if (found == cards_.end()) {
-      found =
-          cards_
-              .try_emplace(link.index, Card(link, driver_of(root_, link.name), settings_.hostname))
-              .first;
-      Card& card = found->second;
-      // Believed only from the kernel's own message about the link being up.
-      card.link.carrier = false;
-      // Before the link is up: some drivers restart it, and with it a switch's spanning tree.
-      if (settings_.mtu != 0) set_mtu(card, settings_.mtu);
-      if (!link.up) {
-        bring_up(card);
-        return;
+    if (found == ports_.end()) found = add_port(link);
+    Port& port = found->second;
+    port.see(link, now());
+    if (port.carrier() && !plain_at_ && order_.config.captured) {
+      plain_at_ = now() + kCapturedPatience;
+    }
+  }
+
+  std::map<int, Port>::iterator add_port(Link link) {
+    LinkPlan plan = plan_link(order_.config, link);
+    const LinkConfig* about = find_link(order_.config, link);
+    bool named = about != nullptr && !(about->mac && plan.name == name_of_mac(*about->mac));
+    if (named && plan.name != link.name && !link.up) {
+      Result<void> renamed = routes_.rename(link.index, plan.name);
+      if (renamed.ok()) {
+        log_debug(concat(link.name, " is called ", plan.name, " now"));
+        link.name = plan.name;
+      } else {
+        log_debug(concat(link.name, " keeps its name: ", renamed.error().message()));
       }
     }
-    Card& card = found->second;
-    bool had_carrier = card.link.carrier;
-    card.link = link;
-    card.link.carrier = link.up && link.carrier;
-    if (card.link.carrier != had_carrier) {
-      log_debug(concat(card.label(), card.link.carrier ? ": carrier" : ": carrier lost"));
-      carrier_changed(card);
+    next_metric_ += kMetricStep;
+    auto port = ports_
+                    .try_emplace(link.index, context_, link, plan, driver_of(root_, link.name),
+                                 next_metric_)
+                    .first;
+    if (find_bond_of(order_.config, link) != nullptr) return port;  // up with its bond
+    bool needed = plan.wanted || is_lower(port->second);
+    if (!needed) return port;
+    port->second.prepare();
+    if (!link.up) port->second.bring_up(now());
+    return port;
+  }
+
+  // A VLAN lies on it.
+  bool is_lower(const Port& port) const {
+    return std::any_of(
+        order_.config.links.begin(), order_.config.links.end(),
+        [&](const LinkConfig& link) { return link.vlan && link.vlan->lower == port.plan().name; });
+  }
+  // It carries others and has nothing of its own to report.
+  bool is_carrying(const Port& port) const {
+    return find_bond_of(order_.config, port.link()) != nullptr ||
+           (is_lower(port) && port.plan().addresses.empty() && !port.plan().dhcp4);
+  }
+
+  Port* find_port(std::string_view name) {
+    for (auto& [index, port] : ports_) {
+      if (port.plan().name == name) return &port;
     }
+    return nullptr;
   }
 
-  void bring_up(Card& card) {
-    card.retry.reset();
-    Result<void> up = routes_.set_up(card.link.index);
-    if (up.ok()) {
-      card.trouble.clear();
-      return;
+  Port* floating_port() {
+    auto found = floating_ ? ports_.find(*floating_) : ports_.end();
+    return found == ports_.end() ? nullptr : &found->second;
+  }
+
+  // Bonds, then what lies on them; again with each NIC that shows itself.
+  void make_virtual_links() {
+    make_virtual_at_.reset();
+    bool failed = false;
+    for (const LinkConfig& wanted : order_.config.links) {
+      if (wanted.bond) failed = !make_bond(wanted) || failed;
     }
-    card.trouble = concat("cannot be brought up (", up.error().message(), ')');
-    card.retry = now() + kRetry;
-  }
-
-  // The device of the static address; empty: any.
-  std::string fixed_device() const {
-    for (const AddressConfig& address : settings_.network.addresses) {
-      if (address.prefix.address.is_v4()) return address.device;
+    // A VLAN may lie on another one that is told behind it.
+    for (size_t round = 0; round < 2; ++round) {
+      for (const LinkConfig& wanted : order_.config.links) {
+        if (wanted.vlan) failed = !make_vlan(wanted) || failed;
+      }
     }
-    return {};
+    if (failed) make_virtual_at_ = now() + kVirtualRetry;
   }
 
-  bool is_named(const Card& card) const {
-    std::string device = fixed_device();
-    if (device.empty() || device == card.link.name) return true;
-    const LinkConfig* link = settings_.network.find(device);
-    return link != nullptr && link->mac &&
-           (*link->mac == card.link.mac || link->mac == card.link.permanent_mac);
-  }
-
-  void carrier_changed(Card& card) {
-    if (fixed_) {
-      // Without a name in ip=, the first NIC that has carrier takes the address.
-      bool mine = is_named(card) && (!fixed_device().empty() || !first_);
-      if (card.link.carrier && mine && !card.address) configure(card, *fixed_);
-      return;
-    }
-    if (card.link.carrier && !open_sockets(card)) return;
-    DhcpEvent event = card.link.carrier ? DhcpEvent::LinkUp : DhcpEvent::LinkDown;
-    act(card, card.client.on(event, now()));
-  }
-
-  bool open_sockets(Card& card) {
-    if (card.packets) return true;
-    Result<PacketSocket> socket = PacketSocket::open(card.link.index, kDhcpClientPort);
-    if (!socket.ok()) {
-      // The kernel asks for the module itself; until it is there, come back.
-      card.trouble = concat("no packet socket for DHCP (", socket.error().message(), ')');
-      card.retry = now() + kRetry;
+  bool made(const std::string& name, const Result<int>& index) {
+    if (!index.ok()) {
+      log_debug(concat(name, " cannot be made yet: ", index.error().message()));
+      virtual_trouble_[name] = index.error().message();
       return false;
     }
-    card.packets = std::move(socket).value();
-    card.trouble.clear();
+    virtual_trouble_.erase(name);
+    made_.push_back(index.value());
+    Result<std::vector<Link>> links = routes_.links();
+    if (!links.ok()) return false;
+    for (const Link& link : links.value()) {
+      if (link.index == index.value()) see(link);
+    }
     return true;
   }
 
-  void handle_timers() {
-    for (auto& [index, card] : cards_) {
-      Time time = now();
-      if (card.retry && time >= *card.retry) {
-        card.retry.reset();
-        if (!card.link.up) {
-          bring_up(card);
-        } else if (card.link.carrier) {
-          carrier_changed(card);
-        }
+  bool make_bond(const LinkConfig& wanted) {
+    Port* bond = find_port(wanted.name);
+    if (bond == nullptr) {
+      if (!made(wanted.name, routes_.create_bond(wanted.name, wanted.bond->options))) return false;
+      bond = find_port(wanted.name);
+      if (bond == nullptr) return false;
+    }
+    bool good = true;
+    for (const std::string& name : wanted.bond->members) {
+      Port* member = find_port(name);
+      if (member == nullptr || member->link().master == bond->link().index) continue;
+      // A member must be down to be taken in; the bond brings it up.
+      Result<void> taken = routes_.set_down(member->link().index);
+      if (taken.ok()) taken = routes_.set_master(member->link().index, bond->link().index);
+      if (!taken.ok()) {
+        log_warning(concat(member->label(), ": not taken into ", wanted.name), taken.error());
+        good = false;
       }
-      if (card.wake && time >= *card.wake) act(card, card.client.on(DhcpEvent::Timer, time));
+    }
+    return good;
+  }
+
+  bool make_vlan(const LinkConfig& wanted) {
+    if (find_port(wanted.name) != nullptr) return true;
+    Port* lower = find_port(wanted.vlan->lower);
+    if (lower == nullptr) return true;  // comes back when it is there
+    return made(wanted.name,
+                routes_.create_vlan(wanted.name, lower->link().index, wanted.vlan->options));
+  }
+
+  // --- routes and rules as configured
+
+  // What the kernel calls an interface of the configuration.
+  std::string kernel_name(const std::string& device) {
+    const Port* port = find_port(device);
+    return port == nullptr ? device : port->link().name;
+  }
+
+  void set_rules() {
+    for (const RuleConfig& wanted : order_.config.rules) {
+      Rule rule = kernel_rule(wanted, [&](const std::string& name) { return kernel_name(name); });
+      if (auto added = routes_.add_rule(rule); !added.ok()) {
+        log_warning("a rule of the network settings is not set", added.error());
+      }
     }
   }
 
-  void hear(Card& card) {
-    for (uint8_t i = 0; i < kMostPackets && card.packets; ++i) {
-      Result<std::optional<RawPacket>> received = card.packets->receive();
-      if (!received.ok()) {
-        log_warning(card.link.name, received.error());
-        card.packets.reset();
-        card.retry = now() + kRetry;
-        return;
+  // The kernel's form of a configured route; nullopt while an interface is not there, or the
+  // addresses of that origin are not in force.
+  std::optional<Route> resolve(const RouteConfig& wanted) {
+    return kernel_route(wanted, [&](const std::string& device) -> std::optional<int> {
+      Port* port = port_for(device, wanted);
+      if (port == nullptr || !port->has_set(wanted.origin)) return std::nullopt;
+      return port->link().index;
+    });
+  }
+
+  // A route without a device goes where the address went that was given without one, or to the link
+  // that reaches its gateway.
+  Port* port_for(const std::string& device, const RouteConfig& wanted) {
+    if (device == kLoopback) return nullptr;
+    if (!device.empty()) return find_port(device);
+    if (Port* floating = floating_port()) return floating;
+    for (const HopConfig& hop : wanted.hops) {
+      for (auto& [index, port] : ports_) {
+        if (hop.gateway && port.reaches(*hop.gateway)) return &port;
       }
-      if (!received.value()) return;
-      const RawPacket& packet = *received.value();
-      Result<UdpDatagram> datagram =
-          parse_udp_packet(packet.bytes, kDhcpClientPort, packet.checksum_ready);
-      if (!datagram.ok()) {
-        log_debug(concat(card.link.name, ": packet dropped: ", datagram.error().message()));
-        continue;
+    }
+    return nullptr;
+  }
+
+  void set_neighbours() {
+    neighbours_set_.resize(order_.config.neighbours.size(), false);
+    for (size_t i = 0; i < neighbours_set_.size(); ++i) {
+      if (neighbours_set_[i]) continue;
+      std::optional<Neighbour> neighbour = kernel_neighbour(
+          order_.config.neighbours[i], [&](const std::string& device) -> std::optional<int> {
+            Port* port = find_port(device);
+            if (port == nullptr || !port->carrier()) return std::nullopt;
+            return port->link().index;
+          });
+      if (!neighbour) continue;
+      neighbours_set_[i] = true;
+      if (auto added = routes_.add_neighbour(*neighbour); !added.ok()) {
+        log_debug(
+            concat("neighbour ", format_ip(neighbour->address), ": ", added.error().message()));
       }
-      Result<DhcpPacket> message = parse_dhcp(datagram.value().payload);
-      if (!message.ok()) {
-        log_debug(concat(card.link.name, ": DHCP message dropped: ", message.error().message()));
-        continue;
-      }
-      act(card, card.client.on_packet(message.value(), now()));
     }
   }
 
-  void act(Card& card, const DhcpActions& actions) {
-    card.wake = actions.wake;
-    if (!actions.note.empty()) log_warning(concat(card.label(), ": ", actions.note));
-    if (actions.lost) {
-      unconfigure(card);
-      write_resolver_settings();
-    }
-    for (const DhcpMessage& message : actions.send) send(card, message);
-    if (actions.bound) {
-      for (const std::string& what : actions.bound->ignored) {
-        log_warning(concat(card.label(), ": DHCP: ", what, "; left out"));
+  // An address that was given for no NIC in particular goes from one NIC with carrier to the next
+  // until the source answers.
+  void place_floating(Time time) {
+    auto holder = floating_ ? ports_.find(*floating_) : ports_.end();
+    bool holds = holder != ports_.end() && holder->second.carrier();
+    if (holds && (found() || !float_at_ || time < *float_at_)) return;
+    float_at_.reset();
+    auto floats = [](const Port& port) {
+      return port.plan().floating && !port.plan().addresses.empty() && port.carrier();
+    };
+    // The next one by index, and behind the last the first again.
+    auto next = floating_ ? ports_.upper_bound(*floating_) : ports_.begin();
+    for (size_t i = 0; i < ports_.size(); ++i, ++next) {
+      if (next == ports_.end()) next = ports_.begin();
+      if (!floats(next->second)) continue;
+      if (next != holder) {
+        if (holder != ports_.end()) let_go_of_floating(holder->second);
+        floating_ = next->first;
+        next->second.take_planned();
       }
-      if (settings_.mtu == 0 && actions.bound->mtu) set_mtu(card, *actions.bound->mtu);
-      configure(card, address_of(*actions.bound));
-    }
-  }
-
-  void send(Card& card, const DhcpMessage& message) {
-    if (message.server && card.datagrams) {
-      Result<void> sent = card.datagrams->send(*message.server, kDhcpServerPort, message.payload);
-      if (sent.ok()) return;
-      log_debug(concat(card.link.name, ": DHCP by unicast: ", sent.error().message()));
-    }
-    if (!card.packets) return;
-    UdpAddresses addresses;
-    if (card.address) addresses.source = card.address->host;
-    addresses.source_port = kDhcpClientPort;
-    addresses.destination = Ipv4{0xffffffff};
-    addresses.destination_port = kDhcpServerPort;
-    Result<void> sent = card.packets->broadcast(format_udp_packet(addresses, message.payload));
-    // The client sends again by itself.
-    if (!sent.ok()) log_debug(concat(card.link.name, ": DHCP: ", sent.error().message()));
-  }
-
-  void set_mtu(Card& card, uint32_t mtu) {
-    if (card.link.mtu == mtu) return;
-    if (auto set = routes_.set_mtu(card.link.index, mtu); !set.ok()) {
-      log_warning(concat(card.label(), ": MTU ", card.link.mtu, " stays"), set.error());
-    } else {
-      card.link.mtu = mtu;
-    }
-  }
-
-  void configure(Card& card, const Address& address) {
-    if (card.address == address) return;  // renewed as it was
-    // Routes go with the address that they prefer.
-    if (card.address) unconfigure(card);
-    if (card.metric == 0) card.metric = next_metric_ += kMetricStep;
-    if (auto r = routes_.add_address(assigned(card, address)); !r.ok()) {
-      card.trouble =
-          concat("cannot take ", format_ipv4(address.host), " (", r.error().message(), ')');
-      log_warning(concat(card.label(), ": ", card.trouble));
+      float_at_ = time + kFloatingPatience;
       return;
     }
-    card.trouble.clear();
-    card.address = address;
-    if (address.prefix_length < 32) {
-      add_route(card, {Ipv4{address.host.value & prefix_mask(address.prefix_length).value},
-                       address.prefix_length, Ipv4{}});
+  }
+
+  void let_go_of_floating(Port& port) {
+    for (size_t i = 0; i < routes_set_.size(); ++i) {
+      const RouteConfig& wanted = order_.config.routes[i];
+      bool floats = std::any_of(wanted.hops.begin(), wanted.hops.end(),
+                                [](const HopConfig& hop) { return hop.device.empty(); });
+      if (floats) remove_route(i, RouteState::Missing);
     }
-    for (const DhcpRoute& route : address.routes) add_route(card, route);
-    if (address.via == "dhcp4" && !card.datagrams) {
-      Result<DatagramSocket> socket = DatagramSocket::open(card.link.name, kDhcpClientPort);
-      if (socket.ok()) {
-        card.datagrams = std::move(socket).value();
-      } else {
-        // Renewals are broadcast then, which serves as well.
-        log_debug(concat(card.link.name, ": ", socket.error().message()));
+    port.release_planned();
+  }
+
+  // A route may need another one that is told behind it: those to the link first, then again as
+  // long as it helps.
+  void set_routes() {
+    // Only then can one be set that could not be before.
+    if (!std::exchange(kernel_changed_, false)) return;
+    set_neighbours();
+    routes_set_.resize(order_.config.routes.size(), RouteState::Missing);
+    bool helped = true;
+    while (helped) {
+      helped = false;
+      for (size_t i = 0; i < routes_set_.size(); ++i)
+        helped = set_route(i, OnLink::AsTold) || helped;
+    }
+    // A gateway outside all prefixes is as good as on the link: nothing else leads to it.
+    for (size_t i = 0; i < routes_set_.size(); ++i) set_route(i, OnLink::Always);
+  }
+
+  void remove_route(size_t i, RouteState state) {
+    if (routes_set_[i] != RouteState::Set) return;
+    if (std::optional<Route> route = resolve(order_.config.routes[i])) {
+      // It may have gone with its link.
+      [[maybe_unused]] Result<void> removed = routes_.remove_route(*route);
+    }
+    routes_set_[i] = state;
+  }
+
+  // Where a captured way out led nowhere and a server or router tells another one, that one counts.
+  void withdraw_captured_ways() {
+    if (plain_at_ != Time::max() || found()) return;
+    for (size_t i = 0; i < routes_set_.size(); ++i) {
+      const RouteConfig& wanted = order_.config.routes[i];
+      if (wanted.destination.length != 0) continue;
+      bool replaced =
+          std::any_of(wanted.hops.begin(), wanted.hops.end(), [&](const HopConfig& hop) {
+            const Port* port = find_port(hop.device);
+            return port != nullptr && port->gateway(wanted.destination.address.family());
+          });
+      if (replaced) remove_route(i, RouteState::Withdrawn);
+    }
+  }
+
+  enum class OnLink { AsTold, Always };
+  // True where it is set now and was not before.
+  bool set_route(size_t i, OnLink how) {
+    if (routes_set_[i] != RouteState::Missing) return false;
+    std::optional<Route> route = resolve(order_.config.routes[i]);
+    if (!route) return false;
+    for (NextHop& hop : route->hops) {
+      if (how == OnLink::Always && hop.gateway) hop.on_link = true;
+    }
+    Result<void> added = routes_.add_route(*route, Rival::Kept);
+    if (added.ok()) routes_set_[i] = RouteState::Set;
+    if (!added.ok() && how == OnLink::Always) {
+      log_debug(
+          concat("no route to ", format_prefix(route->destination), ": ", added.error().message()));
+    }
+    return added.ok();
+  }
+
+  std::optional<IpAddress> configured_gateway(const Port& port, Family family) const {
+    for (const RouteConfig& wanted : order_.config.routes) {
+      bool is_default = wanted.destination.address.family() == family &&
+                        wanted.destination.length == 0 && wanted.table == kMainTable;
+      if (!is_default || !port.has_set(wanted.origin)) continue;
+      for (const HopConfig& hop : wanted.hops) {
+        bool here = hop.device == port.plan().name ||
+                    (hop.device.empty() && floating_ == port.link().index);
+        if (here && hop.gateway) return hop.gateway;
       }
     }
-    write_resolver_settings();
-    Connection connection = connection_of(card.link.name, address);
-    log_debug(concat(card.label(), ": ", connection.address, " via ", connection.via,
-                     connection.gateway.empty() ? "" : ", gateway ", connection.gateway));
-    if (!first_) first_ = std::move(connection);
+    return std::nullopt;
   }
 
-  // Without the kernel's own route for the prefix.
-  static AssignedAddress assigned(const Card& card, const Address& address) {
-    AssignedAddress assigned;
-    assigned.index = card.link.index;
-    assigned.prefix = {address.host, address.prefix_length};
-    assigned.broadcast = address.broadcast;
-    assigned.flags = IFA_F_NOPREFIXROUTE;
-    return assigned;
-  }
+  // --- ways
 
-  // Gateways are taken as on-link: a /32 address has no other way to reach one.
-  void add_route(Card& card, const DhcpRoute& wanted) {
-    Route route;
-    route.destination = {wanted.destination, wanted.prefix_length};
-    route.protocol = RTPROT_DHCP;
-    // A gateway of our own address means the link itself.
-    bool on_link = wanted.gateway.is_zero() || wanted.gateway == card.address->host;
-    NextHop hop;
-    hop.index = card.link.index;
-    if (!on_link) hop.gateway = wanted.gateway;
-    hop.on_link = !on_link;
-    route.scope = on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-    route.hops = {hop};
-    route.preferred = card.address->host;
-    route.metric = card.metric;
-    if (auto added = routes_.add_route(route); !added.ok()) {
-      log_warning(concat(card.label(), ": no route to ", format_prefix(route.destination)),
-                  added.error());
+  void handle_timers(Time time) {
+    if (make_virtual_at_ && time >= *make_virtual_at_) make_virtual_links();
+    if (plain_at_ && time >= *plain_at_) {
+      plain_at_ = Time::max();
+      if (found()) return;
+      log_warning(
+          "the network as it was captured does not lead to the source; DHCP and router "
+          "advertisements are tried on every network card");
+      for (auto& [index, port] : ports_) {
+        if (find_bond_of(order_.config, port.link()) != nullptr) continue;
+        port.try_everything(time);
+        if (port.link().up) continue;
+        port.prepare();
+        port.bring_up(time);
+      }
     }
   }
 
-  void unconfigure(Card& card) {
-    if (!card.address) return;
-    if (auto r = routes_.remove_address(assigned(card, *card.address));
-        !r.ok() && r.error().code() != EADDRNOTAVAIL && r.error().code() != ENODEV) {
-      log_warning(concat(card.label(), ": ", format_ipv4(card.address->host), " stays"), r.error());
+  std::vector<NameServer> servers_for(const Port& port, Time time) const {
+    std::vector<NameServer> servers;
+    auto add = [&](NameServer server) {
+      bool known = std::any_of(servers.begin(), servers.end(), [&](const NameServer& other) {
+        return other.address == server.address && other.port == server.port;
+      });
+      if (!known) servers.push_back(std::move(server));
+    };
+    for (const NameServerConfig& config : order_.config.nameservers) {
+      bool here = config.device.empty() || config.device == port.plan().name;
+      // What a server told the running system is not asked while it tells something else.
+      bool current = config.origin == Origin::Static || port.has_set(config.origin);
+      if (here && current) add({config.address, port.link().name, config.port});
     }
-    card.address.reset();
+    for (NameServer& server : port.name_servers(time)) add(std::move(server));
+    return servers;
   }
 
-  void write_resolver_settings() {
-    std::vector<std::string> servers;
-    std::string domain;
-    auto add = [&](const std::vector<std::string>& more) {
-      for (const std::string& server : more) {
-        if (std::find(servers.begin(), servers.end(), server) == servers.end()) {
-          servers.push_back(server);
+  ResolverConfig resolver_for(const Port& port, Time time) const {
+    ResolverConfig resolver;
+    resolver.servers = servers_for(port, time);
+    if (resolver.servers.empty()) {
+      // Those learnt elsewhere are better than none.
+      for (const auto& [index, other] : ports_) {
+        for (NameServer& server : servers_for(other, time)) {
+          resolver.servers.push_back(std::move(server));
         }
       }
-    };
-    std::vector<std::string> wanted;
-    for (const NameServerConfig& server : settings_.network.nameservers) {
-      wanted.push_back(format_ip(server.address));
     }
-    add(wanted);
-    std::vector<const Card*> connected;
-    for (const auto& [index, card] : cards_) {
-      if (card.address) connected.push_back(&card);
+    resolver.search = order_.config.search;
+    for (std::string& domain : port.search_domains(time)) {
+      resolver.search.push_back(std::move(domain));
     }
-    std::sort(connected.begin(), connected.end(),
-              [](const Card* a, const Card* b) { return a->metric < b->metric; });
-    for (const Card* card : connected) {
-      add(card->address->nameservers);
-      if (domain.empty()) domain = card->address->domain;
+    return resolver;
+  }
+
+  void update_paths(Time time) {
+    std::map<PathKey, HttpPath> paths;
+    for (const auto& [index, port] : ports_) {
+      if (!port.carrier()) continue;
+      for (Family family : {Family::V4, Family::V6}) {
+        if (!port.usable(family)) continue;
+        HttpPath path;
+        path.interface = port.link().name;
+        path.family = family;
+        path.resolver = resolver_for(port, time);
+        paths.emplace(PathKey{index, family}, std::move(path));
+      }
+    }
+    paths_.set_paths(std::move(paths));
+    write_resolver_settings();
+  }
+
+  void raise_clock() {
+    std::optional<int64_t> date = paths_.take_date();
+    if (!date || order_.clock == ClockRule::Keep || *date <= wall_clock_seconds()) return;
+    if (auto set = set_wall_clock(*date); !set.ok()) {
+      log_warning("clock", set.error());
+    } else {
+      log_info("the clock was behind; it is set to the server's Date");
+    }
+  }
+
+  std::string report(int index, const Port& port, Family family) const {
+    std::string trouble = paths_.trouble({index, family});
+    std::optional<AssignedAddress> address = port.usable(family);
+    if (!address) return port.report(family);
+    return concat("has ", format_prefix(address->prefix), " (", port.via(*address), "), but ",
+                  trouble.empty() ? "the source has not answered yet" : trouble);
+  }
+
+  // For whoever sits at the machine: all servers, those of the way in use first.
+  void write_resolver_settings() {
+    std::vector<const Port*> order;
+    for (const auto& [index, port] : ports_) {
+      bool first = paths_.found() && paths_.found()->first == index;
+      order.insert(first ? order.begin() : order.end(), &port);
+    }
+    Time time = now();
+    std::vector<std::string> servers;
+    std::string search;
+    for (const Port* port : order) {
+      ResolverConfig resolver = resolver_for(*port, time);
+      for (const NameServer& server : resolver.servers) {
+        std::string text = format_ip(server.address);
+        if (server.address.is_link_local()) text += concat('%', server.interface);
+        if (std::find(servers.begin(), servers.end(), text) == servers.end()) {
+          servers.push_back(std::move(text));
+        }
+      }
+      if (search.empty()) search = join(resolver.search, " ");
     }
     std::string text;
     for (const std::string& server : servers) text += concat("nameserver ", server, '\n');
-    if (!domain.empty()) text += concat("search ", domain, '\n');
+    if (!search.empty()) text += concat("search ", search, '\n');
     text += "options timeout:2 attempts:3\n";
     if (text == resolver_text_) return;
     if (auto written = write_resolver_file(text); !written.ok()) {
@@ -553,54 +658,27 @@ class Loop {
   }
 
   UniqueFd root_;
-  Settings settings_;
-  NicRule rule_;
-  std::optional<Address> fixed_;
+  NetworkOrder order_;
   NetworkMonitor monitor_;
   RouteSocket routes_;
-  std::map<int, Card> cards_;  // by interface index
+  WakeEvent probed_;
+  PortContext context_;
+  std::map<int, Port> ports_;                           // by interface index
+  std::vector<int> made_;                               // indexes of bonds and VLANs that we made
+  std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
+  std::optional<Time> make_virtual_at_;
+  std::optional<Time> plain_at_;
+  std::optional<int> floating_;         // who has the address that may be any NIC's
+  std::optional<Time> float_at_;        // when the next one gets it
+  bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
+  std::vector<bool> neighbours_set_;    // of order_.config.neighbours
+  std::vector<RouteState> routes_set_;  // of order_.config.routes
   uint32_t next_metric_ = 0;
   std::string resolver_text_;
-  std::optional<Connection> first_;
+  PathTable paths_;
 };
 
 }  // namespace
-
-Result<std::vector<Nic>> list_nics(const UniqueFd& root) {
-  std::vector<std::string> names =
-      TRY_CONTEXT("/sys/class/net", list_directory(root, "sys/class/net"));
-  std::vector<Link> links;
-  if (Result<RouteSocket> routes = RouteSocket::open(); routes.ok()) {
-    if (Result<std::vector<Link>> list = routes.value().links(); list.ok()) {
-      links = std::move(list).value();
-    }
-  }
-  std::vector<Nic> nics;
-  for (const std::string& name : names) {
-    Result<std::string> type = read_line(root, sysfs(name, "type"));
-    if (!type.ok() || type.value() != "1" || !is_physical(root, name)) continue;  // ARPHRD_ETHER
-    Nic nic;
-    nic.name = name;
-    nic.driver = driver_of(root, name);
-    if (Result<std::string> mac = read_line(root, sysfs(name, "address")); mac.ok()) {
-      nic.mac = to_lower(mac.value());
-    }
-    if (Result<std::string> index = read_line(root, sysfs(name, "ifindex")); index.ok()) {
-      if (Result<uint32_t> number = parse_u32(index.value()); number.ok()) {
-        nic.index = static_cast<int>(number.value());
-      }
-    }
-    // Unreadable (EINVAL) while the link is down.
-    Result<std::string> carrier = read_line(root, sysfs(name, "carrier"));
-    nic.carrier = carrier.ok() && carrier.value() == "1";
-    for (const Link& link : links) {
-      bool same = link.name == name && link.index == nic.index;
-      if (same && link.permanent_mac) nic.mac = format_mac(*link.permanent_mac);
-    }
-    nics.push_back(std::move(nic));
-  }
-  return nics;
-}
 
 struct Network::State {
   State(std::unique_ptr<Loop> started, WakeEvent event)
@@ -634,21 +712,15 @@ Network::Network(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Network::~Network() { state_->end_thread(); }
 
-Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, const Settings& settings,
-                                               Time deadline, NicRule rule) {
-  // A path without carrier must not swallow what another NIC could carry.
-  if (auto set =
-          write_existing(root, "proc/sys/net/ipv4/conf/all/ignore_routes_with_linkdown", "1");
-      !set.ok()) {
-    log_debug(concat("ignore_routes_with_linkdown unchanged: ", set.error().message()));
-  }
-  std::unique_ptr<Loop> loop = TRY(Loop::start(root, settings, rule));
+Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, NetworkOrder order,
+                                               Time deadline) {
+  std::unique_ptr<Loop> loop = TRY(Loop::start(root, std::move(order)));
   auto state = std::make_unique<State>(std::move(loop), TRY(WakeEvent::create()));
-  while (!state->loop->first()) {
+  while (!state->loop->found()) {
     if (now() >= deadline) return state->loop->report();
     TRY(state->loop->step(deadline, state->stop));
   }
-  state->connection = *state->loop->first();
+  state->connection = state->loop->connection();
   std::unique_ptr<Network> network(new Network(std::move(state)));
   State* running = network->state_.get();
   running->thread = TRY(Thread::start([running] { running->run(); }));
@@ -656,6 +728,12 @@ Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, const Setti
 }
 
 const Connection& Network::connection() const { return state_->connection; }
+
+HttpPath Network::path() { return state_->loop->paths().current(); }
+
+void Network::failed(const HttpPath& path, const Error&) { state_->loop->paths().doubt(path); }
+
+bool Network::is_gone(const HttpPath& path) { return state_->loop->paths().is_gone(path); }
 
 void Network::leave() {
   state_->end_thread();

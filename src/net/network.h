@@ -1,59 +1,67 @@
-// The network phase: every NIC up at once, the first that gets an address wins; the others stay as
-// fallbacks.
+// The network phase: every NIC up at once, every way out tried, until the source answers on one of
+// them. The others stay as fallbacks.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
-#include "formats/settings.h"
+#include "formats/network_config.h"
+#include "formats/url.h"
+#include "net/http_options.h"
+#include "net/http_path.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
 
-struct Nic {
-  std::string name;    // eth0
-  std::string mac;     // "52:54:00:12:34:56", the permanent one where the kernel tells
-  std::string driver;  // "e1000"; empty when unknown
-  int index = 0;
-  bool carrier = false;
-};
-
-// Which links count as NICs.
+// Which links count as NICs, beside those that the configuration makes (VLANs, bonds).
 enum class NicRule {
-  Physical,     // a device behind them, no `master`, no wireless
+  Physical,     // a device behind them, no wireless
   AnyEthernet,  // virtual ones too: tests on veth pairs
 };
 
-// Physical Ethernet NICs (a device behind them, no `master`), by sysfs and netlink. `root` holds
-// sys/.
-Result<std::vector<Nic>> list_nics(const UniqueFd& root);
+enum class ClockRule {
+  Raise,  // to the Date of a server whose certificate is not valid yet; never back
+  Keep,
+};
 
-// A NIC with an address and, where there is one, a route out.
+struct NetworkOrder {
+  NetworkConfig config;      // empty: DHCP and router advertisements on every NIC
+  std::string hostname;      // sent to DHCP servers
+  uint32_t mtu = 0;          // of every NIC; 0: as servers and routers say
+  std::vector<Url> sources;  // mirrors of each other: one must answer; none: any way will do
+  HttpOptions http;          // how they are asked
+  NicRule nics = NicRule::Physical;
+  ClockRule clock = ClockRule::Raise;
+};
+
+// The way that leads to the source.
 struct Connection {
   std::string interface;
   std::string address;  // "10.0.2.15/24"
   std::string gateway;  // empty: on-link only
-  std::string via;      // "dhcp4", "static"
+  std::string via;      // "dhcp4", "dhcp6", "ra", "static"
   std::vector<std::string> nameservers;
-  std::string domain;
 };
 
-// Keeps the addresses for as long as it lives: DHCP renewal runs on a thread of its own.
-class Network {
+// Keeps addresses, leases and the choice of a way for as long as it lives, on a thread of its own.
+class Network final : public PathChooser {
  public:
-  // Brings up all NICs, those that appear later too, and waits for the first usable address until
-  // `deadline`. The error tells for each NIC how far it got (no carrier, no offer). Writes
-  // /etc/resolv.conf below `root`.
-  static Result<std::unique_ptr<Network>> join(const UniqueFd& root, const Settings& settings,
-                                               Time deadline, NicRule rule = NicRule::Physical);
-  ~Network();
-  const Connection& connection() const;  // the first one
-  // Links down, so that the switch and the next system start clean.
+  // Returns when the source answers. At `deadline` the error tells for each NIC and family how far
+  // it got. Writes etc/resolv.conf below `root`, which holds proc/ and sys/.
+  static Result<std::unique_ptr<Network>> join(const UniqueFd& root, NetworkOrder order,
+                                               Time deadline);
+  ~Network() override;
+  // As it was when the source first answered.
+  const Connection& connection() const;
+  // Addresses off, made links gone, NICs down, so that the switch and the next system start clean.
   void leave();
+
+  HttpPath path() override;
+  void failed(const HttpPath& path, const Error& why) override;
+  bool is_gone(const HttpPath& path) override;
 
  private:
   struct State;

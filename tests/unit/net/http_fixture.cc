@@ -84,6 +84,16 @@ void FixedPath::failed(const HttpPath& /*path*/, const Error& why) {
   failures_.push_back(why.message());
 }
 
+bool FixedPath::is_gone(const HttpPath& path) {
+  std::lock_guard lock(mutex_);
+  return gone_ && path == path_;
+}
+
+void FixedPath::lose() {
+  std::lock_guard lock(mutex_);
+  gone_ = true;
+}
+
 void FixedPath::set(HttpPath path) {
   std::lock_guard lock(mutex_);
   path_ = std::move(path);

@@ -52,12 +52,15 @@ class FixedPath final : public PathChooser {
   explicit FixedPath(HttpPath path) : path_(std::move(path)) {}
   HttpPath path() override;
   void failed(const HttpPath& path, const Error& why) override;
+  bool is_gone(const HttpPath& path) override;
   void set(HttpPath path);
+  void lose();  // what path() gives is gone
   std::vector<std::string> failures() const;
 
  private:
   mutable std::mutex mutex_;
   HttpPath path_;
+  bool gone_ = false;
   std::vector<std::string> failures_;
 };
 

@@ -18,6 +18,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "formats/ip_settings.h"
+#include "net/nics.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
@@ -52,8 +54,9 @@ TEST(ListNics, ReadsSysfs) {
   make("mkdir sys/class/net/wlan7/wireless && ln -s ../br7 sys/devices/pci/net/nic8/master");
   Result<std::vector<Nic>> nics = list_nics(root);
   ASSERT_TRUE(nics.ok()) << nics.error().message();
-  ASSERT_EQ(nics.value().size(), 1U);
+  ASSERT_EQ(nics.value().size(), 2U);
   EXPECT_EQ(nics.value()[0].name, "nic7");
+  EXPECT_EQ(nics.value()[1].name, "nic8");  // a bond's member needs its driver, too
   EXPECT_EQ(nics.value()[0].mac, "52:54:00:ab:00:01");
   EXPECT_EQ(nics.value()[0].driver, "e1000");
   EXPECT_EQ(nics.value()[0].index, 4711);
@@ -101,7 +104,10 @@ class NetworkTest : public ::testing::Test {
     if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "no network namespaces here";
     holder_ = hold_namespace();
     ASSERT_EQ(std::system(concat("mkdir -p ", directory_.path(), "/etc").c_str()), 0);
+    ASSERT_EQ(std::system(concat("ln -s /proc ", directory_.path(), "/proc").c_str()), 0);
     root_ = std::move(open_root(directory_.path())).value();
+    order_.nics = NicRule::AnyEthernet;
+    order_.clock = ClockRule::Keep;
   }
 
   void TearDown() override {
@@ -187,7 +193,7 @@ class NetworkTest : public ::testing::Test {
   }
 
   Result<std::unique_ptr<Network>> join(Duration limit = 5s) {
-    return Network::join(root_, settings_, now() + limit, NicRule::AnyEthernet);
+    return Network::join(root_, order_, now() + limit);
   }
 
   std::string resolver_settings() { return read_text(root_, "etc/resolv.conf").value(); }
@@ -205,7 +211,7 @@ class NetworkTest : public ::testing::Test {
   TemporaryDirectory directory_ = std::move(TemporaryDirectory::create()).value();
   UniqueFd root_;
   UniqueFd home_;
-  Settings settings_;
+  NetworkOrder order_;  // without a source, the first way out is taken
   pid_t holder_ = -1;
   pid_t server_ = -1;
 };
@@ -214,8 +220,8 @@ TEST_F(NetworkTest, TakesALease) {
   plug(0, "10.9.0.1/24");
   start_dnsmasq("10.9.0.50,10.9.0.50,2m", {"--dhcp-option=option:dns-server,10.9.0.2,10.9.0.3",
                                            "--domain=example.test", "--dhcp-option=26,1400"});
-  settings_.network.nameservers = {NameServerConfig{Ipv4{0xc0000235}, "", Origin::Static}};
-  settings_.hostname = "iron";
+  ASSERT_TRUE(apply_nameserver("192.0.2.53", order_.config).ok());
+  order_.hostname = "iron";
   Time before = now();
   Result<std::unique_ptr<Network>> network = join();
   Duration took = now() - before;
@@ -227,7 +233,6 @@ TEST_F(NetworkTest, TakesALease) {
   EXPECT_EQ(connection.address, "10.9.0.50/24");
   EXPECT_EQ(connection.gateway, "10.9.0.1");
   EXPECT_EQ(connection.via, "dhcp4");
-  EXPECT_EQ(connection.domain, "example.test");
   EXPECT_THAT(resolver_settings(), HasSubstr("nameserver 192.0.2.53\nnameserver 10.9.0.2\n"
                                              "nameserver 10.9.0.3\nsearch example.test\n"));
   std::string routes = output_of("ip -4 route");
@@ -246,7 +251,7 @@ TEST_F(NetworkTest, WithoutServerTheReportTellsHowFarItGot) {
   plug(1);
   Result<std::unique_ptr<Network>> network = join(1800ms);
   ASSERT_FALSE(network.ok());
-  EXPECT_THAT(network.error().message(), HasSubstr("eth0: no DHCP offer after "));
+  EXPECT_THAT(network.error().message(), HasSubstr("eth0: IPv4: no DHCP offer after "));
   EXPECT_THAT(network.error().message(), HasSubstr(" discovers"));
   EXPECT_THAT(network.error().message(), HasSubstr("eth1: no carrier"));
 }
@@ -352,7 +357,8 @@ TEST_F(NetworkTest, TheSecondNicIsAFallback) {
 TEST_F(NetworkTest, StaticAddress) {
   plug(0);
   plug(1, "10.9.0.1/24");
-  ASSERT_TRUE(apply_setting("ip", "10.9.0.77::10.9.0.1:24:::none:10.9.0.2", settings_).ok());
+  std::string hostname;
+  ASSERT_TRUE(apply_ip("10.9.0.77::10.9.0.1:24:::none:10.9.0.2", order_.config, hostname).ok());
   Result<std::unique_ptr<Network>> network = join();
   ASSERT_TRUE(network.ok()) << network.error().message();
   EXPECT_EQ(network.value()->connection().interface, "eth1");
@@ -366,7 +372,8 @@ TEST_F(NetworkTest, StaticAddressByMac) {
   plug(0, "10.8.0.1/24");
   plug(1, "10.9.0.1/24");
   output_of("ip link set eth1 address 02:00:00:00:00:AB");
-  ASSERT_TRUE(apply_setting("ip", "10.9.0.77:::24::02-00-00-00-00-ab:none", settings_).ok());
+  std::string hostname;
+  ASSERT_TRUE(apply_ip("10.9.0.77:::24::02-00-00-00-00-ab:none", order_.config, hostname).ok());
   Result<std::unique_ptr<Network>> network = join();
   ASSERT_TRUE(network.ok()) << network.error().message();
   EXPECT_EQ(network.value()->connection().interface, "eth1");
@@ -374,7 +381,8 @@ TEST_F(NetworkTest, StaticAddressByMac) {
 
 TEST_F(NetworkTest, StaticAddressOfAMissingNicNamesIt) {
   plug(0, "10.8.0.1/24");
-  ASSERT_TRUE(apply_setting("ip", "10.9.0.77:::24::eth7:none", settings_).ok());
+  std::string hostname;
+  ASSERT_TRUE(apply_ip("10.9.0.77:::24::eth7:none", order_.config, hostname).ok());
   Result<std::unique_ptr<Network>> network = join(100ms);
   ASSERT_FALSE(network.ok());
   EXPECT_THAT(network.error().message(), HasSubstr("no network card is called eth7"));

@@ -1,0 +1,89 @@
+// The ways from this machine to the source: which there are, which of them the source answers on,
+// and the one that is used. A way is a NIC in one address family.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/address.h"
+#include "base/result.h"
+#include "formats/url.h"
+#include "net/http_options.h"
+#include "net/http_path.h"
+#include "net/path_probe.h"
+#include "sys/fd.h"
+
+namespace curlingiron {
+
+// An interface (by its index) in one address family.
+using PathKey = std::pair<int, Family>;
+
+// Used by the network's thread, but for current() and doubt(), which any thread may call.
+class PathTable {
+ public:
+  // Probes ask `sources`, which are mirrors of each other: one that answers is enough. Where there
+  // are none, any way will do. `changed` is signalled when collect() has something to do, and must
+  // outlive the table.
+  PathTable(std::vector<Url> sources, HttpOptions options, const WakeEvent& changed);
+  ~PathTable();
+
+  // The ways there are now. Probes of ways that are gone or have changed end; while a way is looked
+  // for, new ones are asked at once.
+  void set_paths(std::map<PathKey, HttpPath> paths);
+
+  // What became of the probes. True when a way has been found: it is the current one now, and the
+  // other probes have ended.
+  bool collect();
+  // The way that was found last; nullopt: none yet.
+  std::optional<PathKey> found() const { return found_; }
+  // A Date that a server gave while its certificate was not yet valid by this machine's clock
+  // (seconds since the epoch); each is told once.
+  std::optional<int64_t> take_date();
+
+  // The way found last is looked at again, beside all others; it stays the current one until
+  // another is found.
+  void search();
+  // For messages: how far the probe of this way got; empty: it has not said anything yet.
+  std::string trouble(const PathKey& key) const;
+
+  // The way to take now; one by ordinary routing where none was found.
+  HttpPath current() const;
+  // Somebody's request failed over this way: if it is the current one, collect() searches again.
+  void doubt(const HttpPath& path);
+  // The NIC has no carrier, or no address of that family, any more.
+  bool is_gone(const HttpPath& path) const;
+
+ private:
+  struct Candidate {
+    HttpPath path;
+    std::vector<std::unique_ptr<PathProbe>> probes;  // one for each source
+    std::string trouble;                             // said last
+  };
+
+  void start_probes(Candidate& candidate);
+  void end_probes();
+  bool take(const PathKey& key, Candidate& candidate);
+  void make_current(const PathKey& key, Candidate& candidate, uint16_t max_segment);
+
+  std::vector<Url> sources_;
+  HttpOptions options_;
+  const WakeEvent& changed_;
+  std::map<PathKey, Candidate> candidates_;
+  std::optional<PathKey> found_;
+  std::optional<int64_t> date_;
+  bool searching_ = true;
+
+  mutable std::mutex mutex_;  // of what follows
+  HttpPath current_;
+  std::set<std::pair<std::string, Family>> there_;  // interfaces and families of all ways
+  bool doubted_ = false;
+};
+
+}  // namespace curlingiron
