@@ -113,6 +113,9 @@ Result<void> run_build(const BuildOptions& options) {
   plan.firmware = options.firmware;
   plan.extras = TRY(collect_added(root, options.add, checked.settings));
   plan.modules = options.modules;
+  NetworkConfig network;
+  if (!options.network.empty()) network = TRY(load_network(options.network));
+  set_network(network, checked.settings, plan);
   plan.signatures = signatures_for(root, options.secure_boot);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
   if (!checked.settings.insecure) plan.ca_bundle = TRY(load_ca_bundle(options.settings.ca));

@@ -12,11 +12,10 @@
 #include "disk/choose.h"
 #include "disk/in_use.h"
 #include "disk/preflight.h"
-#include "host/capture.h"
 #include "host/coverage.h"
 #include "host/host.h"
+#include "net/capture.h"
 #include "net/image_stream.h"
-#include "net/nics.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
@@ -24,12 +23,6 @@
 
 namespace curlingiron {
 namespace {
-
-// The user's own --set ip=… goes before what this machine has.
-bool sets_address(const FlashOptions& options) {
-  return std::any_of(options.settings.set.begin(), options.settings.set.end(),
-                     [](const std::string& setting) { return setting.starts_with("ip="); });
-}
 
 // What was proven and made, in the order in which it is shown.
 struct FlashPlan {
@@ -40,8 +33,9 @@ struct FlashPlan {
   std::string source_detail;
   bool secured = false;  // a source of https
   KernelImage kernel;
-  std::vector<std::string> network;
-  std::optional<std::string> static_address;  // the value of ip=; nullopt: DHCP, or the user's own
+  std::vector<std::string> cards;
+  NetworkConfig network;   // as captured or of a file; empty: the settings tell of one
+  std::string network_of;  // for people: whose it is
   std::string config;
   Initramfs initramfs;
   std::string command_line;
@@ -127,10 +121,19 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
   return {};
 }
 
-Result<void> prove_network(const UniqueFd& root, const std::vector<Nic>& nics, FlashPlan& plan) {
+// "eth0 (e1000), 52:54:00:12:34:56, no carrier"
+std::string describe_card(const UniqueFd& root, const Link& card) {
+  Result<std::string> driver =
+      read_link(root, concat("sys/class/net/", card.name, "/device/driver"));
+  std::string name = driver.ok() ? driver.value().substr(driver.value().rfind('/') + 1) : "?";
+  return concat(card.name, " (", name, "), ", format_mac(card.permanent_mac.value_or(card.mac)),
+                card.carrier ? "" : ", no carrier");
+}
+
+Result<void> prove_network(const UniqueFd& root, const std::vector<Link>& cards, FlashPlan& plan) {
   bool usable = false;
-  for (const Nic& nic : nics) {
-    std::string sysfs = concat("/sys/class/net/", nic.name);
+  for (const Link& card : cards) {
+    std::string sysfs = concat("/sys/class/net/", card.name);
     Result<std::string> device = real_path(concat(sysfs, "/device"));
     if (!device.ok()) continue;
     std::vector<DrivenDevice> chain = TRY(driven_devices(root, device.value().substr(1)));
@@ -139,15 +142,36 @@ Result<void> prove_network(const UniqueFd& root, const std::vector<Nic>& nics, F
       std::vector<DrivenDevice> more = TRY(driven_devices(root, phy.value().substr(1)));
       chain.insert(chain.end(), more.begin(), more.end());
     }
-    Result<void> covered = check_covered(nic.name, chain, plan.initramfs);
-    std::string line =
-        concat(nic.name, " (", nic.driver, "), ", nic.mac, nic.carrier ? "" : ", no carrier");
-    if (!covered.ok() && nic.carrier) return covered;
-    plan.network.push_back(std::move(line));
-    usable = usable || (covered.ok() && nic.carrier);
+    Result<void> covered = check_covered(card.name, chain, plan.initramfs);
+    if (!covered.ok() && card.carrier) return covered;
+    plan.cards.push_back(describe_card(root, card));
+    usable = usable || (covered.ok() && card.carrier);
   }
   if (!usable)
     return Error("no Ethernet card with a carrier; the installer needs one to fetch the image");
+  return {};
+}
+
+// The user's file or settings, else what this machine has.
+Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
+                            const Settings& settings, const KernelNetwork& state, FlashPlan& plan) {
+  if (settings.network.says_how()) {
+    if (!options.network.empty()) {
+      return Error("--network and --set both tell of a network; give one of them");
+    }
+    plan.network_of = "as set";
+    return {};
+  }
+  if (!options.network.empty()) {
+    plan.network = TRY(load_network(options.network));
+    plan.network_of = concat("of ", options.network);
+    return {};
+  }
+  CapturedNetwork captured = config_of(state, read_resolver_files(root));
+  for (const std::string& note : captured.notes) log_info(note);
+  TRY_CONTEXT("the network as captured", check_network_config(captured.config));
+  plan.network = std::move(captured.config);
+  plan.network_of = "this machine's";
   return {};
 }
 
@@ -162,6 +186,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.modules = options.modules;
   build.extras = TRY(collect_added(root, options.add, settings));
   build.config = plan.config;
+  set_network(plan.network, settings, build);
   // A plain URL may lead to an https one, if the user gave a CA for it.
   if (!settings.insecure && (plan.secured || !options.settings.ca.empty())) {
     build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
@@ -204,18 +229,14 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
 
   plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));
-  std::vector<Nic> nics = TRY(list_nics(root));
-  if (!sets_address(options)) {
-    Ipv4State state = TRY(read_ipv4_state());
-    plan.static_address = static_ip_setting(state, nics, system_nameservers(root));
-    if (plan.static_address) plan.config += TRY(format_setting("ip", *plan.static_address));
-  }
+  KernelNetwork network = TRY_CONTEXT("network", read_kernel_network(root));
+  TRY(choose_network(root, options, settings, network, plan));
   // A machine whose battery clock is wrong but that asked a time server still passes a right clock
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
   plan.initramfs = TRY(build_installer(root, options, settings, plan));
-  TRY(prove_network(root, nics, plan));
+  TRY(prove_network(root, cards_of(network), plan));
   plan.command_line = next_command_line(root);
   return plan;
 }
@@ -228,12 +249,11 @@ void show(const FlashPlan& plan) {
   text += concat("by starting\n  kernel    ", plan.kernel.release, " (/", plan.kernel.path,
                  ")\n  initramfs ", format_size(plan.initramfs.bytes.size()), ", ",
                  plan.initramfs.modules.size(), " modules\n");
-  for (const std::string& nic : plan.network) text += concat("  network   ", nic, "\n");
-  text += concat("            ",
-                 plan.static_address
-                     ? concat("this machine's own static address, ip=", *plan.static_address)
-                     : "address as set, or by DHCP",
-                 "\n");
+  for (const std::string& card : plan.cards) text += concat("  network   ", card, "\n");
+  text += concat("            settings ", plan.network_of, "\n");
+  for (std::string_view line : split(describe_network(plan.network), '\n')) {
+    if (!line.empty()) text += concat("            ", line, "\n");
+  }
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -171,6 +171,22 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
   return text;
 }
 
+Result<NetworkConfig> load_network(const std::string& file) {
+  constexpr size_t kLargest = 4_MiB;
+  UniqueFd root = TRY(open_root("/"));
+  std::string text =
+      TRY_CONTEXT(file, read_text(root, TRY_CONTEXT(file, real_path(file)), kLargest));
+  return TRY_CONTEXT(file, parse_network_config(text));
+}
+
+void set_network(const NetworkConfig& network, const Settings& settings, InitramfsPlan& plan) {
+  if (!network.empty()) plan.network = format_network_config(network);
+  // The settings win as a whole.
+  const NetworkConfig& used = settings.network.says_how() ? settings.network : network;
+  if (used.has_vlans()) plan.links.push_back({"8021q", "VLAN of the network"});
+  if (used.has_bonds()) plan.links.push_back({"bonding", "bond of the network"});
+}
+
 Result<bool> confirm_overwrite(const std::string& path) {
   if (!is_terminal(STDIN_FILENO)) {
     return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");

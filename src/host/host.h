@@ -37,6 +37,11 @@ struct CheckedSettings {
 };
 Result<CheckedSettings> check_settings(const SettingOptions& options);
 
+// The text of --network, which /init will be able to read.
+Result<NetworkConfig> load_network(const std::string& file);
+// What of the plan depends on the network: the text, and the modules for its links.
+void set_network(const NetworkConfig& network, const Settings& settings, InitramfsPlan& plan);
+
 // The server is asked that long before a disk or a machine is put at stake.
 inline constexpr Duration kSourcePatience = 10s;
 // The image as this machine sees it.

@@ -1,5 +1,6 @@
 // curlingiron: the command.
 #include "host/build.h"
+#include "host/capture.h"
 #include "host/flash.h"
 #include "host/inspect.h"
 #include "host/options.h"
@@ -16,6 +17,7 @@ struct Dispatch {
   int operator()(const WriteOptions& options) const { return write(options); }
   int operator()(const BuildOptions& options) const { return build(options); }
   int operator()(const InspectOptions& options) const { return inspect(options); }
+  int operator()(const CaptureOptions& options) const { return capture(options); }
   int operator()(const RunOptions& options) const { return run(options); }
   int operator()(const Usage& usage) const { return usage.exit_code; }
 };

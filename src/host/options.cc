@@ -52,6 +52,12 @@ void add_modules(CLI::App& verb, std::vector<std::string>& modules) {
   verb.add_option("--module", modules, "include this module (repeatable)")->allow_extra_args(false);
 }
 
+void add_network(CLI::App& verb, std::string& network, const char* otherwise) {
+  verb.add_option(
+      "--network", network,
+      concat("the network of this file, which capture wrote or you (default: ", otherwise, ")"));
+}
+
 void add_extras(CLI::App& verb, std::vector<std::string>& extras) {
   verb.add_option("--add", extras,
                   "SRC[:DST]: include this file, symlink or directory; a program brings its "
@@ -82,6 +88,7 @@ Command parse_command(int argc, char** argv) {
   add_also(*flash_verb, flash.also);
   add_modules(*flash_verb, flash.modules);
   add_extras(*flash_verb, flash.add);
+  add_network(*flash_verb, flash.network, "this machine's, unless --set tells of one");
   flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
 
@@ -122,6 +129,7 @@ Command parse_command(int argc, char** argv) {
                    "include this file below lib/firmware; may be a glob (repeatable)")
       ->allow_extra_args(false);
   add_extras(*build_verb, build.add);
+  add_network(*build_verb, build.network, "as --set or the kernel command line say, or DHCP");
   build_verb
       ->add_option("--compress", build.compression,
                    "xz, zstd, gzip or none (default: xz; with --fast zstd)")
@@ -152,6 +160,11 @@ Command parse_command(int argc, char** argv) {
                    "list all)")
       ->expected(0, 2);
 
+  CaptureOptions capture;
+  CLI::App* capture_verb = app.add_subcommand(
+      "capture", "print this machine's network, as flash hands it to the installer");
+  capture_verb->add_option("-o,--output", capture.output, "file to write (default: print it)");
+
   RunOptions run;
   CLI::App* run_verb = app.add_subcommand("run", "boot a payload in QEMU with a scratch disk");
   run_verb->add_option("PAYLOAD", run.payload, "initramfs made by build")->required();
@@ -166,7 +179,8 @@ Command parse_command(int argc, char** argv) {
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
 
   // CLI11 says only that a subcommand is missing.
-  static constexpr std::string_view kVerbs[] = {"flash", "write", "build", "inspect", "run"};
+  static constexpr std::string_view kVerbs[] = {"flash",   "write",   "build",
+                                                "inspect", "capture", "run"};
   if (argc > 1 && argv[1][0] != '-' &&
       std::find(std::begin(kVerbs), std::end(kVerbs), argv[1]) == std::end(kVerbs)) {
     std::optional<std::string_view> near = nearest(argv[1], kVerbs);
@@ -196,6 +210,7 @@ Command parse_command(int argc, char** argv) {
     return write;
   }
   if (build_verb->parsed()) return build;
+  if (capture_verb->parsed()) return capture;
   if (inspect_verb->parsed()) {
     if (size) inspect.task = InspectTask::Size;
     if (question.empty()) return inspect;

@@ -32,6 +32,7 @@ struct FlashOptions {
   std::vector<std::string> also;     // profiles beside this machine's drivers
   std::vector<std::string> modules;  // to include besides
   std::vector<std::string> add;      // SRC[:DST]
+  std::string network;               // file of a network; empty: this machine's, unless it is set
   bool dry_run = false;
   bool yes = false;
 };
@@ -55,11 +56,16 @@ struct BuildOptions {
   std::vector<std::string> omit;
   std::vector<std::string> firmware;
   std::vector<std::string> add;  // SRC[:DST]
+  std::string network;           // file of a network; empty: as set, or none
   std::string compression;  // empty: xz, or with `fast` what the kernel unpacks and is quickest
   bool fast = false;
   bool secure_boot = false;
   bool json = false;
   SettingOptions settings;
+};
+
+struct CaptureOptions {
+  std::string output;  // empty: standard output
 };
 
 struct RunOptions {
@@ -85,8 +91,8 @@ struct Usage {
   int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
 };
 
-using Command =
-    std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions, RunOptions, Usage>;
+using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions,
+                             CaptureOptions, RunOptions, Usage>;
 
 Command parse_command(int argc, char** argv);
 

@@ -11,6 +11,7 @@
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "init/inventory.h"
+#include "net/capture.h"
 
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -85,6 +86,37 @@ Result<Mounts> mount_kernel_file_systems() {
 
 Facts Mounts::facts() const { return {}; }
 
+namespace {
+
+// What the kernel has now, as the configuration would say it.
+void show_network(const Mounts& mounts) {
+  Result<CapturedNetwork> captured = capture_network(mounts.root);
+  if (!captured.ok()) {
+    log_warning("the network as it is", captured.error());
+    return;
+  }
+  std::string text = format_network_config(captured.value().config);
+  for (std::string_view line : split(text, '\n')) {
+    if (!line.empty()) log_debug(concat("network| ", line));
+  }
+}
+
+// The network that was put into the initramfs; what settings tell of one wins as a whole, but name
+// servers stand before it.
+Result<void> read_network(const UniqueFd& root, Settings& settings) {
+  constexpr const char* kNetwork = "curlingiron/network";
+  constexpr size_t kLargest = 4_MiB;
+  if (settings.network.says_how() || !exists(root, kNetwork)) return {};
+  std::string text = TRY(read_text(root, kNetwork, kLargest));
+  NetworkConfig network = TRY_CONTEXT(kNetwork, parse_network_config(text));
+  network.nameservers.insert(network.nameservers.begin(), settings.network.nameservers.begin(),
+                             settings.network.nameservers.end());
+  settings.network = std::move(network);
+  return {};
+}
+
+}  // namespace
+
 Result<Configuration> read_configuration(const Mounts& mounts) {
   Configuration configuration;
   std::string command_line = TRY(read_text(mounts.root, "proc/cmdline"));
@@ -94,6 +126,7 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
     std::string config = TRY(read_text(mounts.root, "curlingiron/config"));
     TRY(apply_config(config, configuration.settings));
   }
+  TRY(read_network(mounts.root, configuration.settings));
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
   TRY(check_complete(configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
@@ -147,6 +180,7 @@ Result<Joined> join_network(const Mounts& mounts, const Configuration& configura
   Result<std::unique_ptr<Network>> network =
       Network::join(mounts.root, std::move(order), configuration.deadline);
   if (network.ok()) {
+    if (configuration.settings.debug) show_network(mounts);
     return Joined{std::move(network).value()};
   }
   Result<std::vector<Disk>> disks = list_disks(mounts.root);

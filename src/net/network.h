@@ -12,15 +12,10 @@
 #include "formats/url.h"
 #include "net/http_options.h"
 #include "net/http_path.h"
+#include "net/nics.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
-
-// Which links count as NICs, beside those that the configuration makes (VLANs, bonds).
-enum class NicRule {
-  Physical,     // a device behind them, no wireless
-  AnyEthernet,  // virtual ones too: tests on veth pairs
-};
 
 enum class ClockRule {
   Raise,  // to the Date of a server whose certificate is not valid yet; never back

@@ -10,6 +10,12 @@
 
 namespace curlingiron {
 
+// Which links count as NICs, beside those that a configuration makes (VLANs, bonds).
+enum class NicRule {
+  Physical,     // a device behind them, no wireless
+  AnyEthernet,  // virtual ones too: tests on veth pairs
+};
+
 struct Nic {
   std::string name;    // eth0
   std::string mac;     // "52:54:00:12:34:56", the permanent one where the kernel tells

@@ -222,6 +222,8 @@ constexpr std::string_view kVmAliases[] = {
 };
 constexpr std::string_view kVmModules[] = {
     "hv_vmbus", "virtio_mmio", "virtio_rng",
+    // No hardware asks for VLANs.
+    "8021q",
     // The disk controllers and cards of old that hypervisors imitate.
     "am53c974", "ata_piix", "BusLogic", "megaraid_sas", "mptsas", "mptspi", "sym53c8xx",  //
     "8139cp", "8139too", "e1000", "e1000e", "igb", "ne2k_pci", "pcnet32", "tulip",
@@ -231,8 +233,9 @@ constexpr std::string_view kVmModules[] = {
 // Machines of metal too, in racks and on desks.
 constexpr std::string_view kServerAliases[] = {"acpi*:*", "mmc:*",   "pci:*",    "scsi:*",
                                                "usb:*",   "vmbus:*", "virtio:*", "xen:*"};
-constexpr std::string_view kServerModules[] = {"hv_vmbus", "mlx4_core", "virtio_mmio",
-                                               "virtio_rng"};
+constexpr std::string_view kServerModules[] = {"hv_vmbus", "mlx4_core", "virtio_mmio", "virtio_rng",
+                                               // Nor for bonds.
+                                               "8021q", "bonding"};
 // What makes the payload a third larger and is hardly met: host mode and "all" have them.
 constexpr std::string_view kServerWithout[] = {
     // Adapters that were built in small numbers, or that compute rather than transfer.

@@ -21,7 +21,7 @@
 // The layout:
 //   /dev /dev/console /etc /proc /run /sys /tmp   what /init mounts over, and the first console
 //   /curlingiron/modules                          the index (formats/module_index.h)
-//   /curlingiron/config  /curlingiron/ca.pem
+//   /curlingiron/config  /curlingiron/network  /curlingiron/ca.pem
 //   /lib/modules/NAME.ko                          plain, flat
 //   /lib/firmware/...
 //   what was added
@@ -80,6 +80,7 @@ class Chooser {
     }
     for (const std::string& name : always_needed(tree_)) add(name, "always", AtStart::Yes);
     TRY(add_named());
+    TRY(add_links());
     TRY(add_hardware());
     for (Profile profile : plan_.profiles) {
       for (const std::string& name : TRY(profile_modules(root_, tree_, profile))) {
@@ -123,6 +124,16 @@ class Chooser {
         add(module, concat("--module ", name),
             drives_hardware(tree_, module) ? AtStart::No : AtStart::Yes);
       }
+    }
+    return {};
+  }
+
+  // The kernel asks for them by rtnl-link-vlan, rtnl-link-bond.
+  Result<void> add_links() {
+    for (const LinkModule& link : plan_.links) {
+      if (!tree_.covers(link.module))
+        return unknown_module(tree_, link.module).with_context(link.reason);
+      for (const std::string& module : tree_.resolve(link.module)) add(module, link.reason);
     }
     return {};
   }
@@ -336,6 +347,9 @@ Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& pla
   for (const char* path : {"etc", "proc", "run", "sys"}) TRY(archive.directory(path));
   TRY(archive.directory("tmp", 01777));
   TRY(archive.file("curlingiron/config", 0600, as_bytes(plan.config)));
+  if (!plan.network.empty()) {
+    TRY(archive.file("curlingiron/network", 0644, as_bytes(plan.network)));
+  }
   TRY(archive.file("curlingiron/modules", 0644, as_bytes(contents.index)));
   if (!contents.ca_bundle.empty()) {
     TRY(archive.file("curlingiron/ca.pem", 0644, contents.ca_bundle));

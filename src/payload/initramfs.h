@@ -25,6 +25,12 @@ namespace curlingiron {
 // is the caller's to know.
 enum class Signatures { Strip, Keep };
 
+// A module for a kind of link; loaded when the link is made.
+struct LinkModule {
+  std::string module;  // "bonding"
+  std::string reason;  // "bond of the network"
+};
+
 struct InitramfsPlan {
   ByteVector init;                      // /init: an ELF program
   std::string release;                  // kernel release the modules are for
@@ -35,6 +41,8 @@ struct InitramfsPlan {
   std::vector<std::string> firmware;    // named by the user, may be globs: likewise
   std::vector<ExtraEntry> extras;       // of --add
   std::string config;                   // text of /curlingiron/config
+  std::string network;                  // text of /curlingiron/network; empty: none
+  std::vector<LinkModule> links;        // that the network is made of: an error when missing
   ByteVector ca_bundle;                 // PEM; empty: none
   ByteVector client_certificate;        // PEM with its key; empty: none
   Compression compression = Compression::Xz;

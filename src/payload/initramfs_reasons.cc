@@ -54,6 +54,7 @@ std::string root_phrase(std::string_view reason) {
   bool one_word = reason.find(' ') == std::string_view::npos;
   if (reason == "always") return "is in every initramfs of build";
   if (reason.starts_with("profile ")) return concat("belongs to ", reason);
+  if (reason.ends_with(" of the network")) return concat("is for a ", reason);
   if (reason.starts_with("--")) return concat("was asked for by ", reason);
   if (one_word && reason.find(':') != std::string_view::npos) return concat("drives ", reason);
   return concat("is there for this reason: ", reason);

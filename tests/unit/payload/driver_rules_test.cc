@@ -94,6 +94,8 @@ TEST(DriverRules, ProfilesTakeByAliasAndRole) {
       {"sound", "pci:v00008086d00002668sv*sd*bc*sc*i*", {"snd_card_new"}, false, false, false},
       {"nfp", "pci:v000019EEd00004000sv*sd*bc*sc*i*", {"eth_type_trans"}, false, false, true},
       {"e1000", "pci:v00008086d0000100Esv*sd*bc*sc*i*", {"eth_type_trans"}, true, true, true},
+      {"8021q", "rtnl-link-vlan", {}, true, true, true},
+      {"bonding", "rtnl-link-bond", {}, false, true, true},
       {"without_hardware", "net-pf-99", {"eth_type_trans"}, false, false, false},
   };
   test::FileTree files;

@@ -141,6 +141,19 @@ TEST_F(InitramfsTest, NamedModules) {
   EXPECT_THAT(error(), HasSubstr("no-such-module: no such module"));
 }
 
+TEST_F(InitramfsTest, TheNetworkComesWithItsModules) {
+  plan_.network = "link eth0\nlink eth0.5 vlan 5 on eth0\n";
+  plan_.links = {{"acme_phy", "VLAN of the network"}};
+  plan_.compression = Compression::None;
+  auto built = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(built.ok()) << built.error().message();
+  EXPECT_EQ(file_text(list(built.value().bytes), "curlingiron/network"), plan_.network);
+  EXPECT_THAT(built.value().modules, Contains("acme_phy"));
+  EXPECT_THAT(built.value().index.load, Not(Contains("acme_phy")));  // when the link is made
+  plan_.links = {{"bonding", "bond of the network"}};
+  EXPECT_THAT(error(), HasSubstr("bond of the network: bonding: no such module for kernel"));
+}
+
 TEST_F(InitramfsTest, OmitsWhatNothingElseNeeds) {
   plan_.omit = {"nic"};
   auto built = build_initramfs(files_.root(), plan_);
