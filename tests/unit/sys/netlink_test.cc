@@ -434,7 +434,7 @@ TEST_F(LiveNetlink, RulesAreListedAndAddedAgain) {
       "priority 101 to 10.0.0.0/8 iif eth0 lookup 70000",
       "priority 102 fwmark 0x10/0xff oif eth1 lookup main suppress_prefixlength 0",
       "priority 103 not from 10.0.0.0/8 tos 0x10 blackhole",
-      "priority 104 uidrange 100-200 ipproto tcp sport 1000-2000 dport 80 lookup main",
+      "priority 104 uidrange 100-200 ipproto 6 sport 1000-2000 dport 80 lookup main",
       "priority 105 from all goto 32766",
       "priority 106 from all prohibit protocol static",
   };
@@ -532,23 +532,58 @@ TEST_F(LiveNetlink, VlansAreMade) {
   }
 }
 
-TEST_F(LiveNetlink, BondsAreMade) {
+BondOptions bond_of(BondMode mode) {
   BondOptions options;
-  options.mode = BondMode::Ieee8023ad;
-  options.miimon = 100;
-  options.lacp_rate = 1;
-  Result<int> made = socket_->create_bond("bond0", options);
-  if (!made.ok() && made.error().code() == EOPNOTSUPP) GTEST_SKIP() << "no bonds here";
-  ASSERT_TRUE(made.ok()) << made.error().message();
+  options.mode = mode;
+  return options;
+}
+
+TEST_F(LiveNetlink, BondsAreMade) {
+  BondOptions lacp = bond_of(BondMode::Ieee8023ad);
+  lacp.miimon = 100;
+  lacp.lacp_rate = 1;
+  lacp.xmit_hash_policy = 1;
+  lacp.ad_select = 1;
+  lacp.ad_actor_sys_prio = 7;
+  lacp.ad_user_port_key = 5;
+  lacp.min_links = 1;
+  BondOptions backup = bond_of(BondMode::ActiveBackup);
+  backup.miimon = 50;
+  backup.updelay = backup.downdelay = 100;
+  backup.fail_over_mac = backup.primary_reselect = 1;
+  backup.num_peer_notif = 3;
+  backup.resend_igmp = 2;
+  BondOptions asked = bond_of(BondMode::ActiveBackup);
+  asked.arp_interval = 100;
+  asked.arp_validate = 1;
+  asked.arp_targets = {Ipv4{0x0a000001}, Ipv4{0x0a000002}};
+  BondOptions round = bond_of(BondMode::BalanceRr);
+  round.packets_per_slave = 5;
+  BondOptions balanced = bond_of(BondMode::BalanceTlb);
+  balanced.miimon = 100;
+  balanced.tlb_dynamic_lb = 0;
+  BondOptions hashed = bond_of(BondMode::BalanceXor);
+  hashed.miimon = 100;
+  hashed.xmit_hash_policy = 2;
   ASSERT_TRUE(socket_->set_down(index_of("eth0")).ok());
-  ASSERT_TRUE(socket_->set_master(index_of("eth0"), made.value()).ok());
-  for (const Link& link : links()) {
-    if (link.index == made.value()) {
-      EXPECT_EQ(link.bond, options);
+  int eth0 = index_of("eth0");
+  for (const BondOptions& options : {lacp, backup, asked, round, balanced, hashed}) {
+    bool has_primary = options == backup;
+    Result<int> made = socket_->create_bond("bond7", options, has_primary ? eth0 : 0);
+    if (!made.ok() && made.error().code() == EOPNOTSUPP) GTEST_SKIP() << "no bonds here";
+    ASSERT_TRUE(made.ok()) << bond_mode_name(options.mode) << ": " << made.error().message();
+    ASSERT_TRUE(socket_->set_master(eth0, made.value()).ok());
+    for (const Link& link : links()) {
+      if (link.index == made.value()) {
+        EXPECT_EQ(link.bond, options) << bond_mode_name(options.mode);
+        EXPECT_EQ(link.bond_primary, has_primary ? eth0 : 0);
+      }
+      if (link.name == "eth0") {
+        EXPECT_EQ(link.master, made.value());
+      }
     }
-    if (link.name == "eth0") {
-      EXPECT_EQ(link.master, made.value());
-    }
+    ASSERT_TRUE(socket_->remove_link(made.value()).ok());
+    ASSERT_TRUE(socket_->set_down(eth0).ok());
   }
 }
 
