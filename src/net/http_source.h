@@ -8,6 +8,11 @@
 // that is refused when a download without deadline resumes is tried again: behind the commit point
 // nothing is lost by that.
 //
+// Each request goes over the path that HttpOptions::paths gives for it, and asks for the host's
+// addresses anew behind a failure; those of before serve where no name server answers any more. A
+// connection that is made and then brings next to nothing is given up after first_bytes, and the
+// next one made with smaller TCP segments, as long as that can help.
+//
 // Several mirrors of one file are tried in order, a round over all of them between two backoffs.
 // What is an error at once for one of them excludes it, and only where none is left is it the
 // download's; the error then names each mirror's own cause. A stream that breaks is resumed on the

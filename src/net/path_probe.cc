@@ -20,7 +20,7 @@ constexpr Duration kLongestPause = 2s;
 constexpr Duration kLongestPoll = 1s;
 // A HEAD is answered soon. What only seems to stand still is asked again, and then has more time.
 constexpr Duration kProbeFirstBytes = 2s;
-constexpr Duration kProbeStall = 10s;
+constexpr Duration kProbeStall = 5s;
 
 // An answer, as far as it is wanted.
 struct Answer {
@@ -94,6 +94,7 @@ struct PathProbe::State {
 
   void run();
   void publish(ProbeState state);
+  void publish_progress(HttpStage stage);
   // The head of an answer, or why there is none; nothing when told to stop.
   std::optional<HttpFailure> attempt(HttpWire& over, const HttpOptions& by, const HttpAsk& what,
                                      std::optional<Answer>& answer);
@@ -108,6 +109,13 @@ void PathProbe::State::publish(ProbeState state) {
     published = std::move(state);
   }
   changed();
+}
+
+void PathProbe::State::publish_progress(HttpStage stage) {
+  ProbeState next = published;  // which this thread alone changes
+  if (!next.text.empty()) return;
+  next.stage = stage;
+  publish(std::move(next));
 }
 
 void PathProbe::State::pause(Duration duration) {
@@ -138,6 +146,7 @@ std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpO
       return std::nullopt;
     }
     if (state != WireState::Running) return over.failure(0);
+    publish_progress(over.stage());
     Time time = now();
     if (std::optional<Stall> stall = stalls.look(over, way, by, time)) {
       if (stall->smaller_segment) max_segment = *stall->smaller_segment;
