@@ -1,5 +1,6 @@
 // Downloads by name, over paths: who is asked, and what happens when nobody answers.
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "sys/clock.h"
@@ -27,10 +28,12 @@ class HttpNamesTest : public HttpsTest {
     return path;
   }
 
+  std::mutex mutex_;
   std::vector<IpAddress> addresses_ = {ip("127.0.0.1")};
   std::atomic<bool> dns_alive_ = true;
   DnsServer dns_{[this](ConstBytes query, DnsServer::Transport) -> std::vector<ByteVector> {
     if (!dns_alive_) return {};
+    std::lock_guard lock(mutex_);
     bool known = asked_name(query) != "nobody.example";
     return {known ? dns_answer(query, addresses_) : dns_answer(query, {}, DnsCode::NoSuchName)};
   }};
@@ -58,7 +61,10 @@ TEST_F(HttpNamesTest, ADotAtTheEndIsAName) {
 }
 
 TEST_F(HttpNamesTest, AddressesThatRefuseAreLeftForOthers) {
-  addresses_ = {ip("127.0.0.77"), ip("127.0.0.1")};
+  {
+    std::lock_guard lock(mutex_);
+    addresses_ = {ip("127.0.0.77"), ip("127.0.0.1")};
+  }
   ScriptedServer server([&](const Request&, Exchange& out) { out.send(concat(ok_head(2), "ab")); });
   Result<std::string> all = fetch(server.url("/", "image.test"));
   ASSERT_TRUE(all.ok()) << all.error().message();

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 
+#include <atomic>
 #include <set>
 
 #include "base/text.h"
@@ -131,12 +132,12 @@ TEST_F(ResolverTest, LostQuestionsAreRepeatedAndForgedAnswersIgnored) {
 TEST_F(ResolverTest, OnlyThePeerIsListenedTo) {
   // Forges a good answer from another port.
   int other = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  DnsServer* asked = nullptr;
+  std::atomic<DnsServer*> asked = nullptr;
   DnsServer server([&](ConstBytes query, DnsServer::Transport) {
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(asked->ports().back());
+    to.sin_port = htons(asked.load()->ports().back());
     ByteVector forged = dns_answer(query, {ip("203.0.113.66")});
     ::sendto(other, forged.data(), forged.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
     ::usleep(20'000);
