@@ -14,6 +14,24 @@ namespace {
 // A signed module ends so (Documentation/admin-guide/module-signing.rst).
 constexpr std::string_view kSignatureMark = "~Module signature appended~\n";
 
+// Modules that do something unasked when they are loaded, and what keeps them from it.
+struct Parameters {
+  std::string_view module;
+  const char* text;
+};
+constexpr Parameters kQuieting[] = {
+    {"bonding", "max_bonds=0"},  // else there is a bond0 that nobody wants
+};
+
+const char* parameters_for(std::string_view path) {
+  std::string_view name = path.substr(path.rfind('/') + 1);
+  name = name.substr(0, name.find('.'));
+  for (const Parameters& candidate : kQuieting) {
+    if (candidate.module == name) return candidate.text;
+  }
+  return "";
+}
+
 bool is_signed(const UniqueFd& fd) {
   char end[kSignatureMark.size()];
   off_t size = ::lseek(fd.get(), 0, SEEK_END);
@@ -28,7 +46,7 @@ bool is_signed(const UniqueFd& fd) {
 
 Result<ModuleOutcome> load_module(const UniqueFd& root, const std::string& path) {
   UniqueFd fd = TRY_CONTEXT(path, open_at(root, path, O_RDONLY));
-  if (::syscall(SYS_finit_module, fd.get(), "", 0) == 0) return ModuleOutcome::Loaded;
+  if (::syscall(SYS_finit_module, fd.get(), parameters_for(path), 0) == 0) return ModuleOutcome::Loaded;
   int code = errno;
   switch (code) {
     case EEXIST: return ModuleOutcome::Loaded;
