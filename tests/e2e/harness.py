@@ -812,6 +812,7 @@ class Machine:
 
     def qmp(self, command, **arguments):
         if self._qmp_socket is None:
+            self.process.until((self.sockets / "qmp").exists, 30, "QMP socket")
             self._qmp_socket = socket.socket(socket.AF_UNIX)
             self._qmp_socket.connect(str(self.sockets / "qmp"))
             self._qmp_read(30 * SLOW)

@@ -370,7 +370,8 @@ class Capture(harness.E2ETest):
         dumps = {name: self.told(machine, command) for name, command in network_state.DUMPS.items()}
         for name, text in dumps.items():
             (self.artifacts / f"host.{name}").write_text(text + "\n")
-        text = self.told(machine, "/root/curlingiron capture")
+        text = self.told(machine, "/root/curlingiron capture -o /root/network 2>/root/notes && cat /root/network")
+        self.told(machine, "cat /root/notes")
         (self.artifacts / "network").write_text(text + "\n")
         machine.kill()
         host = network_state.of_dumps(dumps)

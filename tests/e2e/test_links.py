@@ -51,7 +51,7 @@ class Links(harness.E2ETest):
         os.link(served, web / "image.raw")
         net.serve_names()
         net.serve_web(web)
-        settings = ["src=https://image.test/image.raw", "dst=only", "deadline=90s", *row.settings]
+        settings = ["src=https://image.test/image.raw", "dst=only", "deadline=60s", "loglevel=debug", *row.settings]
         modules = [*payload.MODULES, *(["bonding", "8021q"] if row.words else [])]
         initramfs = payload.build(self.artifacts / "initramfs", net.certificates.ca, settings, modules)
         disk = harness.write_noise(self.artifacts / "disk.raw", DISK_SIZE, seed=7)
