@@ -251,7 +251,8 @@ void show(const FlashPlan& plan) {
                  plan.initramfs.modules.size(), " modules\n");
   for (const std::string& card : plan.cards) text += concat("  network   ", card, "\n");
   text += concat("            settings ", plan.network_of, "\n");
-  for (std::string_view line : split(describe_network(plan.network), '\n')) {
+  std::string network = describe_network(plan.network);
+  for (std::string_view line : split(network, '\n')) {
     if (!line.empty()) text += concat("            ", line, "\n");
   }
   std::fwrite(text.data(), 1, text.size(), stderr);

@@ -621,9 +621,13 @@ std::string describe_network(const NetworkConfig& config) {
   size_t others = static_cast<size_t>(
       std::count_if(config.routes.begin(), config.routes.end(),
                     [](const RouteConfig& route) { return route.destination.length != 0; }));
-  if (others + config.rules.size() != 0) {
-    text += concat("and ", others, " more routes, ", config.rules.size(), " rules\n");
-  }
+  std::vector<std::string> more;
+  auto count = [&](size_t number, std::string_view noun) {
+    if (number != 0) more.push_back(concat(number, ' ', noun, number == 1 ? "" : "s"));
+  };
+  count(others, "more route");
+  count(config.rules.size(), "rule");
+  if (!more.empty()) text += concat("and ", join(more, ", "), "\n");
   return text;
 }
 

@@ -297,18 +297,13 @@ class Loop {
     return found == ports_.end() ? nullptr : &found->second;
   }
 
-  // Bonds, then what lies on them; again with each NIC that shows itself.
+  // Each behind what it lies on; again with each NIC that shows itself.
   void make_virtual_links() {
     make_virtual_at_.reset();
     bool failed = false;
-    for (const LinkConfig& wanted : order_.config.links) {
-      if (wanted.bond) failed = !make_bond(wanted) || failed;
-    }
-    // A VLAN may lie on another one that is told behind it.
-    for (size_t round = 0; round < 2; ++round) {
-      for (const LinkConfig& wanted : order_.config.links) {
-        if (wanted.vlan) failed = !make_vlan(wanted) || failed;
-      }
+    for (const LinkConfig* wanted : order_of_making(order_.config)) {
+      if (wanted->bond) failed = !make_bond(*wanted) || failed;
+      if (wanted->vlan) failed = !make_vlan(*wanted) || failed;
     }
     if (failed) make_virtual_at_ = now() + kVirtualRetry;
   }
@@ -332,7 +327,11 @@ class Loop {
   bool make_bond(const LinkConfig& wanted) {
     Port* bond = find_port(wanted.name);
     if (bond == nullptr) {
-      if (!made(wanted.name, routes_.create_bond(wanted.name, wanted.bond->options))) return false;
+      Port* primary = find_port(wanted.bond->primary);
+      int preferred = primary == nullptr ? 0 : primary->link().index;
+      if (!made(wanted.name, routes_.create_bond(wanted.name, wanted.bond->options, preferred))) {
+        return false;
+      }
       bond = find_port(wanted.name);
       if (bond == nullptr) return false;
     }
