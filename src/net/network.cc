@@ -70,6 +70,7 @@ class Loop {
     sooner(make_virtual_at_);
     sooner(plain_at_);
     sooner(float_at_);
+    sooner(paths_.wake());
     std::optional<Duration> timeout;
     if (next) timeout = std::max<Duration>(*next - now(), Duration(0));
     TRY(poll_items(items, timeout));
@@ -87,7 +88,7 @@ class Loop {
     withdraw_captured_ways();
     update_paths(time);
     if (items[2].ready) probed_.clear();
-    if (paths_.collect()) write_resolver_settings();
+    if (paths_.collect(time)) write_resolver_settings();
     raise_clock();
     return {};
   }
@@ -595,7 +596,12 @@ class Loop {
         paths.emplace(PathKey{index, family}, std::move(path));
       }
     }
-    paths_.set_paths(std::move(paths));
+    bool waiting = std::any_of(ports_.begin(), ports_.end(), [](const auto& entry) {
+      const Port& port = entry.second;
+      return port.carrier() && !port.usable(Family::V4) && !port.usable(Family::V6);
+    });
+    paths_.set_paths(std::move(paths),
+                     waiting ? PathTable::More::Expected : PathTable::More::Unlikely);
     write_resolver_settings();
   }
 

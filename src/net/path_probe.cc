@@ -195,6 +195,7 @@ void PathProbe::State::run() {
     if (failure->valid_from) next.date = ask_for_date(*failure->valid_from);
     if (stopping) return;
     std::optional<int64_t> date = next.date;
+    next.refused = failure->kind != FailureKind::Transient && !date;
     publish(std::move(next));
     bool clock_was_set = date && wall_clock_seconds() >= *date;
     if (max_segment != segment || clock_was_set) continue;

@@ -25,7 +25,10 @@ struct ProbeState {
   bool answered = false;
   HttpStage stage = HttpStage::Dns;  // how far the last try came; the first, while it is under way
   std::string text;                  // what it ended with; empty before the first has
-  uint16_t max_segment = 0;          // bytes, of the last try; 0: what the link gives
+  // Somebody answers there, but not as it must be: no valid certificate, no HTTP. Asking again will
+  // hardly help.
+  bool refused = false;
+  uint16_t max_segment = 0;  // bytes, of the last try; 0: what the link gives
   // The server's certificate is not valid yet by this machine's clock, but is by the server's own
   // (seconds since the epoch). Nobody vouches for that time: it may move the clock forwards only.
   // The probe goes on and finds the clock as it is then.

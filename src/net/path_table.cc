@@ -8,6 +8,10 @@
 namespace curlingiron {
 namespace {
 
+// How long another way is hoped for where somebody else than the source answers: a NIC whose DHCP
+// server is slow may still lead there; where none can turn up, an answer of the other family may.
+constexpr Duration kRefusalPatience = 15s;
+constexpr Duration kHopelessPatience = 2s;
 // Each is a thread for each way; mirrors behind these are tried by the download itself.
 constexpr size_t kMostSources = 4;
 
@@ -24,7 +28,8 @@ PathTable::PathTable(std::vector<Url> sources, HttpOptions options, const WakeEv
 
 PathTable::~PathTable() = default;
 
-void PathTable::set_paths(std::map<PathKey, HttpPath> paths) {
+void PathTable::set_paths(std::map<PathKey, HttpPath> paths, More more) {
+  more_ = more;
   {
     std::lock_guard lock(mutex_);
     there_.clear();
@@ -54,6 +59,7 @@ void PathTable::set_paths(std::map<PathKey, HttpPath> paths) {
 
 void PathTable::start_probes(Candidate& candidate) {
   candidate.probes.clear();
+  candidate.refused_since.reset();
   for (const Url& source : sources_) {
     Result<std::unique_ptr<PathProbe>> probe =
         PathProbe::start(source, options_, candidate.path, [this] { changed_.signal(); });
@@ -80,7 +86,7 @@ void PathTable::make_current(const PathKey& key, Candidate& candidate, uint16_t 
   doubted_ = false;
 }
 
-bool PathTable::take(const PathKey& key, Candidate& candidate) {
+bool PathTable::take(const PathKey& key, Candidate& candidate, Time time) {
   if (sources_.empty()) {
     make_current(key, candidate, 0);
     return true;
@@ -92,6 +98,7 @@ bool PathTable::take(const PathKey& key, Candidate& candidate) {
       make_current(key, candidate, state.max_segment);
       return true;
     }
+    if (state.refused && !candidate.refused_since) candidate.refused_since = time;
     if (!state.text.empty() && state.text != candidate.trouble) {
       candidate.trouble = state.text;
       log_info(concat(name_of(candidate.path), ": ", candidate.trouble));
@@ -100,7 +107,24 @@ bool PathTable::take(const PathKey& key, Candidate& candidate) {
   return false;
 }
 
-bool PathTable::collect() {
+Duration PathTable::refusal_patience() const {
+  bool all = std::all_of(candidates_.begin(), candidates_.end(),
+                         [](const auto& entry) { return entry.second.refused_since.has_value(); });
+  return all && more_ == More::Unlikely ? kHopelessPatience : kRefusalPatience;
+}
+
+std::optional<Time> PathTable::wake() const {
+  std::optional<Time> next;
+  if (!searching_ || found_) return next;
+  for (const auto& [key, candidate] : candidates_) {
+    if (!candidate.refused_since) continue;
+    Time end = *candidate.refused_since + refusal_patience();
+    if (!next || end < *next) next = end;
+  }
+  return next;
+}
+
+bool PathTable::collect(Time time) {
   bool doubted;
   {
     std::lock_guard lock(mutex_);
@@ -109,12 +133,21 @@ bool PathTable::collect() {
   if (doubted && !searching_) search();
   if (!searching_) return false;
   for (auto& [key, candidate] : candidates_) {
-    if (!take(key, candidate)) continue;
+    if (!take(key, candidate, time)) continue;
     searching_ = false;
     end_probes();
     return true;
   }
-  return false;
+  std::optional<Time> hope_ends = wake();
+  if (!hope_ends || time < *hope_ends) return false;
+  for (auto& [key, candidate] : candidates_) {
+    if (!candidate.refused_since) continue;
+    make_current(key, candidate, 0);
+    break;
+  }
+  searching_ = false;
+  end_probes();
+  return true;
 }
 
 std::optional<int64_t> PathTable::take_date() { return std::exchange(date_, std::nullopt); }

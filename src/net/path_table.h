@@ -35,12 +35,17 @@ class PathTable {
   ~PathTable();
 
   // The ways there are now. Probes of ways that are gone or have changed end; while a way is looked
-  // for, new ones are asked at once.
-  void set_paths(std::map<PathKey, HttpPath> paths);
+  // for, new ones are asked at once. `more`: another NIC has a carrier and may get an address.
+  enum class More { Expected, Unlikely };
+  void set_paths(std::map<PathKey, HttpPath> paths, More more);
 
   // What became of the probes. True when a way has been found: it is the current one now, and the
-  // other probes have ended.
-  bool collect();
+  // other probes have ended. Where whoever answers does not prove to be the source, and no other
+  // way turns up in time, that way counts as found, too: the download itself will tell what is
+  // wrong.
+  bool collect(Time time);
+  // When collect() has something to do although nothing has changed.
+  std::optional<Time> wake() const;
   // The way that was found last; nullopt: none yet.
   std::optional<PathKey> found() const { return found_; }
   // A Date that a server gave while its certificate was not yet valid by this machine's clock
@@ -65,11 +70,13 @@ class PathTable {
     HttpPath path;
     std::vector<std::unique_ptr<PathProbe>> probes;  // one for each source
     std::string trouble;                             // said last
+    std::optional<Time> refused_since;               // somebody else answers there
   };
 
   void start_probes(Candidate& candidate);
   void end_probes();
-  bool take(const PathKey& key, Candidate& candidate);
+  bool take(const PathKey& key, Candidate& candidate, Time time);
+  Duration refusal_patience() const;
   void make_current(const PathKey& key, Candidate& candidate, uint16_t max_segment);
 
   std::vector<Url> sources_;
@@ -79,6 +86,7 @@ class PathTable {
   std::optional<PathKey> found_;
   std::optional<int64_t> date_;
   bool searching_ = true;
+  More more_ = More::Expected;
 
   mutable std::mutex mutex_;  // of what follows
   HttpPath current_;

@@ -6,6 +6,7 @@ One machine a test, some 10 s each. What the old system's start has to do with i
 import collections
 import os
 import re
+import time
 
 from tests.e2e import harness, payload
 from tests.e2e.harness import MIB
@@ -139,9 +140,9 @@ GOOD = "src=https://image.test/image.raw"
 
 ROWS = [
     Row("host_not_found", "all", ["src=https://nowhere.test/image.raw", "dst=/dev/vda", "deadline=8s"],
-        "source", r"nowhere\.test.*(not found|does not exist|unknown|no such|resolve)", at_once=False),
+        "network", r"nowhere\.test.*(not found|does not exist|unknown|no such|resolve)", at_once=False),
     Row("connection_refused", "all", ["src=https://image.test:444/image.raw", "dst=/dev/vda", "deadline=8s"],
-        "source", r"image\.test.*refused.*444", at_once=False),
+        "network", r"image\.test.*refused.*444", at_once=False),
     Row("not_found", "all", ["src=https://image.test/missing.raw", "dst=/dev/vda"], "source", r"missing\.raw.*404"),
     Row("certificate_expired", "all", ["src=https://expired.test/image.raw", "dst=/dev/vda"],
         "source", r"expired\.test.*certificate.*expired"),
@@ -166,6 +167,27 @@ ROWS = [
     Row("server_errors_without_end", "always_503", ["src=https://cut.test:8443/image.raw", "dst=/dev/vda", "deadline=8s"],
         "source", r"503", at_once=False),
 ]
+
+
+class Clock(DirectTest):
+    """Certificates are judged by a clock that may be wrong."""
+
+    def test_behind(self):
+        """As before the certificate was made: the server's own Date tells better, and only forwards."""
+        self.serve("raw")
+        behind = int(time.time()) - 3 * 86400
+        facts = self.installs([f"src=https://image.test/{self.name}", "dst=/dev/vda", f"time={behind}"])
+        self.assertEqual(facts["source"]["tls"], "TLSv1.3")
+
+    def test_ahead(self):
+        """As behind the certificate's end: no Date turns the clock back."""
+        self.serve("raw")
+        ahead = int(time.time()) + 40 * 86400
+        before = harness.sha256_of(self.disk)
+        machine = self.start([f"src=https://image.test/{self.name}", "dst=/dev/vda", f"time={ahead}"])
+        machine.expect(phase("source", "failed", r" reason=.*certificate expired on .*"), 90)
+        machine.wait_exit(60)
+        self.assertEqual(harness.sha256_of(self.disk), before, "the disk was written to")
 
 
 class Untouched(DirectTest):
