@@ -46,7 +46,8 @@ bool is_signed(const UniqueFd& fd) {
 
 Result<ModuleOutcome> load_module(const UniqueFd& root, const std::string& path) {
   UniqueFd fd = TRY_CONTEXT(path, open_at(root, path, O_RDONLY));
-  if (::syscall(SYS_finit_module, fd.get(), parameters_for(path), 0) == 0) return ModuleOutcome::Loaded;
+  if (::syscall(SYS_finit_module, fd.get(), parameters_for(path), 0) == 0)
+    return ModuleOutcome::Loaded;
   int code = errno;
   switch (code) {
     case EEXIST: return ModuleOutcome::Loaded;
