@@ -22,7 +22,9 @@
 namespace curlingiron {
 namespace {
 
-// Routes of the first port; each later one adds a step, so that the first is preferred.
+// Routes of leases: each port adds a step, so that the first is preferred. Beyond what is
+// configured, as a route with the same metric would take the place of another.
+constexpr uint32_t kMetricBase = 20'000;
 constexpr uint32_t kMetricStep = 100;
 constexpr std::string_view kLoopback = "lo";
 constexpr std::string_view kResolvConf = "etc/resolv.conf";
@@ -678,7 +680,7 @@ class Loop {
   bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
   std::vector<bool> neighbours_set_;    // of order_.config.neighbours
   std::vector<RouteState> routes_set_;  // of order_.config.routes
-  uint32_t next_metric_ = 0;
+  uint32_t next_metric_ = kMetricBase;
   std::string resolver_text_;
   PathTable paths_;
 };

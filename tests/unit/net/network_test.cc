@@ -350,8 +350,8 @@ TEST_F(NetworkTest, TheSecondNicIsAFallback) {
   std::string routes = output_of("ip -4 route show default");
   EXPECT_THAT(routes, HasSubstr(concat("dev ", network.value()->connection().interface,
                                        " proto dhcp src ")));
-  EXPECT_THAT(routes, HasSubstr("metric 100"));
-  EXPECT_THAT(routes, HasSubstr("metric 200"));
+  EXPECT_THAT(routes, HasSubstr("metric 20100"));
+  EXPECT_THAT(routes, HasSubstr("metric 20200"));
 }
 
 TEST_F(NetworkTest, StaticAddress) {
