@@ -361,6 +361,10 @@ def _rule_of_text(words, device, links):
     return Rule(str(version), int(words[0]), frozenset(result.items()))
 
 
+def _flat(link):
+    return {"mtu": link.mtu, "mac": link.mac, **(link.bond or {})}
+
+
 def differences(expected, got, names=("links", "addresses", "routes", "rules", "neighbours")):
     """Lines that say what one has and the other has not."""
     lines = []
@@ -368,8 +372,14 @@ def differences(expected, got, names=("links", "addresses", "routes", "rules", "
         want, have = getattr(expected, name), getattr(got, name)
         if isinstance(want, dict):
             for key in sorted({*want, *have}):
-                if want.get(key) != have.get(key):
-                    lines.append(f"{name}: {key}: expected {want.get(key)}, got {have.get(key)}")
+                if want.get(key) == have.get(key):
+                    continue
+                if key not in want or key not in have:
+                    lines.append(f"{name}: {'missing' if key in want else 'too much'}: {key}")
+                    continue
+                a, b = _flat(want[key]), _flat(have[key])
+                lines += [f"{name}: {key}: {k} is {b.get(k)} instead of {a.get(k)}"
+                          for k in sorted({*a, *b}) if a.get(k) != b.get(k)]
             continue
         lines += [f"{name}: missing: {each}" for each in sorted(want - have, key=repr)]
         lines += [f"{name}: too much: {each}" for each in sorted(have - want, key=repr)]

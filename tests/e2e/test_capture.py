@@ -220,7 +220,6 @@ ip addr add 10.77.0.50 peer 10.77.0.1/32 dev {STATIC}
 ip addr add 192.0.2.5/24 brd + dev {STATIC} metric 77
 ip addr add fd00:77::50/64 dev {STATIC}
 ip addr add fd00:77::51/128 dev {STATIC}
-ip addr add fe80::50/64 dev {STATIC}
 ip route add default via 10.77.0.1 dev {STATIC} src 10.77.0.50 mtu 1400
 ip route add default via fe80::1 dev {STATIC} metric 512
 ip route add 198.51.100.0/24 via 10.77.0.1 dev {STATIC} metric 50 advmss 1200
