@@ -121,8 +121,19 @@ class Loop {
       if (there) continue;
       if (!first) text += "; ";
       first = false;
-      text += concat("no network card is called ", wanted.name,
-                     wanted.mac ? concat(" or has the address ", format_mac(*wanted.mac)) : "");
+      auto trouble = virtual_trouble_.find(wanted.name);
+      if (trouble != virtual_trouble_.end()) {
+        text += concat(wanted.name, " cannot be made (", trouble->second,
+                       "); the initramfs must hold the module ", wanted.bond ? "bonding" : "8021q");
+      } else if (is_virtual(wanted)) {
+        text += concat(wanted.name, " cannot be made without what it lies on");
+      } else if (wanted.mac) {
+        text += concat("no network card has the address ", format_mac(*wanted.mac), ", which ",
+                       wanted.name, " has in the network settings; its driver may be missing");
+      } else {
+        text += concat("no network card is called ", wanted.name,
+                       ", as in the network settings; name it by its MAC address");
+      }
     }
     if (first) text += "no network card is among those that the network settings name";
     return Error(std::move(text));
@@ -190,10 +201,16 @@ class Loop {
   Result<void> list() {
     kernel_changed_ = true;
     std::vector<Link> links = TRY(routes_.links());
-    std::erase_if(ports_, [&](const auto& entry) {
-      return std::none_of(links.begin(), links.end(),
-                          [&](const Link& link) { return link.index == entry.first; });
-    });
+    std::vector<Link> gone;
+    for (const auto& [index, port] : ports_) {
+      bool there = std::any_of(links.begin(), links.end(),
+                               [&, i = index](const Link& link) { return link.index == i; });
+      if (!there) gone.push_back(port.link());
+    }
+    for (Link& link : gone) {
+      link.change = Change::Removed;
+      see(link);
+    }
     for (const Link& link : links) see(link);
     std::vector<AssignedAddress> addresses = TRY(routes_.addresses());
     for (auto& [index, port] : ports_) port.see_all(addresses, now());
@@ -237,6 +254,7 @@ class Loop {
     if (link.change == Change::Removed || !is_eligible(link)) {
       if (found != ports_.end()) {
         log_info(concat(link.name, ": the network card is gone"));
+        forget_routes(found->second.plan().name);
         ports_.erase(found);
         std::erase(made_, link.index);
       }
@@ -494,6 +512,19 @@ class Loop {
             return port != nullptr && port->gateway(wanted.destination.address.family());
           });
       if (replaced) remove_route(i, RouteState::Withdrawn);
+    }
+  }
+
+  // They went with their interface; should it come back, they are set again.
+  void forget_routes(const std::string& device) {
+    for (size_t i = 0; i < routes_set_.size(); ++i) {
+      const std::vector<HopConfig>& hops = order_.config.routes[i].hops;
+      bool there = std::any_of(hops.begin(), hops.end(),
+                               [&](const HopConfig& hop) { return hop.device == device; });
+      if (there && routes_set_[i] == RouteState::Set) routes_set_[i] = RouteState::Missing;
+    }
+    for (size_t i = 0; i < neighbours_set_.size(); ++i) {
+      if (order_.config.neighbours[i].device == device) neighbours_set_[i] = false;
     }
   }
 

@@ -623,8 +623,8 @@ void Port::hear_routers(Time time) {
   for (uint8_t i = 0; i < kMostPackets && routers_; ++i) {
     Result<std::optional<Icmp6Message>> received = routers_->receive();
     if (!received.ok()) {
-      log_debug(concat(label(), ": ", received.error().message()));
       routers_.reset();
+      retry_later(time, concat("routers are not heard (", received.error().message(), ')'));
       return;
     }
     if (!received.value()) return;
@@ -651,14 +651,6 @@ void Port::hear_routers(Time time) {
 
 void Port::start_dhcp6(Dhcp6Mode mode, Time time) {
   if (dhcp6_ && (dhcp6_->mode() == mode || dhcp6_->mode() == Dhcp6Mode::Stateful)) return;
-  if (!datagrams6_) {
-    Result<Udp6Socket> socket = Udp6Socket::open(link_.name, link_.index, kDhcp6ClientPort);
-    if (!socket.ok()) {
-      log_warning(concat(label(), ": no DHCPv6"), socket.error());
-      return;
-    }
-    datagrams6_ = std::move(socket).value();
-  }
   std::optional<Ipv6> previous;
   for (const AddressConfig& address : plan_.leased6) {
     if (address.origin == Origin::Dhcp6) previous = address.prefix.address.v6();
@@ -672,19 +664,27 @@ void Port::act(const Dhcp6Actions& actions, Time time) {
   if (!actions.note.empty()) log_warning(concat(label(), ": ", actions.note));
   if (actions.lost) drop_lease6();
   for (const ByteVector& message : actions.send) {
-    if (!datagrams6_) break;
-    Result<void> sent = datagrams6_->send(kAllDhcp6Servers, kDhcp6ServerPort, message);
     // The client sends again by itself.
-    if (!sent.ok()) log_debug(concat(label(), ": DHCPv6: ", sent.error().message()));
+    if (auto sent = send6(message); !sent.ok()) {
+      log_debug(concat(label(), ": DHCPv6: ", sent.error().message()));
+    }
   }
   if (actions.bound) take_lease6(*actions.bound, time);
+}
+
+Result<void> Port::send6(ConstBytes message) {
+  if (!datagrams6_) {
+    datagrams6_ = TRY(Udp6Socket::open(link_.name, link_.index, kDhcp6ClientPort));
+  }
+  return datagrams6_->send(kAllDhcp6Servers, kDhcp6ServerPort, message);
 }
 
 void Port::hear_dhcp6(Time time) {
   for (uint8_t i = 0; i < kMostPackets && datagrams6_; ++i) {
     Result<std::optional<Udp6Datagram>> received = datagrams6_->receive();
     if (!received.ok()) {
-      log_debug(concat(label(), ": ", received.error().message()));
+      // What is sent next opens another one.
+      log_debug(concat(label(), ": DHCPv6: ", received.error().message()));
       datagrams6_.reset();
       return;
     }

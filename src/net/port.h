@@ -104,6 +104,7 @@ class Port {
   void hear_routers(Time time);
   void start_dhcp6(Dhcp6Mode mode, Time time);
   void act(const Dhcp6Actions& actions, Time time);
+  Result<void> send6(ConstBytes message);
   void hear_dhcp6(Time time);
   void take_lease6(const Dhcp6Lease& lease, Time time);
   void drop_lease6();
