@@ -242,12 +242,23 @@ class Loop {
     return order_.nics == NicRule::AnyEthernet || is_physical(root_, link.name);
   }
 
+  void prepare_loopback(const Link& link) {
+    if (!link.up) {
+      if (auto up = routes_.set_up(link.index); !up.ok()) log_warning(link.name, up.error());
+    }
+    if (std::exchange(loopback_ready_, true)) return;
+    for (const AddressConfig& wanted : order_.config.addresses) {
+      if (wanted.device != kLoopback) continue;
+      if (auto added = routes_.add_address(kernel_address(wanted, link.index)); !added.ok()) {
+        log_warning(concat(link.name, ": ", format_prefix(wanted.prefix)), added.error());
+      }
+    }
+  }
+
   // A link as it is now.
   void see(const Link& link) {
     if (link.loopback) {
-      if (link.change == Change::Present && !link.up) {
-        if (auto up = routes_.set_up(link.index); !up.ok()) log_warning(link.name, up.error());
-      }
+      if (link.change == Change::Present) prepare_loopback(link);
       return;
     }
     auto found = ports_.find(link.index);
@@ -706,8 +717,9 @@ class Loop {
   std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
   std::optional<Time> make_virtual_at_;
   std::optional<Time> plain_at_;
-  std::optional<int> floating_;         // who has the address that may be any NIC's
-  std::optional<Time> float_at_;        // when the next one gets it
+  std::optional<int> floating_;   // who has the address that may be any NIC's
+  std::optional<Time> float_at_;  // when the next one gets it
+  bool loopback_ready_ = false;
   bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
   std::vector<bool> neighbours_set_;    // of order_.config.neighbours
   std::vector<RouteState> routes_set_;  // of order_.config.routes
