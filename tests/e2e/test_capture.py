@@ -326,7 +326,7 @@ class Capture(harness.E2ETest):
         taps = {STATIC: self.net.tap("br0"), DHCP: self.net.tap("br1")}
         self.nics = [nic(name, tap=taps.get(name) or self.net.tap(None)) for name in NICS]
         self.static_tap = taps[STATIC]
-        self.net.serve_names(dhcp=False, name="names-static")
+        self.names = self.net.serve_names(dhcp=False, name="names-static")
         return self.net.serve_names(
             dhcp=False, name="names-dhcp", bridge="br1", address=STATIC_WORLD,
             options=["--dhcp-range=10.78.0.100,10.78.0.200,255.255.255.0,1h", f"--dhcp-host={NICS[DHCP]},{LEASED}",
@@ -432,13 +432,14 @@ class Capture(harness.E2ETest):
     def no_lease(self, host):
         """Only the network with DHCP leads to the source, and its DHCP server and router are silent."""
         self.net.namespace.run(["ip", "link", "set", self.static_tap, "nomaster"])
+        self.names.stop()
         self.net.serve_names(dhcp=False, name="names-silent", bridge="br1", address=DHCP_WORLD)
         self.net.serve_web(self.web, address=DHCP_WORLD)
         self.compare("/init without a lease", host, self.state_of_init(self.start_init("silent")), leased=False)
 
     def by_ipv6_gateway(self, _):
         """Only fe80::1 leads to the source."""
-        self.net.processes[0].stop()
+        self.names.stop()
         self.net.serve_names(dhcp=False, name="names-ipv6", address=BEHIND_GATEWAY)
         self.net.serve_web(self.web, address=BEHIND_GATEWAY)
         self.state_of_init(self.start_init("ipv6"))
