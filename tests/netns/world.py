@@ -430,13 +430,15 @@ class Join(Process):
         """From the client's start to the end of its network phase."""
         return float(self.phase("network", 1)["t"]) - self.begun
 
-    def failed_phase(self, timeout=60):
-        """(phase, reason) of a run that is to fail, once it has ended with status 1."""
+    def failed(self, timeout=60):
+        """Why a run failed that is to fail, once it has ended with status 1: the reason of its network phase,
+        or of its download."""
         self.until_end(timeout)
-        match = re.search(r'^curlingiron: phase=(\w+) status=failed .*?reason="(.*)"$', tail(self.out, 1 << 20), re.M)
+        match = re.search(r'^curlingiron: phase=network status=failed .*?reason="(.*)"$', tail(self.out, 1 << 20), re.M) or \
+            re.search(r"^curlingiron: error: (.*)$", tail(self.log, 1 << 20), re.M)
         if self.child.returncode != 1 or not match:
-            raise self.failure(f"netjoin: exit {self.child.returncode}, and a failed phase is expected")
-        return match[1], match[2]
+            raise self.failure(f"netjoin: exit {self.child.returncode}, and a reason is expected")
+        return match[1]
 
     def until_end(self, timeout):
         deadline = time.monotonic() + timeout * harness.SLOW
