@@ -246,7 +246,7 @@ class Loop {
     if (!link.up) {
       if (auto up = routes_.set_up(link.index); !up.ok()) log_warning(link.name, up.error());
     }
-    if (std::exchange(loopback_ready_, true)) return;
+    if (std::exchange(loopback_, link.index)) return;
     for (const AddressConfig& wanted : order_.config.addresses) {
       if (wanted.device != kLoopback) continue;
       if (auto added = routes_.add_address(kernel_address(wanted, link.index)); !added.ok()) {
@@ -411,6 +411,7 @@ class Loop {
   // addresses of that origin are not in force.
   std::optional<Route> resolve(const RouteConfig& wanted) {
     return kernel_route(wanted, [&](const std::string& device) -> std::optional<int> {
+      if (device == kLoopback) return loopback_;
       Port* port = port_for(device, wanted);
       if (port == nullptr || !port->has_set(wanted.origin)) return std::nullopt;
       return port->link().index;
@@ -420,7 +421,6 @@ class Loop {
   // A route without a device goes where the address went that was given without one, or to the link
   // that reaches its gateway.
   Port* port_for(const std::string& device, const RouteConfig& wanted) {
-    if (device == kLoopback) return nullptr;
     if (!device.empty()) return find_port(device);
     if (Port* floating = floating_port()) return floating;
     for (const HopConfig& hop : wanted.hops) {
@@ -717,9 +717,9 @@ class Loop {
   std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
   std::optional<Time> make_virtual_at_;
   std::optional<Time> plain_at_;
-  std::optional<int> floating_;   // who has the address that may be any NIC's
-  std::optional<Time> float_at_;  // when the next one gets it
-  bool loopback_ready_ = false;
+  std::optional<int> floating_;         // who has the address that may be any NIC's
+  std::optional<Time> float_at_;        // when the next one gets it
+  std::optional<int> loopback_;         // its index, once its addresses are set
   bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
   std::vector<bool> neighbours_set_;    // of order_.config.neighbours
   std::vector<RouteState> routes_set_;  // of order_.config.routes
