@@ -92,6 +92,7 @@ LinkPlan plan_link(const NetworkConfig& config, const Link& link) {
   plan.floating = floats;
   plan.mtu = about->mtu;
   plan.set_mac = about->set_mac;
+  if (find_bond_of(config, link) != nullptr) return plan;  // the bond has what is to be had
   for (const AddressConfig& address : config.addresses) {
     if (address.device != about->name) continue;
     bool v4 = address.prefix.address.is_v4();

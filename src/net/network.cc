@@ -49,6 +49,7 @@ class Loop {
     std::unique_ptr<Loop> loop(new Loop(std::move(own_root), std::move(order), std::move(monitor),
                                         std::move(routes), std::move(probed)));
     loop->prepare_kernel();
+    if (loop->order_.config.captured) loop->plain_at_ = now() + kCapturedPatience;
     TRY_CONTEXT("network", loop->list());
     loop->set_rules();
     return loop;
@@ -228,7 +229,10 @@ class Loop {
     for (const Link& link : changes.value().links) see(link);
     for (const AssignedAddress& address : changes.value().addresses) {
       auto found = ports_.find(address.index);
-      if (found != ports_.end()) found->second.see(address, now());
+      if (found == ports_.end()) continue;
+      found->second.see(address, now());
+      // Routes that prefer it go with it, and with the last one all.
+      if (address.change == Change::Removed) forget_routes(found->second);
     }
     if (!changes.value().links.empty()) make_virtual_links();
     return {};
@@ -265,7 +269,7 @@ class Loop {
     if (link.change == Change::Removed || !is_eligible(link)) {
       if (found != ports_.end()) {
         log_info(concat(link.name, ": the network card is gone"));
-        forget_routes(found->second.plan().name);
+        forget_routes(found->second);
         ports_.erase(found);
         std::erase(made_, link.index);
       }
@@ -274,7 +278,8 @@ class Loop {
     if (found == ports_.end()) found = add_port(link);
     Port& port = found->second;
     port.see(link, now());
-    if (port.carrier() && !plain_at_ && order_.config.captured) {
+    // Until then, no NIC that was captured has been found with its cable in.
+    if (port.carrier() && order_.config.captured && !std::exchange(carrier_seen_, true)) {
       plain_at_ = now() + kCapturedPatience;
     }
   }
@@ -298,7 +303,8 @@ class Loop {
                                  next_metric_)
                     .first;
     if (find_bond_of(order_.config, link) != nullptr) return port;  // up with its bond
-    bool needed = plan.wanted || is_lower(port->second);
+    if (plain_at_ == Time::max()) port->second.try_everything(now());
+    bool needed = port->second.plan().wanted || is_lower(port->second);
     if (!needed) return port;
     port->second.prepare();
     if (!link.up) port->second.bring_up(now());
@@ -318,8 +324,12 @@ class Loop {
   }
 
   Port* find_port(std::string_view name) {
+    bool told = order_.config.find(name) != nullptr;
     for (auto& [index, port] : ports_) {
-      if (port.plan().name == name) return &port;
+      // Another NIC may have that name in this kernel.
+      const LinkConfig* about = find_link(order_.config, port.link());
+      bool same = told ? about != nullptr && about->name == name : port.link().name == name;
+      if (same) return &port;
     }
     return nullptr;
   }
@@ -454,9 +464,14 @@ class Loop {
   // until the source answers.
   void place_floating(Time time) {
     auto holder = floating_ ? ports_.find(*floating_) : ports_.end();
-    bool holds = holder != ports_.end() && holder->second.carrier();
-    if (holds && (found() || !float_at_ || time < *float_at_)) return;
+    bool holds = holder != ports_.end() && holder->second.carrier() &&
+                 holder->second.has_set(Origin::Static);
+    // Before the source answers, and whenever it no longer does.
+    bool searching = paths_.searching();
+    if (holds && searching && !float_at_) float_at_ = time + kFloatingPatience;
+    if (holds && searching && time < *float_at_) return;
     float_at_.reset();
+    if (holds && !searching) return;
     auto floats = [](const Port& port) {
       return port.plan().floating && !port.plan().addresses.empty() && port.carrier();
     };
@@ -465,11 +480,9 @@ class Loop {
     for (size_t i = 0; i < ports_.size(); ++i, ++next) {
       if (next == ports_.end()) next = ports_.begin();
       if (!floats(next->second)) continue;
-      if (next != holder) {
-        if (holder != ports_.end()) let_go_of_floating(holder->second);
-        floating_ = next->first;
-        next->second.take_planned();
-      }
+      if (next != holder && holder != ports_.end()) let_go_of_floating(holder->second);
+      floating_ = next->first;
+      next->second.take_planned();
       float_at_ = time + kFloatingPatience;
       return;
     }
@@ -526,16 +539,19 @@ class Loop {
     }
   }
 
-  // They went with their interface; should it come back, they are set again.
-  void forget_routes(const std::string& device) {
+  // They may have gone; as soon as they can be they are set again.
+  void forget_routes(const Port& port) {
+    const std::string& name = port.plan().name;
+    bool floats = floating_ == port.link().index;
     for (size_t i = 0; i < routes_set_.size(); ++i) {
       const std::vector<HopConfig>& hops = order_.config.routes[i].hops;
-      bool there = std::any_of(hops.begin(), hops.end(),
-                               [&](const HopConfig& hop) { return hop.device == device; });
+      bool there = std::any_of(hops.begin(), hops.end(), [&](const HopConfig& hop) {
+        return hop.device.empty() ? floats : hop.device == name;
+      });
       if (there && routes_set_[i] == RouteState::Set) routes_set_[i] = RouteState::Missing;
     }
     for (size_t i = 0; i < neighbours_set_.size(); ++i) {
-      if (order_.config.neighbours[i].device == device) neighbours_set_[i] = false;
+      if (order_.config.neighbours[i].device == name) neighbours_set_[i] = false;
     }
   }
 
@@ -716,7 +732,8 @@ class Loop {
   std::vector<int> made_;                               // indexes of bonds and VLANs that we made
   std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
   std::optional<Time> make_virtual_at_;
-  std::optional<Time> plain_at_;
+  std::optional<Time> plain_at_;  // when all NICs are asked everything; max: they are
+  bool carrier_seen_ = false;
   std::optional<int> floating_;         // who has the address that may be any NIC's
   std::optional<Time> float_at_;        // when the next one gets it
   std::optional<int> loopback_;         // its index, once its addresses are set

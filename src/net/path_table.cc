@@ -35,20 +35,20 @@ void PathTable::set_paths(std::map<PathKey, HttpPath> paths, More more) {
     there_.clear();
     for (const auto& [key, path] : paths) there_.emplace(path.interface, key.second);
   }
-  for (auto it = candidates_.begin(); it != candidates_.end();) {
-    auto kept = paths.find(it->first);
-    bool same = kept != paths.end() && kept->second == it->second.path;
-    // What the current way's servers are may change while it is used.
-    if (!same && kept != paths.end() && found_ == it->first) {
-      std::lock_guard lock(mutex_);
-      uint16_t segment = current_.max_segment;
-      current_ = kept->second;
-      current_.max_segment = segment;
-    }
-    bool gone = !same && found_ == it->first && kept == paths.end();
-    it = same ? std::next(it) : candidates_.erase(it);
-    if (gone && !searching_) search();
+  auto used = found_ ? paths.find(*found_) : paths.end();
+  if (used != paths.end()) {
+    // Its name servers may change while it is used, or when it comes back.
+    std::lock_guard lock(mutex_);
+    uint16_t segment = current_.max_segment;
+    current_ = used->second;
+    current_.max_segment = segment;
   }
+  bool had_used = found_ && candidates_.count(*found_) != 0;
+  std::erase_if(candidates_, [&](const auto& entry) {
+    auto kept = paths.find(entry.first);
+    return kept == paths.end() || kept->second != entry.second.path;
+  });
+  if (had_used && used == paths.end() && !searching_) search();
   for (auto& [key, path] : paths) {
     auto [candidate, added] = candidates_.try_emplace(key);
     if (!added) continue;

@@ -48,6 +48,8 @@ class PathTable {
   std::optional<Time> wake() const;
   // The way that was found last; nullopt: none yet.
   std::optional<PathKey> found() const { return found_; }
+  // A way is looked for: none was found yet, or the last one is in doubt.
+  bool searching() const { return searching_; }
   // A Date that a server gave while its certificate was not yet valid by this machine's clock
   // (seconds since the epoch); each is told once.
   std::optional<int64_t> take_date();

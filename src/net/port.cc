@@ -217,6 +217,8 @@ void Port::carrier_changed(Time time) {
     if (plan_.ipv6 == Ipv6Plan::Auto || plan_.ipv6 == Ipv6Plan::Dhcp6) {
       start_router_discovery(time);
     }
+    // The link-local address may have stayed; else it is told of when it is there.
+    if (dhcp6_ && has_link_local()) act(dhcp6_->on(Dhcp6Event::LinkUp, time), time);
   } else {
     if (dhcp4_) act(dhcp4_->on(DhcpEvent::LinkDown, time), time);
     if (dhcp6_) act(dhcp6_->on(Dhcp6Event::LinkDown, time), time);
@@ -226,6 +228,7 @@ void Port::carrier_changed(Time time) {
 
 void Port::try_everything(Time time) {
   everything_ = true;
+  plan_.wanted = true;
   bool more4 = !std::exchange(plan_.dhcp4, true);
   bool more6 = plan_.ipv6 == Ipv6Plan::Off || plan_.ipv6 == Ipv6Plan::StaticOnly;
   if (more6) {
@@ -368,7 +371,7 @@ std::optional<Time> Port::wake() const {
   sooner(dhcp4_wake_);
   sooner(dhcp6_wake_);
   sooner(solicit_at_);
-  bool waits4 = !leased4_set_ && !plan_.leased4.empty() && !lease4_;
+  bool waits4 = may_fall_back4();
   bool waits6 = !leased6_set_ && !plan_.leased6.empty() && !usable(Family::V6);
   if (carrier_since_ && (waits4 || waits6)) sooner(*carrier_since_ + kLeasePatience);
   return next;
@@ -393,10 +396,14 @@ void Port::on_time(Time time) {
   fall_back(time);
 }
 
+bool Port::may_fall_back4() const {
+  return !leased4_set_ && !leased4_taken_ && !plan_.leased4.empty() && !lease4_;
+}
+
 // No server gives what one gave the running system: its lease still runs.
 void Port::fall_back(Time time) {
   if (!carrier_since_ || time < *carrier_since_ + kLeasePatience) return;
-  if (!leased4_set_ && !plan_.leased4.empty() && !lease4_) {
+  if (may_fall_back4()) {
     log_warning(concat(label(),
                        ": no DHCP server answers; the address that the running system had "
                        "is taken"));
@@ -451,7 +458,11 @@ void Port::start_dhcp4(Time time) {
       log_debug(concat(label(), ": no look-out for conflicts: ", socket.error().message()));
     }
   }
-  if (!dhcp4_) dhcp4_.emplace(link_.mac, context_.hostname, random_u64(), plan_.previous());
+  if (!dhcp4_) {
+    dhcp4_.emplace(link_.mac, context_.hostname, random_u64(), plan_.previous());
+    // Before the address is taken without a server's word, others have time to claim it.
+    for (const AddressConfig& address : plan_.leased4) probe(address.prefix.address.v4());
+  }
   act(dhcp4_->on(DhcpEvent::LinkUp, time), time);
 }
 
@@ -460,16 +471,19 @@ void Port::act(const DhcpActions& actions, Time) {
   if (!actions.note.empty()) log_warning(concat(label(), ": ", actions.note));
   if (actions.lost) drop_lease();
   for (const DhcpMessage& message : actions.send) send(message);
-  if (actions.probe && arp_) {
-    Result<void> asked = arp_->broadcast(format_arp(arp_probe(link_.mac, *actions.probe)));
-    if (!asked.ok()) log_debug(concat(label(), ": ARP: ", asked.error().message()));
-  }
+  if (actions.probe) probe(*actions.probe);
   if (!actions.bound) return;
   for (const std::string& what : actions.bound->ignored) {
     log_warning(concat(label(), ": DHCP: ", what, "; left out"));
   }
   if (context_.mtu == 0 && actions.bound->mtu) set_mtu(*actions.bound->mtu);
   take_lease(*actions.bound);
+}
+
+void Port::probe(Ipv4 address) {
+  if (!arp_) return;
+  Result<void> asked = arp_->broadcast(format_arp(arp_probe(link_.mac, address)));
+  if (!asked.ok()) log_debug(concat(label(), ": ARP: ", asked.error().message()));
 }
 
 void Port::send(const DhcpMessage& message) {
@@ -527,6 +541,11 @@ void Port::hear_arp(Time time) {
     Result<ArpPacket> packet = parse_arp(*received.value());
     if (!packet.ok() || !dhcp4_) continue;
     if (std::optional<Ipv4> claimed = arp_claim(packet.value(), link_.mac)) {
+      leased4_taken_ =
+          leased4_taken_ || std::any_of(plan_.leased4.begin(), plan_.leased4.end(),
+                                        [&](const AddressConfig& address) {
+                                          return address.prefix.address == IpAddress(*claimed);
+                                        });
       act(dhcp4_->on_conflict(*claimed, time), time);
     }
   }
@@ -547,14 +566,16 @@ void Port::take_lease(const DhcpLease& lease) {
     lease4_->lease = lease;
     return;
   }
-  drop_lease();
   if (std::exchange(leased4_set_, false)) unset_planned(plan_.leased4);
+  // The new one first: with the last address of an interface go all its routes.
   if (auto added = context_.routes.add_address(taken.address); !added.ok()) {
+    drop_lease();
     trouble_ =
         concat("cannot take ", format_ipv4(lease.address), " (", added.error().message(), ')');
     log_warning(concat(label(), ": ", trouble_));
     return;
   }
+  drop_other_than(taken);
   for (const Route& route : taken.routes) {
     if (auto added = context_.routes.add_route(route); !added.ok()) {
       log_warning(concat(label(), ": no route to ", format_prefix(route.destination)),
@@ -573,6 +594,21 @@ void Port::take_lease(const DhcpLease& lease) {
   trouble_.clear();
   lease4_ = std::move(taken);
   log_debug(concat(label(), ": ", format_prefix(lease4_->address.prefix), " by DHCP"));
+}
+
+// What the old lease had and the new one has not.
+void Port::drop_other_than(const Leased& taken) {
+  if (!lease4_) return;
+  if (!same_address(lease4_->address, taken.address)) {
+    drop_lease();
+    return;
+  }
+  for (const Route& route : lease4_->routes) {
+    bool kept = std::find(taken.routes.begin(), taken.routes.end(), route) != taken.routes.end();
+    if (kept) continue;
+    // It may have gone by itself.
+    [[maybe_unused]] Result<void> removed = context_.routes.remove_route(route);
+  }
 }
 
 // Routes go with the address that they prefer.

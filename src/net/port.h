@@ -94,9 +94,12 @@ class Port {
   void stop_dhcp4(Time time);
   void act(const DhcpActions& actions, Time time);
   void send(const DhcpMessage& message);
+  void probe(Ipv4 address);
+  bool may_fall_back4() const;
   void hear_dhcp4(Time time);
   void hear_arp(Time time);
   void take_lease(const DhcpLease& lease);
+  void drop_other_than(const Leased& taken);
   void drop_lease();
   // IPv6
   void start_router_discovery(Time time);
@@ -129,8 +132,9 @@ class Port {
   std::optional<Time> carrier_since_;
   std::vector<AssignedAddress> addresses_;  // that the kernel has
   bool planned_set_ = false;
-  bool everything_ = false;   // try_everything() was called
-  bool leased4_set_ = false;  // the running system's lease is in force without a server
+  bool everything_ = false;     // try_everything() was called
+  bool leased4_taken_ = false;  // somebody else has an address of it
+  bool leased4_set_ = false;    // the running system's lease is in force without a server
   bool leased6_set_ = false;
 
   std::optional<DhcpClient> dhcp4_;

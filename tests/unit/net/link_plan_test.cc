@@ -133,6 +133,8 @@ TEST(LinkPlan, MembersFindTheirBond) {
   ASSERT_NE(bond, nullptr);
   EXPECT_EQ(bond->name, "bond0");
   EXPECT_EQ(find_bond_of(made, card("eth0", {2, 0, 0, 0, 0, 9})), bond);
+  EXPECT_FALSE(plan_link(made, card("ens1", kMac)).dhcp4);
+  EXPECT_EQ(plan_link(made, card("ens1", kMac)).ipv6, Ipv6Plan::Off);
   // A bond takes its member's address over: it is not the member.
   Link made_bond = card("bond0", kMac);
   made_bond.kind = "bond";
