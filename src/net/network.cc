@@ -366,14 +366,26 @@ class Loop {
     return true;
   }
 
+  bool remove_bond(const std::string& name) {
+    Result<std::vector<Link>> links = routes_.links();
+    if (!links.ok()) return false;
+    for (const Link& link : links.value()) {
+      if (link.name == name && link.kind == "bond") return routes_.remove_link(link.index).ok();
+    }
+    return false;
+  }
+
   bool make_bond(const LinkConfig& wanted) {
     Port* bond = find_port(wanted.name);
     if (bond == nullptr) {
       Port* primary = find_port(wanted.bond->primary);
       int preferred = primary == nullptr ? 0 : primary->link().index;
-      if (!made(wanted.name, routes_.create_bond(wanted.name, wanted.bond->options, preferred))) {
-        return false;
+      Result<int> index = routes_.create_bond(wanted.name, wanted.bond->options, preferred);
+      // A driver that is built in has made one of its own.
+      if (!index.ok() && index.error().code() == EEXIST && remove_bond(wanted.name)) {
+        index = routes_.create_bond(wanted.name, wanted.bond->options, preferred);
       }
+      if (!made(wanted.name, index)) return false;
       bond = find_port(wanted.name);
       if (bond == nullptr) return false;
     }

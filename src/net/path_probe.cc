@@ -185,6 +185,7 @@ void PathProbe::State::run() {
     next.max_segment = segment;
     if (answer || failure->wants_client_certificate) {
       next.answered = true;
+      next.status = answer ? answer->head.status : 0;
       next.stage = HttpStage::Body;
       next.text = answer ? answer->text() : "asks for the client certificate";
       publish(std::move(next));

@@ -25,6 +25,7 @@ struct ProbeState {
   bool answered = false;
   HttpStage stage = HttpStage::Dns;  // how far the last try came; the first, while it is under way
   std::string text;                  // what it ended with; empty before the first has
+  int status = 0;  // of HTTP, once it has answered; 0: it asks for the client's certificate first
   // Somebody answers there, but not as it must be: no valid certificate, no HTTP. Asking again will
   // hardly help.
   bool refused = false;

@@ -59,6 +59,8 @@ void PathTable::set_paths(std::map<PathKey, HttpPath> paths, More more) {
 
 void PathTable::start_probes(Candidate& candidate) {
   candidate.probes.clear();
+  candidate.troubles.assign(sources_.size(), "");
+  candidate.status.reset();
   candidate.refused_since.reset();
   for (const Url& source : sources_) {
     Result<std::unique_ptr<PathProbe>> probe =
@@ -66,7 +68,7 @@ void PathTable::start_probes(Candidate& candidate) {
     if (probe.ok()) {
       candidate.probes.push_back(std::move(probe).value());
     } else {
-      candidate.trouble = probe.error().message();
+      candidate.troubles.push_back(probe.error().message());
     }
   }
 }
@@ -75,15 +77,21 @@ void PathTable::end_probes() {
   for (auto& [key, candidate] : candidates_) candidate.probes.clear();
 }
 
-void PathTable::make_current(const PathKey& key, Candidate& candidate, uint16_t max_segment) {
+void PathTable::make_current(const PathKey& key, const Candidate& candidate, uint16_t max_segment) {
   bool other = found_ && *found_ != key;
   if (other) log_info(concat("the source answers by ", name_of(candidate.path)));
   found_ = key;
-  candidate.trouble.clear();
   std::lock_guard lock(mutex_);
   current_ = candidate.path;
   current_.max_segment = max_segment;
   doubted_ = false;
+}
+
+// A portal may answer in the source's place where that need not prove itself. Once the source has
+// been seen it is known by its answer; before, by having the file.
+bool PathTable::is_the_source(const ProbeState& state) const {
+  constexpr int kFirstError = 400;
+  return status_ ? state.status == *status_ : state.status < kFirstError;
 }
 
 bool PathTable::take(const PathKey& key, Candidate& candidate, Time time) {
@@ -91,17 +99,20 @@ bool PathTable::take(const PathKey& key, Candidate& candidate, Time time) {
     make_current(key, candidate, 0);
     return true;
   }
-  for (const std::unique_ptr<PathProbe>& probe : candidate.probes) {
-    ProbeState state = probe->state();
+  for (size_t i = 0; i < candidate.probes.size(); ++i) {
+    ProbeState state = candidate.probes[i]->state();
     if (state.date) date_ = std::max(date_.value_or(*state.date), *state.date);
-    if (state.answered) {
+    if (state.answered && is_the_source(state)) {
+      status_ = state.status;
       make_current(key, candidate, state.max_segment);
       return true;
     }
-    if (state.refused && !candidate.refused_since) candidate.refused_since = time;
-    if (!state.text.empty() && state.text != candidate.trouble) {
-      candidate.trouble = state.text;
-      log_info(concat(name_of(candidate.path), ": ", candidate.trouble));
+    if (state.answered) candidate.status = state.status;
+    bool refused = state.refused || state.answered;
+    if (refused && !candidate.refused_since) candidate.refused_since = time;
+    if (!state.text.empty() && state.text != candidate.troubles[i]) {
+      candidate.troubles[i] = state.text;
+      log_info(concat(name_of(candidate.path), ": ", state.text));
     }
   }
   return false;
@@ -142,6 +153,7 @@ bool PathTable::collect(Time time) {
   if (!hope_ends || time < *hope_ends) return false;
   for (auto& [key, candidate] : candidates_) {
     if (!candidate.refused_since) continue;
+    status_ = candidate.status;
     make_current(key, candidate, 0);
     break;
   }
@@ -159,7 +171,13 @@ void PathTable::search() {
 
 std::string PathTable::trouble(const PathKey& key) const {
   auto found = candidates_.find(key);
-  return found == candidates_.end() ? std::string() : found->second.trouble;
+  if (found == candidates_.end()) return {};
+  std::vector<std::string> said;
+  for (const std::string& text : found->second.troubles) {
+    bool known = text.empty() || std::find(said.begin(), said.end(), text) != said.end();
+    if (!known) said.push_back(text);
+  }
+  return join(said, "; ");
 }
 
 HttpPath PathTable::current() const {

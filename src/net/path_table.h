@@ -71,21 +71,24 @@ class PathTable {
   struct Candidate {
     HttpPath path;
     std::vector<std::unique_ptr<PathProbe>> probes;  // one for each source
-    std::string trouble;                             // said last
-    std::optional<Time> refused_since;               // somebody else answers there
+    std::vector<std::string> troubles;               // what each said last
+    std::optional<int> status;                       // of whoever answers there
+    std::optional<Time> refused_since;               // what answers there is hardly the source
   };
 
   void start_probes(Candidate& candidate);
   void end_probes();
   bool take(const PathKey& key, Candidate& candidate, Time time);
   Duration refusal_patience() const;
-  void make_current(const PathKey& key, Candidate& candidate, uint16_t max_segment);
+  void make_current(const PathKey& key, const Candidate& candidate, uint16_t max_segment);
+  bool is_the_source(const ProbeState& state) const;
 
   std::vector<Url> sources_;
   HttpOptions options_;
   const WakeEvent& changed_;
   std::map<PathKey, Candidate> candidates_;
   std::optional<PathKey> found_;
+  std::optional<int> status_;  // that the source answered with when it was found
   std::optional<int64_t> date_;
   bool searching_ = true;
   More more_ = More::Expected;
