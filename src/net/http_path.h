@@ -37,7 +37,8 @@ class PathChooser {
   virtual ~PathChooser() = default;
   // For the next request.
   virtual HttpPath path() = 0;
-  // A request over `path` failed in a way that may pass: DNS, TCP, TLS cut off, a stall.
+  // A request over `path` failed in a way that may pass: DNS, TCP, TLS cut off, a stall. Or nothing
+  // has come for a while, and another way would be taken.
   virtual void failed(const HttpPath& path, const Error& why) = 0;
   // The path is no longer there (no carrier, no address): what is under way on it is not worth
   // waiting for.

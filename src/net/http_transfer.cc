@@ -239,6 +239,7 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   compared_digest_.emplace();
   answer_left_ = kUnknownEnd;
   fetched_before_ = fetched_;
+  asked_for_ways_ = false;
   waited_ = Duration(0);
 
   HttpAsk ask;
@@ -590,6 +591,26 @@ std::optional<HttpFailure> HttpTransfer::step() {
   return wait_for_bytes();
 }
 
+// While nothing comes: another way may be there long before this one counts as stalled.
+std::optional<HttpFailure> HttpTransfer::look_for_ways(Time time) {
+  PathChooser& paths = *options_.paths;
+  if (paths.is_gone(path_)) {
+    return transient_failure(concat(request_url_.host, ": ", path_.interface,
+                                    " has lost its connection, at byte ", position_));
+  }
+  Duration silence = stalls_.silence(time);
+  if (silence < options_.first_bytes) {
+    asked_for_ways_ = false;
+    return std::nullopt;
+  }
+  std::string what =
+      concat(request_url_.host, ": no data for ", seconds_text(silence), ", at byte ", position_);
+  if (!std::exchange(asked_for_ways_, true)) paths.failed(path_, Error(what));
+  HttpPath now_best = paths.path();
+  if (now_best.interface == path_.interface && now_best.family == path_.family) return std::nullopt;
+  return transient_failure(concat(what, ", and the source answers on another way"));
+}
+
 std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
   Time time = now();
   uint64_t arrived = wire_->arrived();
@@ -601,9 +622,8 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
     failure.stage = stall->stage;
     return failure;
   }
-  if (options_.paths != nullptr && options_.paths->is_gone(path_)) {
-    return transient_failure(concat(request_url_.host, ": ", path_.interface,
-                                    " has lost its connection, at byte ", position_));
+  if (options_.paths != nullptr) {
+    if (auto better = look_for_ways(time)) return better;
   }
   // Only the time counts in which bytes were wanted. A head has twice as long: it may be worked on.
   if (waited_ >= options_.stall * (verdict_ ? 1 : 2)) {

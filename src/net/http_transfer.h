@@ -112,6 +112,7 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<HttpFailure> step();
   std::optional<HttpFailure> request_ended();
   std::optional<HttpFailure> wait_for_bytes();
+  std::optional<HttpFailure> look_for_ways(Time time);
   Taken on_head(const Result<HttpHead>& head) override;
   Taken on_body(ConstBytes bytes) override;
   HttpJudgement judge(const HttpHead& head);
@@ -195,7 +196,8 @@ class HttpTransfer final : private HttpReceiver {
   uint64_t answer_left_ = kUnknownEnd;  // bytes that the answer may still bring
   uint64_t fetched_before_ = 0;         // fetched_ when the request began
   StallWatch stalls_;
-  Duration waited_{0};  // since the window began that low speed is measured in
+  bool asked_for_ways_ = false;  // since bytes last came
+  Duration waited_{0};           // since the window began that low speed is measured in
   uint64_t arrived_at_window_ = 0;
 };
 

@@ -36,6 +36,8 @@ class StallWatch {
   void resume(Time time) { last_activity_ = time; }
   std::optional<Stall> look(const HttpWire& wire, const HttpPath& path, const HttpOptions& options,
                             Time time);
+  // For so long nothing has come, and the request stood at one stage; as of the last look().
+  Duration silence(Time time) const { return time - last_activity_; }
   // When to look again.
   Time next(const HttpOptions& options, Time time) const;
 

@@ -1,5 +1,7 @@
 #include "net/http_source.h"
 
+#include <atomic>
+
 #include "base/text.h"
 #include "base/units.h"
 #include "sys/clock.h"
@@ -323,6 +325,63 @@ TEST_F(HttpSourceTest, AStallIsResumed) {
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_TRUE(all.value() == file);
   EXPECT_THAT(log_.text(), HasSubstr("no data for 0.3 s, at byte 4000"));
+}
+
+// Two ways, of which the second is found only when somebody doubts the first.
+class TwoWays final : public PathChooser {
+ public:
+  enum class Second { Answers, Silent };
+  explicit TwoWays(Second second) : second_(second) {}
+  HttpPath path() override {
+    bool other = doubts_ > 0 && second_ == Second::Answers;
+    return other ? HttpPath{} : HttpPath{.family = Family::V4};
+  }
+  void failed(const HttpPath& /*path*/, const Error& /*why*/) override { ++doubts_; }
+  bool is_gone(const HttpPath& /*path*/) override { return false; }
+  unsigned doubts() const { return doubts_; }
+
+ private:
+  Second second_;
+  std::atomic<unsigned> doubts_ = 0;
+};
+
+TEST_F(HttpSourceTest, AnotherWayIsTakenLongBeforeAStallIsOver) {
+  TwoWays paths(TwoWays::Second::Answers);
+  options_.paths = &paths;
+  options_.first_bytes = 150ms;
+  options_.stall = 20s;
+  std::string file = make_file(400'000);
+  ScriptedServer server([&](const Request& request, Exchange& out) {
+    serve_file(file, request, out, request.number == 0 ? 200'000 : SIZE_MAX);
+    if (request.number == 0) out.hang();
+  });
+  Time before = now();
+  Result<std::string> all = fetch(server.url("/"), std::nullopt);
+  ASSERT_TRUE(all.ok()) << all.error().message();
+  EXPECT_TRUE(all.value() == file);
+  EXPECT_LT(now() - before, Duration(5s));
+  EXPECT_THAT(log_.text(), HasSubstr("at byte 200000, and the source answers on another way"));
+}
+
+TEST_F(HttpSourceTest, SilenceIsBorneWhereThereIsNoOtherWay) {
+  TwoWays paths(TwoWays::Second::Silent);
+  options_.paths = &paths;
+  options_.first_bytes = 100ms;
+  options_.stall = 20s;
+  std::string file = make_file(400'000);
+  ScriptedServer server([&](const Request&, Exchange& out) {
+    out.send(ok_head(file.size()));
+    out.send(std::string_view(file).substr(0, 200'000));
+    std::this_thread::sleep_for(500ms);
+    out.send(std::string_view(file).substr(200'000));
+  });
+  Result<std::unique_ptr<HttpSource>> source = open(server.url("/"));
+  ASSERT_TRUE(source.ok()) << source.error().message();
+  Result<std::string> all = drain(*source.value());
+  ASSERT_TRUE(all.ok()) << all.error().message();
+  EXPECT_TRUE(all.value() == file);
+  EXPECT_EQ(source.value()->resumptions(), 0U);
+  EXPECT_EQ(paths.doubts(), 1U);
 }
 
 TEST_F(HttpSourceTest, ASlowReaderIsNoStall) {
