@@ -762,6 +762,7 @@ AssignedAddress Port::leased_address(const Dhcp6Address& leased) const {
   AssignedAddress address;
   address.index = link_.index;
   address.prefix = host_prefix(leased.address);
+  address.flags = IFA_F_OPTIMISTIC;  // used while its duplicates are looked for (RFC 4429)
   address.valid = leased.valid;
   address.preferred = leased.preferred;
   return address;
