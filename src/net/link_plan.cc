@@ -88,11 +88,14 @@ LinkPlan plan_link(const NetworkConfig& config, const Link& link) {
   if (about == nullptr && floats) about = &kAnyNic;
   if (about == nullptr) return plan;
   plan.wanted = true;
-  if (!about->name.empty()) plan.name = about->name;
+  if (!about->name.empty()) plan.name = plan.told = about->name;
   plan.floating = floats;
   plan.mtu = about->mtu;
   plan.set_mac = about->set_mac;
-  if (find_bond_of(config, link) != nullptr) return plan;  // the bond has what is to be had
+  if (const LinkConfig* bond = find_bond_of(config, link)) {
+    plan.bond = bond->name;
+    return plan;  // which has all that is to be had
+  }
   for (const AddressConfig& address : config.addresses) {
     if (address.device != about->name) continue;
     bool v4 = address.prefix.address.is_v4();

@@ -34,6 +34,8 @@ constexpr Duration kCapturedPatience = 12s;
 constexpr Duration kFloatingPatience = 5s;
 // How soon to try again to make a bond or VLAN while its module may still be loading.
 constexpr Duration kVirtualRetry = 250ms;
+constexpr Duration kLongestVirtualRetry = 8s;
+constexpr Duration kAfterTrouble = 1s;
 
 enum class RouteState : uint8_t { Missing, Set, Withdrawn };
 
@@ -51,14 +53,23 @@ class Loop {
     loop->prepare_kernel();
     if (loop->order_.config.captured) loop->plain_at_ = now() + kCapturedPatience;
     TRY_CONTEXT("network", loop->list());
-    loop->set_rules();
     return loop;
   }
 
   bool found() const { return paths_.found().has_value(); }
   PathTable& paths() { return paths_; }
 
-  // Waits for the next event, but not beyond `until`, and handles what there is.
+  // Waits for the next event, but not beyond `until`, and handles what there is. What goes wrong
+  // with that is said, and everything is looked at anew a little later: nothing is worth to end it.
+  void step_on(std::optional<Time> until, const WakeEvent& stop) {
+    Result<void> done = step(until, stop);
+    if (done.ok()) return;
+    log_warning("network: looked at anew in a second", done.error());
+    std::vector<PollItem> items = {PollItem{stop.fd()}};
+    [[maybe_unused]] Result<bool> stopped = poll_items(items, kAfterTrouble);
+    if (Result<void> listed = list(); !listed.ok()) log_debug(listed.error().message());
+  }
+
   Result<void> step(std::optional<Time> until, const WakeEvent& stop) {
     std::optional<Time> next = until;
     auto sooner = [&](const std::optional<Time>& time) {
@@ -72,6 +83,7 @@ class Loop {
     }
     sooner(make_virtual_at_);
     sooner(plain_at_);
+    sooner(turn_at_);
     sooner(float_at_);
     sooner(paths_.wake());
     std::optional<Duration> timeout;
@@ -88,6 +100,7 @@ class Loop {
     handle_timers(time);
     place_floating(time);
     set_routes();
+    take_turns(time);
     withdraw_captured_ways();
     update_paths(time);
     if (items[2].ready) probed_.clear();
@@ -117,7 +130,7 @@ class Loop {
     for (const LinkConfig& wanted : order_.config.links) {
       bool there =
           wanted.name.empty() || std::any_of(ports_.begin(), ports_.end(), [&](const auto& entry) {
-            return find_link(order_.config, entry.second.link()) == &wanted;
+            return entry.second.plan().told == wanted.name;
           });
       if (there) continue;
       if (!first) text += "; ";
@@ -137,6 +150,7 @@ class Loop {
       }
     }
     if (first) text += "no network card is among those that the network settings name";
+    text += "; check cables, VLANs and servers, or tell the network by ip=";
     return Error(std::move(text));
   }
 
@@ -171,7 +185,7 @@ class Loop {
     // Those made last lie on those made before.
     for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
       if (auto gone = routes_.remove_link(*it); !gone.ok() && gone.error().code() != ENODEV) {
-        log_warning("a virtual link stays", gone.error());
+        log_warning(concat("the interface with index ", *it, " stays"), gone.error());
       }
     }
   }
@@ -214,7 +228,10 @@ class Loop {
     }
     for (const Link& link : links) see(link);
     std::vector<AssignedAddress> addresses = TRY(routes_.addresses());
-    for (auto& [index, port] : ports_) port.see_all(addresses, now());
+    for (auto& [index, port] : ports_) {
+      port.see_all(addresses, now());
+      forget_routes(port);
+    }
     make_virtual_links();
     return {};
   }
@@ -222,7 +239,7 @@ class Loop {
   Result<void> follow() {
     Result<NetworkMonitor::Changes> changes = monitor_.changes();
     if (!changes.ok()) {
-      if (changes.error().code() != ENOBUFS) return changes.error();
+      if (changes.error().code() != ENOBUFS) log_debug(changes.error().message());
       return list();
     }
     kernel_changed_ = true;
@@ -242,7 +259,10 @@ class Loop {
     if (!link.ethernet) return false;
     if (std::find(made_.begin(), made_.end(), link.index) != made_.end()) return true;
     // Somebody else's: the virtual function below a synthetic NIC (Azure), a bridge's port.
-    if (link.master != 0 && find_bond_of(order_.config, link) == nullptr) return false;
+    auto port = ports_.find(link.index);
+    bool member = port != ports_.end() ? !port->second.plan().bond.empty()
+                                       : find_bond_of(order_.config, link) != nullptr;
+    if (link.master != 0 && !member) return false;
     return order_.nics == NicRule::AnyEthernet || is_physical(root_, link.name);
   }
 
@@ -279,7 +299,8 @@ class Loop {
     Port& port = found->second;
     port.see(link, now());
     // Until then, no NIC that was captured has been found with its cable in.
-    if (port.carrier() && order_.config.captured && !std::exchange(carrier_seen_, true)) {
+    bool first = port.carrier() && port.plan().wanted && !std::exchange(carrier_seen_, true);
+    if (first && order_.config.captured && plain_at_ != Time::max()) {
       plain_at_ = now() + kCapturedPatience;
     }
   }
@@ -302,7 +323,7 @@ class Loop {
                     .try_emplace(link.index, context_, link, plan, driver_of(root_, link.name),
                                  next_metric_)
                     .first;
-    if (find_bond_of(order_.config, link) != nullptr) return port;  // up with its bond
+    if (!plan.bond.empty()) return port;  // up with its bond
     if (plain_at_ == Time::max()) port->second.try_everything(now());
     bool needed = port->second.plan().wanted || is_lower(port->second);
     if (!needed) return port;
@@ -319,7 +340,7 @@ class Loop {
   }
   // It carries others and has nothing of its own to report.
   bool is_carrying(const Port& port) const {
-    return find_bond_of(order_.config, port.link()) != nullptr ||
+    return !port.plan().bond.empty() ||
            (is_lower(port) && port.plan().addresses.empty() && !port.plan().dhcp4);
   }
 
@@ -327,9 +348,7 @@ class Loop {
     bool told = order_.config.find(name) != nullptr;
     for (auto& [index, port] : ports_) {
       // Another NIC may have that name in this kernel.
-      const LinkConfig* about = find_link(order_.config, port.link());
-      bool same = told ? about != nullptr && about->name == name : port.link().name == name;
-      if (same) return &port;
+      if ((told ? port.plan().told : port.link().name) == name) return &port;
     }
     return nullptr;
   }
@@ -347,7 +366,12 @@ class Loop {
       if (wanted->bond) failed = !make_bond(*wanted) || failed;
       if (wanted->vlan) failed = !make_vlan(*wanted) || failed;
     }
-    if (failed) make_virtual_at_ = now() + kVirtualRetry;
+    if (!failed) {
+      virtual_pause_ = kVirtualRetry;
+      return;
+    }
+    make_virtual_at_ = now() + virtual_pause_;
+    virtual_pause_ = std::min(virtual_pause_ * 2, kLongestVirtualRetry);
   }
 
   bool made(const std::string& name, const Result<int>& index) {
@@ -375,6 +399,16 @@ class Loop {
     return false;
   }
 
+  // As the kernel has it now: its message may still be on the way.
+  int master_of(int index) {
+    Result<std::vector<Link>> links = routes_.links();
+    if (!links.ok()) return 0;
+    for (const Link& link : links.value()) {
+      if (link.index == index) return link.master;
+    }
+    return 0;
+  }
+
   bool make_bond(const LinkConfig& wanted) {
     Port* bond = find_port(wanted.name);
     if (bond == nullptr) {
@@ -392,14 +426,15 @@ class Loop {
     bool good = true;
     for (const std::string& name : wanted.bond->members) {
       Port* member = find_port(name);
-      if (member == nullptr || member->link().master == bond->link().index) continue;
+      if (member == nullptr || master_of(member->link().index) == bond->link().index) continue;
       // A member must be down to be taken in; the bond brings it up.
       Result<void> taken = routes_.set_down(member->link().index);
       if (taken.ok()) taken = routes_.set_master(member->link().index, bond->link().index);
-      if (!taken.ok()) {
-        log_warning(concat(member->label(), ": not taken into ", wanted.name), taken.error());
-        good = false;
-      }
+      if (taken.ok()) continue;
+      good = false;
+      std::string what = concat(member->label(), ": not taken into ", wanted.name, " (",
+                                taken.error().message(), ')');
+      if (std::exchange(virtual_trouble_[name], what) != what) log_warning(what);
     }
     return good;
   }
@@ -420,11 +455,21 @@ class Loop {
     return port == nullptr ? device : port->link().name;
   }
 
+  // A rule that names an interface waits for it.
   void set_rules() {
-    for (const RuleConfig& wanted : order_.config.rules) {
+    rules_set_.resize(order_.config.rules.size(), false);
+    for (size_t i = 0; i < rules_set_.size(); ++i) {
+      const RuleConfig& wanted = order_.config.rules[i];
+      auto there = [&](const std::string& device) {
+        return device.empty() || device == kLoopback || find_port(device) != nullptr;
+      };
+      if (rules_set_[i] || !there(wanted.iif) || !there(wanted.oif)) continue;
       Rule rule = kernel_rule(wanted, [&](const std::string& name) { return kernel_name(name); });
+      rules_set_[i] = true;
       if (auto added = routes_.add_rule(rule); !added.ok()) {
-        log_warning("a rule of the network settings is not set", added.error());
+        log_warning(concat("rule ", wanted.priority,
+                           " of the network settings is not set; what needs it fails"),
+                    added.error());
       }
     }
   }
@@ -515,6 +560,7 @@ class Loop {
   void set_routes() {
     // Only then can one be set that could not be before.
     if (!std::exchange(kernel_changed_, false)) return;
+    set_rules();
     set_neighbours();
     routes_set_.resize(order_.config.routes.size(), RouteState::Missing);
     bool helped = true;
@@ -536,9 +582,23 @@ class Loop {
     routes_set_[i] = state;
   }
 
+  // Both may be right, and the source or a switch only slow: they take turns until it answers.
+  void take_turns(Time time) {
+    if (!turn_at_ || time < *turn_at_) return;
+    turn_at_.reset();
+    if (found()) return;
+    turn_at_ = time + kCapturedPatience;
+    captured_turn_ = !captured_turn_;
+    if (!captured_turn_) return;
+    for (RouteState& state : routes_set_) {
+      if (state == RouteState::Withdrawn) state = RouteState::Missing;
+    }
+    kernel_changed_ = true;
+  }
+
   // Where a captured way out led nowhere and a server or router tells another one, that one counts.
   void withdraw_captured_ways() {
-    if (plain_at_ != Time::max() || found()) return;
+    if (plain_at_ != Time::max() || found() || captured_turn_) return;
     for (size_t i = 0; i < routes_set_.size(); ++i) {
       const RouteConfig& wanted = order_.config.routes[i];
       if (wanted.destination.length != 0) continue;
@@ -579,8 +639,10 @@ class Loop {
     Result<void> added = routes_.add_route(*route, Rival::Kept);
     if (added.ok()) routes_set_[i] = RouteState::Set;
     if (!added.ok() && how == OnLink::Always) {
-      log_debug(
-          concat("no route to ", format_prefix(route->destination), ": ", added.error().message()));
+      std::string what = concat("route to ", format_prefix(route->destination),
+                                " of the network settings is not set (", added.error().message(),
+                                "); check its gateway and device");
+      if (std::exchange(route_trouble_[i], what) != what) log_warning(what);
     }
     return added.ok();
   }
@@ -606,11 +668,12 @@ class Loop {
     if (plain_at_ && time >= *plain_at_) {
       plain_at_ = Time::max();
       if (found()) return;
+      turn_at_ = time + 2 * kCapturedPatience;
       log_warning(
           "the network as it was captured does not lead to the source; DHCP and router "
           "advertisements are tried on every network card");
       for (auto& [index, port] : ports_) {
-        if (find_bond_of(order_.config, port.link()) != nullptr) continue;
+        if (!port.plan().bond.empty()) continue;
         port.try_everything(time);
         if (port.link().up) continue;
         port.prepare();
@@ -742,14 +805,19 @@ class Loop {
   PortContext context_;
   std::map<int, Port> ports_;                           // by interface index
   std::vector<int> made_;                               // indexes of bonds and VLANs that we made
+  std::map<size_t, std::string> route_trouble_;         // of order_.config.routes
   std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
   std::optional<Time> make_virtual_at_;
+  Duration virtual_pause_ = kVirtualRetry;
   std::optional<Time> plain_at_;  // when all NICs are asked everything; max: they are
   bool carrier_seen_ = false;
+  std::optional<Time> turn_at_;  // when captured and learnt ways out change places
+  bool captured_turn_ = false;
   std::optional<int> floating_;         // who has the address that may be any NIC's
   std::optional<Time> float_at_;        // when the next one gets it
   std::optional<int> loopback_;         // its index, once its addresses are set
   bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
+  std::vector<bool> rules_set_;         // of order_.config.rules
   std::vector<bool> neighbours_set_;    // of order_.config.neighbours
   std::vector<RouteState> routes_set_;  // of order_.config.routes
   uint32_t next_metric_ = kMetricBase;
@@ -765,12 +833,7 @@ struct Network::State {
 
   // Keeps leases and follows links until told to stop.
   void run() {
-    while (!stopping) {
-      if (auto step = loop->step(std::nullopt, stop); !step.ok()) {
-        log_warning("network: leases are no longer renewed", step.error());
-        return;
-      }
-    }
+    while (!stopping) loop->step_on(std::nullopt, stop);
   }
 
   void end_thread() {
@@ -797,7 +860,7 @@ Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, NetworkOrde
   auto state = std::make_unique<State>(std::move(loop), TRY(WakeEvent::create()));
   while (!state->loop->found()) {
     if (now() >= deadline) return state->loop->report();
-    TRY(state->loop->step(deadline, state->stop));
+    state->loop->step_on(deadline, state->stop);
   }
   state->connection = state->loop->connection();
   std::unique_ptr<Network> network(new Network(std::move(state)));

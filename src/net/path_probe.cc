@@ -18,6 +18,9 @@ namespace {
 constexpr Duration kFirstPause = 250ms;
 constexpr Duration kLongestPause = 2s;
 constexpr Duration kLongestPoll = 1s;
+// Seconds that a certificate may be valid (825 days, as authorities once agreed): a Date behind
+// that is no reason to believe in a certificate that is not valid yet.
+constexpr int64_t kLongestValidity = int64_t{825} * 86400;
 // A HEAD is answered soon. What only seems to stand still is asked again, and then has more time.
 constexpr Duration kProbeFirstBytes = 2s;
 constexpr Duration kProbeStall = 5s;
@@ -169,7 +172,8 @@ std::optional<int64_t> PathProbe::State::ask_for_date(int64_t valid_from) {
   date_wire->drop();
   if (failure) log_debug(concat("asking for the time: ", failure->error.message()));
   std::optional<int64_t> date = answer ? answer->head.date : std::nullopt;
-  bool helps = date && *date > wall_clock_seconds() && *date >= valid_from;
+  bool helps = date && *date > wall_clock_seconds() && *date >= valid_from &&
+               *date <= valid_from + kLongestValidity;
   return helps ? date : std::nullopt;
 }
 
@@ -237,7 +241,5 @@ ProbeState PathProbe::state() const {
   std::lock_guard lock(state_->mutex);
   return state_->published;
 }
-
-const HttpPath& PathProbe::path() const { return state_->path; }
 
 }  // namespace curlingiron

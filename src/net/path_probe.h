@@ -52,7 +52,6 @@ class PathProbe {
   // From any thread; returns at once.
   void stop();
   ProbeState state() const;
-  const HttpPath& path() const;
 
  private:
   struct State;

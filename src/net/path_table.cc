@@ -12,6 +12,8 @@ namespace {
 // server is slow may still lead there; where none can turn up, an answer of the other family may.
 constexpr Duration kRefusalPatience = 15s;
 constexpr Duration kHopelessPatience = 2s;
+// What was not the source may be it a little later (a server that is overloaded).
+constexpr Duration kAskAgain = 2s;
 // Each is a thread for each way; mirrors behind these are tried by the download itself.
 constexpr size_t kMostSources = 4;
 
@@ -46,7 +48,9 @@ void PathTable::set_paths(std::map<PathKey, HttpPath> paths, More more) {
   bool had_used = found_ && candidates_.count(*found_) != 0;
   std::erase_if(candidates_, [&](const auto& entry) {
     auto kept = paths.find(entry.first);
-    return kept == paths.end() || kept->second != entry.second.path;
+    if (kept == paths.end() || !same_way(kept->second, entry.second.path)) return true;
+    // Other name servers: a question that is beyond them goes on.
+    return kept->second != entry.second.path && asks_for_names(entry.second);
   });
   if (had_used && used == paths.end() && !searching_) search();
   for (auto& [key, path] : paths) {
@@ -57,19 +61,22 @@ void PathTable::set_paths(std::map<PathKey, HttpPath> paths, More more) {
   }
 }
 
+bool PathTable::asks_for_names(const Candidate& candidate) {
+  return std::all_of(candidate.probes.begin(), candidate.probes.end(),
+                     [](const std::unique_ptr<PathProbe>& probe) {
+                       return probe == nullptr || probe->state().stage == HttpStage::Dns;
+                     });
+}
+
 void PathTable::start_probes(Candidate& candidate) {
   candidate.probes.clear();
   candidate.troubles.assign(sources_.size(), "");
-  candidate.status.reset();
-  candidate.refused_since.reset();
-  for (const Url& source : sources_) {
+  candidate.ask_again.reset();
+  for (size_t i = 0; i < sources_.size(); ++i) {
     Result<std::unique_ptr<PathProbe>> probe =
-        PathProbe::start(source, options_, candidate.path, [this] { changed_.signal(); });
-    if (probe.ok()) {
-      candidate.probes.push_back(std::move(probe).value());
-    } else {
-      candidate.troubles.push_back(probe.error().message());
-    }
+        PathProbe::start(sources_[i], options_, candidate.path, [this] { changed_.signal(); });
+    if (!probe.ok()) candidate.troubles[i] = probe.error().message();
+    candidate.probes.push_back(probe.ok() ? std::move(probe).value() : nullptr);
   }
 }
 
@@ -87,10 +94,11 @@ void PathTable::make_current(const PathKey& key, const Candidate& candidate, uin
   doubted_ = false;
 }
 
-// A portal may answer in the source's place where that need not prove itself. Once the source has
-// been seen it is known by its answer; before, by having the file.
-bool PathTable::is_the_source(const ProbeState& state) const {
+// Over https any answer is the source's. Where nothing proves that, a portal may answer in its
+// place: once the source has been seen it is known by its answer; before, by having the file.
+bool PathTable::is_the_source(size_t source, const ProbeState& state) const {
   constexpr int kFirstError = 400;
+  if (sources_[source].scheme == UrlScheme::Https && !options_.insecure) return true;
   return status_ ? state.status == *status_ : state.status < kFirstError;
 }
 
@@ -100,14 +108,18 @@ bool PathTable::take(const PathKey& key, Candidate& candidate, Time time) {
     return true;
   }
   for (size_t i = 0; i < candidate.probes.size(); ++i) {
+    if (candidate.probes[i] == nullptr) continue;
     ProbeState state = candidate.probes[i]->state();
     if (state.date) date_ = std::max(date_.value_or(*state.date), *state.date);
-    if (state.answered && is_the_source(state)) {
+    if (state.answered && is_the_source(i, state)) {
       status_ = state.status;
       make_current(key, candidate, state.max_segment);
       return true;
     }
-    if (state.answered) candidate.status = state.status;
+    if (state.answered) {
+      candidate.status = state.status;
+      if (!candidate.ask_again) candidate.ask_again = time + kAskAgain;
+    }
     bool refused = state.refused || state.answered;
     if (refused && !candidate.refused_since) candidate.refused_since = time;
     if (!state.text.empty() && state.text != candidate.troubles[i]) {
@@ -125,14 +137,24 @@ Duration PathTable::refusal_patience() const {
 }
 
 std::optional<Time> PathTable::wake() const {
-  std::optional<Time> next;
-  if (!searching_ || found_) return next;
+  std::optional<Time> next = end_of_hope();
+  if (!searching_) return next;
   for (const auto& [key, candidate] : candidates_) {
-    if (!candidate.refused_since) continue;
-    Time end = *candidate.refused_since + refusal_patience();
-    if (!next || end < *next) next = end;
+    if (candidate.ask_again && (!next || *candidate.ask_again < *next)) next = candidate.ask_again;
   }
   return next;
+}
+
+// When what answers counts as found although it is hardly the source.
+std::optional<Time> PathTable::end_of_hope() const {
+  std::optional<Time> end;
+  if (!searching_ || found_) return end;
+  for (const auto& [key, candidate] : candidates_) {
+    if (!candidate.refused_since) continue;
+    Time own = *candidate.refused_since + refusal_patience();
+    if (!end || own < *end) end = own;
+  }
+  return end;
 }
 
 bool PathTable::collect(Time time) {
@@ -149,7 +171,10 @@ bool PathTable::collect(Time time) {
     end_probes();
     return true;
   }
-  std::optional<Time> hope_ends = wake();
+  for (auto& [key, candidate] : candidates_) {
+    if (candidate.ask_again && time >= *candidate.ask_again) start_probes(candidate);
+  }
+  std::optional<Time> hope_ends = end_of_hope();
   if (!hope_ends || time < *hope_ends) return false;
   for (auto& [key, candidate] : candidates_) {
     if (!candidate.refused_since) continue;
@@ -166,7 +191,11 @@ std::optional<int64_t> PathTable::take_date() { return std::exchange(date_, std:
 
 void PathTable::search() {
   searching_ = true;
-  for (auto& [key, candidate] : candidates_) start_probes(candidate);
+  for (auto& [key, candidate] : candidates_) {
+    candidate.status.reset();
+    candidate.refused_since.reset();
+    start_probes(candidate);
+  }
 }
 
 std::string PathTable::trouble(const PathKey& key) const {

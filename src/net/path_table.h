@@ -70,18 +70,21 @@ class PathTable {
  private:
   struct Candidate {
     HttpPath path;
-    std::vector<std::unique_ptr<PathProbe>> probes;  // one for each source
+    std::vector<std::unique_ptr<PathProbe>> probes;  // one for each source; null: not started
     std::vector<std::string> troubles;               // what each said last
     std::optional<int> status;                       // of whoever answers there
+    std::optional<Time> ask_again;                   // as what answered was not the source
     std::optional<Time> refused_since;               // what answers there is hardly the source
   };
 
   void start_probes(Candidate& candidate);
+  static bool asks_for_names(const Candidate& candidate);
   void end_probes();
   bool take(const PathKey& key, Candidate& candidate, Time time);
   Duration refusal_patience() const;
+  std::optional<Time> end_of_hope() const;
   void make_current(const PathKey& key, const Candidate& candidate, uint16_t max_segment);
-  bool is_the_source(const ProbeState& state) const;
+  bool is_the_source(size_t source, const ProbeState& state) const;
 
   std::vector<Url> sources_;
   HttpOptions options_;

@@ -95,14 +95,21 @@ struct Port::RouterWord {
   template <typename T>
   static void learn(std::vector<Told<T>>& known, const Ipv6& from, const T& what,
                     std::optional<Duration> lifetime, Time time) {
-    std::erase_if(known, [&](const Told<T>& told) {
-      return (told.what == what && told.router == from) || !told.holds(time);
-    });
-    if (lifetime && *lifetime <= 0s) return;
-    if (known.size() >= kMostTold) return;
+    std::erase_if(known, [&](const Told<T>& told) { return !told.holds(time); });
+    auto same = [&](const Told<T>& told) { return told.what == what && told.router == from; };
+    auto old = std::find_if(known.begin(), known.end(), same);
+    if (lifetime && *lifetime <= 0s) {
+      if (old != known.end()) known.erase(old);
+      return;
+    }
     std::optional<Time> until;
     if (lifetime) until = time + *lifetime;
-    known.push_back({what, from, until});
+    // Where it was: an order that changes with each message would begin every question anew.
+    if (old != known.end()) {
+      old->until = until;
+    } else if (known.size() < kMostTold) {
+      known.push_back({what, from, until});
+    }
   }
 };
 
@@ -160,6 +167,8 @@ void Port::prepare() {
   uint32_t mtu = context_.mtu != 0 ? context_.mtu : plan_.mtu;
   if (mtu != 0) set_mtu(mtu);
   bool listens = plan_.ipv6 == Ipv6Plan::Auto || plan_.ipv6 == Ipv6Plan::Dhcp6;
+  // A second address of one network stays when the first one goes.
+  set_kernel("ipv4", "promote_secondaries", "1");
   set_kernel("ipv6", "disable_ipv6", "0");
   set_kernel("ipv6", "accept_ra", listens ? "2" : "0");
   set_kernel("ipv6", "autoconf", listens ? "1" : "0");
@@ -201,7 +210,6 @@ void Port::bring_up(Time time) {
 
 void Port::see(const Link& link, Time time) {
   bool had_carrier = carrier();
-  std::string name = link_.name;
   link_ = link;
   if (carrier() == had_carrier) return;
   log_debug(concat(label(), carrier() ? ": carrier" : ": carrier lost"));
@@ -210,8 +218,11 @@ void Port::see(const Link& link, Time time) {
 
 void Port::carrier_changed(Time time) {
   carrier_since_.reset();
+  lease_wanted_since_.reset();
   if (carrier()) {
     carrier_since_ = time;
+    if (!lease4_) lease_wanted_since_ = time;
+    word_->heard = false;  // another router may be at the other end now
     if (!plan_.floating) take_planned();
     if (plan_.dhcp4) start_dhcp4(time);
     if (plan_.ipv6 == Ipv6Plan::Auto || plan_.ipv6 == Ipv6Plan::Dhcp6) {
@@ -278,6 +289,11 @@ void Port::see(const AssignedAddress& address, Time time) {
                    [&](const AssignedAddress& other) { return same_address(other, address); });
   if (known != addresses_.end()) addresses_.erase(known);
   if (address.change == Change::Present) addresses_.push_back(address);
+  if (address.change == Change::Removed && lease4_ && same_address(lease4_->address, address)) {
+    // Not by us: what is leased is set again.
+    DhcpLease lease = std::exchange(lease4_, std::nullopt)->lease;
+    take_lease(lease);
+  }
   if (address.change == Change::Present && address.duplicate() && address.prefix.address.is_v6()) {
     log_warning(concat(label(), ": another host has ", format_ip(address.prefix.address)));
     if (dhcp6_) act(dhcp6_->on_duplicate(address.prefix.address.v6(), time), time);
@@ -373,7 +389,8 @@ std::optional<Time> Port::wake() const {
   sooner(solicit_at_);
   bool waits4 = may_fall_back4();
   bool waits6 = !leased6_set_ && !plan_.leased6.empty() && !usable(Family::V6);
-  if (carrier_since_ && (waits4 || waits6)) sooner(*carrier_since_ + kLeasePatience);
+  if (lease_wanted_since_ && waits4) sooner(*lease_wanted_since_ + kLeasePatience);
+  if (carrier_since_ && waits6) sooner(*carrier_since_ + kLeasePatience);
   return next;
 }
 
@@ -402,15 +419,17 @@ bool Port::may_fall_back4() const {
 
 // No server gives what one gave the running system: its lease still runs.
 void Port::fall_back(Time time) {
-  if (!carrier_since_ || time < *carrier_since_ + kLeasePatience) return;
-  if (may_fall_back4()) {
+  auto waited = [&](const std::optional<Time>& since) {
+    return since && time >= *since + kLeasePatience;
+  };
+  if (waited(lease_wanted_since_) && may_fall_back4()) {
     log_warning(concat(label(),
                        ": no DHCP server answers; the address that the running system had "
                        "is taken"));
     set_planned(plan_.leased4);
     leased4_set_ = true;
   }
-  if (!leased6_set_ && !plan_.leased6.empty() && !usable(Family::V6)) {
+  if (waited(carrier_since_) && !leased6_set_ && !plan_.leased6.empty() && !usable(Family::V6)) {
     log_warning(concat(label(),
                        ": no router answers; the IPv6 addresses that the running system "
                        "had are taken"));
@@ -466,10 +485,14 @@ void Port::start_dhcp4(Time time) {
   act(dhcp4_->on(DhcpEvent::LinkUp, time), time);
 }
 
-void Port::act(const DhcpActions& actions, Time) {
+void Port::act(const DhcpActions& actions, Time time) {
   dhcp4_wake_ = actions.wake;
   if (!actions.note.empty()) log_warning(concat(label(), ": ", actions.note));
-  if (actions.lost) drop_lease();
+  if (actions.lost) {
+    drop_lease();
+    lease_wanted_since_ = time;
+    for (const AddressConfig& address : plan_.leased4) probe(address.prefix.address.v4());
+  }
   for (const DhcpMessage& message : actions.send) send(message);
   if (actions.probe) probe(*actions.probe);
   if (!actions.bound) return;

@@ -66,7 +66,6 @@ class Port {
   const Link& link() const { return link_; }
   const LinkPlan& plan() const { return plan_; }
   bool carrier() const { return link_.up && link_.carrier; }
-  std::optional<Time> carrier_since() const { return carrier_since_; }
   std::string label() const;  // "eth0 (e1000)"
   // An address that packets to elsewhere can have as their source; one that is not link-local goes
   // before one that is.
@@ -91,7 +90,6 @@ class Port {
 
   // IPv4
   void start_dhcp4(Time time);
-  void stop_dhcp4(Time time);
   void act(const DhcpActions& actions, Time time);
   void send(const DhcpMessage& message);
   void probe(Ipv4 address);
@@ -130,6 +128,7 @@ class Port {
   std::string trouble_;           // what the kernel refused
   std::optional<Time> retry_at_;  // to try that again
   std::optional<Time> carrier_since_;
+  std::optional<Time> lease_wanted_since_;  // with carrier, and without a lease
   std::vector<AssignedAddress> addresses_;  // that the kernel has
   bool planned_set_ = false;
   bool everything_ = false;     // try_everything() was called

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/ip_settings.h"
-#include "net/nics.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
@@ -28,40 +27,6 @@ namespace curlingiron {
 namespace {
 
 using ::testing::HasSubstr;
-
-TEST(ListNics, ReadsSysfs) {
-  TemporaryDirectory directory = std::move(TemporaryDirectory::create()).value();
-  UniqueFd root = std::move(open_root(directory.path())).value();
-  auto make = [&](const std::string& command) {
-    ASSERT_EQ(std::system(concat("cd ", directory.path(), " && ", command).c_str()), 0);
-  };
-  make(
-      "mkdir -p sys/class/net sys/devices/pci/net sys/drivers/e1000 && ln -s "
-      "../../drivers/e1000 sys/devices/pci/driver");
-  auto add = [&](const std::string& name, const std::string& type, bool physical) {
-    make(concat("mkdir sys/devices/pci/net/", name, " && cd sys/devices/pci/net/", name,
-                " && echo ", type,
-                " > type && echo 52:54:00:AB:00:01 > address && "
-                "echo 4711 > ifindex && echo 1 > carrier"));
-    if (physical) make(concat("ln -s ../.. sys/devices/pci/net/", name, "/device"));
-    make(concat("ln -s ../../devices/pci/net/", name, " sys/class/net/", name));
-  };
-  add("nic7", "1", true);
-  add("nic8", "1", true);
-  add("wlan7", "1", true);
-  add("br7", "1", false);
-  add("ib7", "32", true);
-  make("mkdir sys/class/net/wlan7/wireless && ln -s ../br7 sys/devices/pci/net/nic8/master");
-  Result<std::vector<Nic>> nics = list_nics(root);
-  ASSERT_TRUE(nics.ok()) << nics.error().message();
-  ASSERT_EQ(nics.value().size(), 2U);
-  EXPECT_EQ(nics.value()[0].name, "nic7");
-  EXPECT_EQ(nics.value()[1].name, "nic8");  // a bond's member needs its driver, too
-  EXPECT_EQ(nics.value()[0].mac, "52:54:00:ab:00:01");
-  EXPECT_EQ(nics.value()[0].driver, "e1000");
-  EXPECT_EQ(nics.value()[0].index, 4711);
-  EXPECT_TRUE(nics.value()[0].carrier);
-}
 
 class QuietLog final : public LogSink {
  public:
