@@ -75,6 +75,10 @@ AssignedAddress kernel_address(const AddressConfig& config, int index) {
   address.metric = config.metric;
   address.scope = config.scope;
   if (config.no_prefix_route) address.flags |= IFA_F_NOPREFIXROUTE;
+  // Duplicates of what an administrator chose are not looked for, as of IPv4: the kernel would wait
+  // a second, and where no router has spoken it asks for no neighbour from an address it is not
+  // sure of.
+  if (config.origin == Origin::Static) address.flags |= IFA_F_NODAD;
   return address;
 }
 

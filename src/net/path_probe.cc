@@ -189,7 +189,7 @@ void PathProbe::State::run() {
     next.max_segment = segment;
     if (answer || failure->wants_client_certificate) {
       next.answered = true;
-      next.status = answer ? answer->head.status : 0;
+      next.status = answer ? static_cast<int>(answer->head.status) : 0;
       next.stage = HttpStage::Body;
       next.text = answer ? answer->text() : "asks for the client certificate";
       publish(std::move(next));

@@ -307,7 +307,8 @@ TEST(CaptureConfig, ChangedAddressesAndSizesAreSetAgain) {
 TEST(CaptureConfig, TwoCardsWithOneAddressAreToldByName) {
   Machine machine;
   machine.card("eth0");
-  machine.card("eth1").permanent_mac = machine.state.links[0].mac;
+  MacAddress first = machine.state.links[0].mac;
+  machine.card("eth1").permanent_mac = first;
   EXPECT_THAT(machine.lines(), ElementsAre("link eth0 mac 02:00:00:00:00:01",
                                            "link eth1 address 02:00:00:00:00:02"));
 }
@@ -353,7 +354,7 @@ TEST(CaptureConfig, IsDescribedForPeople) {
             "  10.0.0.5/24, 2001:db8::5/64 (router advertisement)\n"
             "  way out via 10.0.0.1\n"
             "name servers 9.9.9.9\n"
-            "and 1 more routes, 0 rules\n");
+            "and 1 more route\n");
 }
 
 TEST(ResolverFilesTest, ResolversBehindTheStub) {
