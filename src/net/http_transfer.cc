@@ -32,6 +32,10 @@ HttpFailure transient_failure(std::string message) {
   return {Error(std::move(message)), FailureKind::Transient, std::nullopt};
 }
 
+bool same_nic(const HttpPath& a, const HttpPath& b) {
+  return a.interface == b.interface && a.family == b.family;
+}
+
 bool is_web_page(const HttpHead& head) {
   return to_lower(head.content_type).starts_with("text/html");
 }
@@ -491,6 +495,7 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
 }
 
 void HttpTransfer::store(ConstBytes bytes) {
+  if (fetched_ == fetched_before_) served_by_ = path_;
   if (mode_ == HttpMode::Stream) {
     if (digest_) digest_->update(bytes);
     if (tail_) tail_->add(position_, bytes);
@@ -607,7 +612,7 @@ std::optional<HttpFailure> HttpTransfer::look_for_ways(Time time) {
       concat(request_url_.host, ": no data for ", seconds_text(silence), ", at byte ", position_);
   if (!std::exchange(asked_for_ways_, true)) paths.failed(path_, Error(what));
   HttpPath now_best = paths.path();
-  if (now_best.interface == path_.interface && now_best.family == path_.family) return std::nullopt;
+  if (same_nic(now_best, path_)) return std::nullopt;
   return transient_failure(concat(what, ", and the source answers on another way"));
 }
 
@@ -730,11 +735,13 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   wire_->drop();
   // A server that answers, whatever it says, is reached.
   bool answered = head_.status >= 400;
-  if (options_.paths != nullptr && cause.kind == FailureKind::Transient && !answered) {
-    options_.paths->failed(path_, cause.error);
-  }
-  Mirror& failed = mirror();
   bool behind_commit = opened_ && !current_deadline();
+  // On a way that has brought none of the file yet, somebody else may answer in the server's place.
+  bool strange_way = behind_commit && served_by_ && !same_nic(path_, *served_by_);
+  if (strange_way) cause.kind = FailureKind::Transient;
+  bool may_be_the_way = cause.kind == FailureKind::Transient && (!answered || strange_way);
+  if (options_.paths != nullptr && may_be_the_way) options_.paths->failed(path_, cause.error);
+  Mirror& failed = mirror();
   bool shortcut_is_gone = via_shortcut_ && cause.kind != FailureKind::Transient && !verdict_;
   failed.cause = cause.error;
   fresh_ = true;

@@ -181,7 +181,8 @@ class HttpTransfer final : private HttpReceiver {
 
   // --- the request under way
   Plan plan_;
-  HttpPath path_;  // with max_segment_
+  HttpPath path_;                      // with max_segment_
+  std::optional<HttpPath> served_by_;  // the last one that brought bytes of the file
   Url request_url_;
   bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
   unsigned redirects_ = 0;

@@ -742,7 +742,9 @@ class Loop {
 
   void raise_clock() {
     std::optional<int64_t> date = paths_.take_date();
-    if (!date || order_.clock == ClockRule::Keep || *date <= wall_clock_seconds()) return;
+    // Once the source was found the clock was good enough for it: nobody else may turn it any more.
+    if (!date || found() || order_.clock == ClockRule::Keep) return;
+    if (*date <= wall_clock_seconds()) return;
     if (auto set = set_wall_clock(*date); !set.ok()) {
       log_warning("clock", set.error());
     } else {
