@@ -19,18 +19,6 @@ class Paths(world.NetnsTest):
     def serve(self, lan, *options):
         lan.serve_dnsmasq(dhcp_range(lan.number), *options)
 
-    def wait_for_requests(self, scene, join, count=1):
-        """Until the web server has sent something for so many requests; it logs them at their ends, so the
-        client's connections are what tells."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            out = scene.internet.run(["ss", "-Htni", "state", "established", "sport", "=", ":443"])
-            sent = [int(word.split(":")[1]) for word in out.split() if word.startswith("bytes_acked:")]
-            if sum(value > 100_000 for value in sent) >= count:
-                return
-            time.sleep(0.05)
-        raise join.failure("no download has begun")
-
     # -- several NICs
 
     def dead_and_alive(self, order):
