@@ -35,7 +35,7 @@ struct FlashPlan {
   KernelImage kernel;
   std::vector<std::string> cards;
   NetworkConfig network;   // as captured or of a file; empty: the settings tell of one
-  std::string network_of;  // for people: whose it is
+  std::string network_of;  // for people: where it comes from
   std::string config;
   Initramfs initramfs;
   std::string command_line;
@@ -159,19 +159,19 @@ Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
     if (!options.network.empty()) {
       return Error("--network and --set both tell of a network; give one of them");
     }
-    plan.network_of = "as set";
+    plan.network_of = "set up as --set tells";
     return {};
   }
   if (!options.network.empty()) {
     plan.network = TRY(load_network(options.network));
-    plan.network_of = concat("of ", options.network);
+    plan.network_of = concat("set up as in ", options.network);
     return {};
   }
   CapturedNetwork captured = config_of(state, read_resolver_files(root));
   for (const std::string& note : captured.notes) log_info(note);
   TRY_CONTEXT("the network as captured", check_network_config(captured.config));
   plan.network = std::move(captured.config);
-  plan.network_of = "this machine's";
+  plan.network_of = "set up as on this machine now:";
   return {};
 }
 
@@ -250,7 +250,7 @@ void show(const FlashPlan& plan) {
                  ")\n  initramfs ", format_size(plan.initramfs.bytes.size()), ", ",
                  plan.initramfs.modules.size(), " modules\n");
   for (const std::string& card : plan.cards) text += concat("  network   ", card, "\n");
-  text += concat("            settings ", plan.network_of, "\n");
+  text += concat("            ", plan.network_of, "\n");
   std::string network = describe_network(plan.network);
   for (std::string_view line : split(network, '\n')) {
     if (!line.empty()) text += concat("            ", line, "\n");

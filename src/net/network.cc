@@ -99,8 +99,8 @@ class Loop {
     }
     handle_timers(time);
     place_floating(time);
-    set_routes();
     take_turns(time);
+    set_routes();
     withdraw_captured_ways();
     update_paths(time);
     if (items[2].ready) probed_.clear();
@@ -167,7 +167,7 @@ class Loop {
       connection.via = port.via(*address);
     }
     std::optional<IpAddress> gateway = port.gateway(family);
-    if (!gateway) gateway = configured_gateway(port, family);
+    if (!gateway || captured_turn_) gateway = configured_gateway(port, family);
     if (gateway) connection.gateway = format_ip(*gateway);
     for (const NameServer& server : servers_for(port, now())) {
       connection.nameservers.push_back(format_ip(server.address));
@@ -589,6 +589,7 @@ class Loop {
     if (found()) return;
     turn_at_ = time + kCapturedPatience;
     captured_turn_ = !captured_turn_;
+    for (auto& [index, port] : ports_) port.prefer_learnt(!captured_turn_);
     if (!captured_turn_) return;
     for (RouteState& state : routes_set_) {
       if (state == RouteState::Withdrawn) state = RouteState::Missing;

@@ -238,7 +238,7 @@ void Port::carrier_changed(Time time) {
 }
 
 void Port::try_everything(Time time) {
-  everything_ = true;
+  prefers_learnt_ = true;
   plan_.wanted = true;
   bool more4 = !std::exchange(plan_.dhcp4, true);
   bool more6 = plan_.ipv6 == Ipv6Plan::Off || plan_.ipv6 == Ipv6Plan::StaticOnly;
@@ -330,7 +330,7 @@ bool Port::has_link_local() const {
 
 std::optional<AssignedAddress> Port::usable(Family family) const {
   // The planned one has led nowhere then.
-  if (everything_ && family == Family::V4 && lease4_) return lease4_->address;
+  if (prefers_learnt_ && family == Family::V4 && lease4_) return lease4_->address;
   std::optional<AssignedAddress> best;
   for (const AssignedAddress& address : addresses_) {
     const IpAddress& ip = address.prefix.address;

@@ -54,6 +54,8 @@ class Port {
   void release_planned();
   // All else failed: DHCP and routers are listened to, whatever the plan says.
   void try_everything(Time time);
+  // Whether a lease goes before a planned address, then.
+  void prefer_learnt(bool preferred) { prefers_learnt_ = preferred; }
   // Addresses and leases go.
   void leave();
 
@@ -131,7 +133,7 @@ class Port {
   std::optional<Time> lease_wanted_since_;  // with carrier, and without a lease
   std::vector<AssignedAddress> addresses_;  // that the kernel has
   bool planned_set_ = false;
-  bool everything_ = false;     // try_everything() was called
+  bool prefers_learnt_ = false;
   bool leased4_taken_ = false;  // somebody else has an address of it
   bool leased4_set_ = false;    // the running system's lease is in force without a server
   bool leased6_set_ = false;

@@ -369,3 +369,17 @@ captured
         join = scene.join("src=https://10.1.0.1:445/x", url="https://image.test:444/image.raw", deadline=5)
         join.failed()
         self.assertLess(tail(join.log, 1 << 20).count("\n"), 30)
+
+    def test_captured_way_opens_late(self):
+        """The captured way is blocked at first, and the DHCP server's gateway is nobody: once the way is open,
+        it is found."""
+        scene = self.world(families=(4,))
+        lan = scene.lan()
+        nic = scene.nic(lan)
+        lan.serve_dnsmasq(dhcp_range(1), "--dhcp-option=3,10.1.0.254", dns=False)
+        lan.filter_forwarded("drop")
+        join = scene.join(network=configured(nic.mac, more="captured\n"), deadline=60)
+        time.sleep(13)
+        lan.run(["nft", "flush", "chain", "inet", "filter", "forward"])
+        self.check(join, "static", "eth0")
+        join.leave()
