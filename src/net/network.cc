@@ -757,8 +757,11 @@ class Loop {
     std::string trouble = paths_.trouble({index, family});
     std::optional<AssignedAddress> address = port.usable(family);
     if (!address) return port.report(family);
-    return concat("has ", format_prefix(address->prefix), " (", port.via(*address), "), but ",
-                  trouble.empty() ? "the source has not answered yet" : trouble);
+    std::string text =
+        concat("has ", format_prefix(address->prefix), " (", port.via(*address), "), but ",
+               trouble.empty() ? "the source has not answered yet" : trouble);
+    bool unanswered = family == Family::V4 && port.waits_for_lease();
+    return unanswered ? concat(port.report(family), "; ", text) : text;
   }
 
   // For whoever sits at the machine: all servers, those of the way in use first.

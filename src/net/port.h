@@ -79,6 +79,8 @@ class Port {
   std::vector<std::string> search_domains(Time time) const;  // learnt here
   // Which of the configured addresses and routes are in force.
   bool has_set(Origin origin) const;
+  // A DHCP server is asked, and none has given anything; what is used was told before.
+  bool waits_for_lease() const { return dhcp4_ && !lease4_; }
   std::string report() const;  // why there is nothing at all; empty: there is
   std::string report(Family family) const;
 
