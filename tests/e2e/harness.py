@@ -326,10 +326,10 @@ class FaultyServer:
 
     cuts       offsets in the file, ascending: the body stops there, each once
     cut_by     "close" (FIN, no TLS close_notify), "reset" (RST) or "stall" (silent for stall seconds)
-    statuses   answers for the first requests before files are served: [503, 429]
+    statuses   answers for the first GETs before files are served: [503, 429]
     ranges     False: every answer is the whole file
     validators False: no ETag, no Last-Modified
-    etags      one for each request in turn, the last one for all further: ["a", "b"]
+    etags      one for each GET in turn, the last one for all further: ["a", "b"]
     rate       bytes a second
     requests   what came: dicts with method, path, range, if_range, status, sent
     """
@@ -403,9 +403,12 @@ class FaultyServer:
         record = {"method": method, "path": path, "range": headers.get("range"),
                   "if_range": headers.get("if-range"), "status": 0, "sent": 0}
         with self.lock:
-            index = len(self.requests)
+            # A HEAD only asks whether the file is there.
+            index = sum(r["method"] == "GET" for r in self.requests)
             self.requests.append(record)
-            status = self.statuses.pop(0) if self.statuses else 200
+            status = self.statuses[0] if self.statuses else 200
+            if method == "GET" and self.statuses:
+                self.statuses.pop(0)
             etag = f'"{self.etags[min(index, len(self.etags) - 1)]}"' if self.etags else '"one"'
         file = self.directory / path.lstrip("/")
         if status == 200 and not file.is_file():
