@@ -31,7 +31,7 @@ class Rescue(DirectTest):
         self.build(BUSYBOX)
         before = harness.sha256_of(self.disk)
         machine = self.start(SILENT)
-        machine.expect(phase("source", "failed"), 90)
+        machine.expect(phase("network", "failed"), 90)
         self.ask_for_shell(machine, r"within 60 s for a shell on this console; else the old system starts again")
         status, output = machine.shell("echo $((6 * 7)); tty; id -u; ls -1 /curlingiron")
         self.assertEqual((status, output), (0, "42\n/dev/ttyS0\n0\nca.pem\nconfig\nmodules"))
