@@ -12,10 +12,6 @@ std::string sysfs(const Link& link, std::string_view attribute) {
   return concat("sys/class/net/", link.name, '/', attribute);
 }
 
-bool is_wireless(const UniqueFd& root, const Link& link) {
-  return exists(root, sysfs(link, "wireless")) || exists(root, sysfs(link, "phy80211"));
-}
-
 // "DNS=10.0.0.53 2001:db8::53" of networkd, "SERVERS=…" of systemd-resolved: lines of words. A
 // server may have a port, an interface and a name of its certificate: 10.0.0.53:853%2#dns.example.
 ResolvConf parse_link_file(std::string_view text) {
@@ -54,7 +50,7 @@ Result<KernelNetwork> read_kernel_network(const UniqueFd& root, NicRule rule) {
     if (!link.ethernet) continue;
     if (rule == NicRule::AnyEthernet) {
       if (link.kind.empty() || link.kind == "veth") state.nics.push_back(link.index);
-    } else if (is_wireless(root, link)) {
+    } else if (is_wireless(root, link.name)) {
       state.wireless.push_back(link.index);
     } else if (link.kind.empty() && exists(root, sysfs(link, "device"))) {
       state.nics.push_back(link.index);

@@ -9,13 +9,6 @@ bool has_mac(const Link& link, const MacAddress& mac) {
   return link.permanent_mac ? *link.permanent_mac == mac || link.mac == mac : link.mac == mac;
 }
 
-// A VLAN lies on it.
-bool is_lower(const NetworkConfig& config, const LinkConfig& link) {
-  return std::any_of(config.links.begin(), config.links.end(), [&](const LinkConfig& other) {
-    return other.vlan && other.vlan->lower == link.name;
-  });
-}
-
 bool has_floating_address(const NetworkConfig& config) {
   return std::any_of(config.addresses.begin(), config.addresses.end(),
                      [](const AddressConfig& address) { return address.device.empty(); });
@@ -37,6 +30,12 @@ Ipv6Plan ipv6_plan(const LinkConfig& link, bool has_fixed_v4, bool has_fixed_v6)
 std::optional<Ipv4> LinkPlan::previous() const {
   if (leased4.empty()) return std::nullopt;
   return leased4.front().prefix.address.v4();
+}
+
+bool is_lower(const NetworkConfig& config, std::string_view name) {
+  return std::any_of(config.links.begin(), config.links.end(), [&](const LinkConfig& other) {
+    return other.vlan && other.vlan->lower == name;
+  });
 }
 
 bool is_virtual(const LinkConfig& link) { return link.vlan || link.bond; }
@@ -111,7 +110,7 @@ LinkPlan plan_link(const NetworkConfig& config, const Link& link) {
   };
   bool fixed_v4 = has_fixed(Family::V4);
   bool fixed_v6 = has_fixed(Family::V6);
-  bool bare = is_lower(config, *about) && about->ipv4 == Ipv4Method::Unset &&
+  bool bare = is_lower(config, about->name) && about->ipv4 == Ipv4Method::Unset &&
               about->ipv6 == Ipv6Method::Unset && !fixed_v4 && !fixed_v6;
   if (bare) return plan;  // it carries VLANs and nothing else
   plan.dhcp4 = about->ipv4 == Ipv4Method::Dhcp ||

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
@@ -46,6 +47,8 @@ const LinkConfig* find_link(const NetworkConfig& config, const Link& link);
 // says nothing at all.
 LinkPlan plan_link(const NetworkConfig& config, const Link& link);
 
+// A VLAN of the configuration lies on the link of this name.
+bool is_lower(const NetworkConfig& config, std::string_view name);
 // The interface is made by the configuration, and not by hardware.
 bool is_virtual(const LinkConfig& link);
 // The bond that this link is to be enslaved to; null: none.

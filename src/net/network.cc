@@ -325,23 +325,17 @@ class Loop {
                     .first;
     if (!plan.bond.empty()) return port;  // up with its bond
     if (plain_at_ == Time::max()) port->second.try_everything(now());
-    bool needed = port->second.plan().wanted || is_lower(port->second);
+    bool needed = port->second.plan().wanted || is_lower(order_.config, port->second.plan().name);
     if (!needed) return port;
     port->second.prepare();
     if (!link.up) port->second.bring_up(now());
     return port;
   }
 
-  // A VLAN lies on it.
-  bool is_lower(const Port& port) const {
-    return std::any_of(
-        order_.config.links.begin(), order_.config.links.end(),
-        [&](const LinkConfig& link) { return link.vlan && link.vlan->lower == port.plan().name; });
-  }
   // It carries others and has nothing of its own to report.
   bool is_carrying(const Port& port) const {
-    return !port.plan().bond.empty() ||
-           (is_lower(port) && port.plan().addresses.empty() && !port.plan().dhcp4);
+    return !port.plan().bond.empty() || (is_lower(order_.config, port.plan().name) &&
+                                         port.plan().addresses.empty() && !port.plan().dhcp4);
   }
 
   Port* find_port(std::string_view name) {

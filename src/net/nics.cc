@@ -13,8 +13,11 @@ std::string sysfs(std::string_view interface, std::string_view attribute) {
 }  // namespace
 
 bool is_physical(const UniqueFd& root, std::string_view interface) {
-  return exists(root, sysfs(interface, "device")) && !exists(root, sysfs(interface, "wireless")) &&
-         !exists(root, sysfs(interface, "phy80211"));
+  return exists(root, sysfs(interface, "device")) && !is_wireless(root, interface);
+}
+
+bool is_wireless(const UniqueFd& root, std::string_view interface) {
+  return exists(root, sysfs(interface, "wireless")) || exists(root, sysfs(interface, "phy80211"));
 }
 
 std::string driver_of(const UniqueFd& root, std::string_view interface) {

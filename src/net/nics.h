@@ -16,6 +16,8 @@ enum class NicRule {
 
 // A device behind it, and not wireless. `root` holds sys/.
 bool is_physical(const UniqueFd& root, std::string_view interface);
+// A radio. `root` holds sys/.
+bool is_wireless(const UniqueFd& root, std::string_view interface);
 // "e1000"; empty when unknown.
 std::string driver_of(const UniqueFd& root, std::string_view interface);
 
