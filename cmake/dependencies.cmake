@@ -18,8 +18,8 @@ curlingiron_archive(ci_lzo lzo2)  # of inspect alone; /init does not use it
 curlingiron_archive(ci_xxhash xxhash)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
-# static, ISA-L and wolfSSL have no archive that serves. Imported archives, not bare paths: only so does
-# CMake put wolfSSL behind libcurl on the link line.
+# static, ISA-L has no archive, and OpenSSL's is four times as large as what is needed of it. Imported
+# archives, not bare paths: only so does CMake put OpenSSL after libcurl on the link line.
 function(curlingiron_built_archive target variable default archive)
   set(${variable} ${CMAKE_SOURCE_DIR}/build/deps/${default} CACHE PATH "prefix of the static ${archive}")
   set(path ${${variable}}/lib/${archive}.a)
@@ -32,8 +32,10 @@ function(curlingiron_built_archive target variable default archive)
 endfunction()
 
 curlingiron_built_archive(ci_isal CURLINGIRON_ISAL libisal libisal)
-curlingiron_built_archive(ci_tls CURLINGIRON_WOLFSSL wolfssl libwolfssl)
-target_link_libraries(ci_tls INTERFACE Threads::Threads)
+curlingiron_built_archive(ci_crypto CURLINGIRON_OPENSSL openssl libcrypto)
+target_link_libraries(ci_crypto INTERFACE Threads::Threads)
+curlingiron_built_archive(ci_tls CURLINGIRON_OPENSSL openssl libssl)
+target_link_libraries(ci_tls INTERFACE ci_crypto)
 curlingiron_built_archive(ci_curl CURLINGIRON_CURL curl libcurl)
 target_compile_definitions(ci_curl INTERFACE CURL_STATICLIB)
 target_link_libraries(ci_curl INTERFACE ci_tls)

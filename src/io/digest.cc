@@ -1,19 +1,15 @@
 #include "io/digest.h"
 
-// The library's own options come before its headers.
-#include <wolfssl/options.h>
-#include <wolfssl/wolfcrypt/sha256.h>
-#include <wolfssl/wolfcrypt/sha512.h>
+#include <openssl/evp.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <variant>
 
 #include "base/text.h"
 #include "base/units.h"
-#include "io/blake2b.h"
+#include "io/openssl_owned.h"
 
 namespace curlingiron {
 namespace {
@@ -24,58 +20,21 @@ void require(bool done) {
   if (!done) std::abort();
 }
 
-// Lengths are of 32 bits there.
-constexpr size_t kPiece = 1_GiB;
-
-class Sha256 {
- public:
-  Sha256() { require(::wc_InitSha256(&state_) == 0); }
-  ~Sha256() { ::wc_Sha256Free(&state_); }
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
-  void update(ConstBytes piece) {
-    require(::wc_Sha256Update(&state_, piece.data(), static_cast<word32>(piece.size())) == 0);
+// Looked up once: finding an algorithm by its name costs more than a short digest.
+const EVP_MD* algorithm(DigestKind kind) {
+  static const OpenSslOwned<EVP_MD, EVP_MD_free> sha256(
+      ::EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
+  static const OpenSslOwned<EVP_MD, EVP_MD_free> sha512(
+      ::EVP_MD_fetch(nullptr, "SHA2-512", nullptr));
+  static const OpenSslOwned<EVP_MD, EVP_MD_free> blake2b(
+      ::EVP_MD_fetch(nullptr, "BLAKE2B-512", nullptr));
+  switch (kind) {
+    case DigestKind::Sha256: return sha256.get();
+    case DigestKind::Sha512: return sha512.get();
+    case DigestKind::Blake2b512: return blake2b.get();
   }
-  ByteVector finish() {
-    ByteVector digest(WC_SHA256_DIGEST_SIZE);
-    require(::wc_Sha256Final(&state_, digest.data()) == 0);
-    return digest;
-  }
-
- private:
-  wc_Sha256 state_;
-};
-
-class Sha512 {
- public:
-  Sha512() { require(::wc_InitSha512(&state_) == 0); }
-  ~Sha512() { ::wc_Sha512Free(&state_); }
-  Sha512(const Sha512&) = delete;
-  Sha512& operator=(const Sha512&) = delete;
-  void update(ConstBytes piece) {
-    require(::wc_Sha512Update(&state_, piece.data(), static_cast<word32>(piece.size())) == 0);
-  }
-  ByteVector finish() {
-    ByteVector digest(WC_SHA512_DIGEST_SIZE);
-    require(::wc_Sha512Final(&state_, digest.data()) == 0);
-    return digest;
-  }
-
- private:
-  wc_Sha512 state_;
-};
-
-class Blake2b {
- public:
-  void update(ConstBytes piece) { state_.update(piece); }
-  ByteVector finish() {
-    std::array<uint8_t, 64> digest = state_.finish();
-    return ByteVector(digest.begin(), digest.end());
-  }
-
- private:
-  Blake2b512 state_;
-};
+  __builtin_unreachable();
+}
 
 struct FreeXxh3 {
   void operator()(XXH3_state_t* state) const { ::XXH3_freeState(state); }
@@ -84,17 +43,13 @@ struct FreeXxh3 {
 }  // namespace
 
 struct MessageDigest::State {
-  explicit State(DigestKind wanted) : kind(wanted) {
-    switch (kind) {
-      case DigestKind::Sha256: digest.emplace<Sha256>(); return;
-      case DigestKind::Sha512: digest.emplace<Sha512>(); return;
-      case DigestKind::Blake2b512: digest.emplace<Blake2b>(); return;
-    }
-    __builtin_unreachable();
+  explicit State(DigestKind wanted) : kind(wanted), context(::EVP_MD_CTX_new()) {
+    require(context != nullptr &&
+            ::EVP_DigestInit_ex2(context.get(), algorithm(kind), nullptr) == 1);
   }
 
   DigestKind kind;
-  std::variant<Blake2b, Sha256, Sha512> digest;
+  OpenSslOwned<EVP_MD_CTX, EVP_MD_CTX_free> context;
 };
 
 std::string_view digest_name(DigestKind kind) {
@@ -113,10 +68,7 @@ MessageDigest::~MessageDigest() = default;
 DigestKind MessageDigest::kind() const { return state_->kind; }
 
 void MessageDigest::update(ConstBytes bytes) {
-  for (; !bytes.empty(); bytes = bytes.subspan(std::min(kPiece, bytes.size()))) {
-    std::visit([&](auto& digest) { digest.update(bytes.first(std::min(kPiece, bytes.size()))); },
-               state_->digest);
-  }
+  require(::EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
 void MessageDigest::update_zeros(uint64_t count) {
@@ -127,7 +79,9 @@ void MessageDigest::update_zeros(uint64_t count) {
 }
 
 ByteVector MessageDigest::finish() {
-  return std::visit([](auto& digest) { return digest.finish(); }, state_->digest);
+  ByteVector digest(static_cast<size_t>(::EVP_MD_CTX_get_size(state_->context.get())));
+  require(::EVP_DigestFinal_ex(state_->context.get(), digest.data(), nullptr) == 1);
+  return digest;
 }
 
 ByteVector digest_of(DigestKind kind, ConstBytes bytes) {

@@ -1,13 +1,11 @@
 #include "io/signature.h"
 
-// The library's own options come before its headers.
-#include <wolfssl/options.h>
-#include <wolfssl/wolfcrypt/ed25519.h>
+#include <openssl/evp.h>
 
-#include <memory>
 #include <utility>
 
 #include "base/text.h"
+#include "io/openssl_owned.h"
 
 namespace curlingiron {
 namespace {
@@ -15,18 +13,16 @@ namespace {
 // False for a point that is none and for a signature that is none, as well as for one that does not
 // fit.
 bool is_signed(const PublicKey& key, ConstBytes signature, ConstBytes message) {
+  OpenSslOwned<EVP_PKEY, EVP_PKEY_free> point(
+      ::EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.point.data(), key.point.size()));
+  OpenSslOwned<EVP_MD_CTX, EVP_MD_CTX_free> context(::EVP_MD_CTX_new());
+  // The library takes a missing message for an error, also where none is what was signed.
   static constexpr uint8_t kNothing = 0;
-  if (message.empty()) message = ConstBytes(&kNothing, 0);  // the library refuses null
-  ed25519_key point;
-  if (::wc_ed25519_init(&point) != 0) return false;
-  int fits = 0;
-  bool checked = ::wc_ed25519_import_public(key.point.data(), static_cast<word32>(key.point.size()),
-                                            &point) == 0 &&
-                 ::wc_ed25519_verify_msg(signature.data(), static_cast<word32>(signature.size()),
-                                         message.data(), static_cast<word32>(message.size()), &fits,
-                                         &point) == 0;
-  ::wc_ed25519_free(&point);
-  return checked && fits == 1;
+  const uint8_t* begin = message.empty() ? &kNothing : message.data();
+  return point != nullptr && context != nullptr &&
+         ::EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, point.get()) == 1 &&
+         ::EVP_DigestVerify(context.get(), signature.data(), signature.size(), begin,
+                            message.size()) == 1;
 }
 
 Error mismatch(const PublicKey& key, std::string_view what) {

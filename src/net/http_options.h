@@ -24,8 +24,10 @@ inline constexpr Duration kFirstBytes = std::chrono::seconds(4);
 inline constexpr size_t kOverlap = 64_KiB;
 
 struct HttpOptions {
-  std::string ca_file;             // PEM bundle; empty: none is trusted
-  bool insecure = false;           // no certificate check
+  std::string ca_file;    // PEM bundle; empty: none is trusted
+  bool insecure = false;  // no certificate check
+  // When certificates must be valid, in seconds since the epoch; absent: by the clock.
+  std::optional<int64_t> certificate_time;
   std::string client_certificate;  // PEM file, with the chain; empty: none
   std::string client_key;          // PEM file, not encrypted; empty: in client_certificate
   std::string pinned_key;          // "sha256//BASE64" of the server's public key; several with ';'

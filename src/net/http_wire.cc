@@ -1,9 +1,7 @@
 #include "net/http_wire.h"
 
-// The library's own options come before its headers.
 #include <curl/curl.h>
-#include <wolfssl/options.h>
-#include <wolfssl/ssl.h>
+#include <openssl/ssl.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,7 +11,8 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
-#include "net/tls_witness.h"
+#include "net/tls_policy.h"
+#include "net/trust_store.h"
 #include "sys/clock.h"
 #include "sys/socket_options.h"
 
@@ -141,8 +140,7 @@ struct HttpWire::State {
   bool made_connection = false;  // and not used one that was there
   std::optional<Error> dns_error;
   std::optional<Error> socket_error;
-  TlsWitness witness;
-  std::string tls_alert;  // that ended the connection
+  TlsVerdict verdict;
   HttpAsk ask;
   HttpReceiver* receiver = nullptr;
   HttpHeadReader head;
@@ -164,8 +162,9 @@ struct HttpWire::State {
   void on_closed_socket(int fd);
   bool connected() const;
   HttpStage stage() const;
-  CURLcode on_tls(void* context);
-  CURLcode use_client_certificate(void* context);
+  CURLcode on_tls(SSL_CTX* context);
+  CURLcode use_client_certificate(SSL_CTX* context);
+  bool is_proven() const;
   bool on_line(std::string_view line);
   size_t on_body(ConstBytes bytes);
 
@@ -177,7 +176,7 @@ struct HttpWire::State {
   }
   HttpFailure describe(uint64_t position) const;
   HttpFailure describe_code(uint64_t position) const;
-  HttpFailure describe_tls(std::string_view detail) const;
+  HttpFailure describe_tls(const std::string& detail) const;
   std::optional<HttpFailure> describe_refused_client() const;
   HttpFailure describe_connect() const;
   HttpFailure describe_timeout() const;
@@ -213,7 +212,7 @@ int close_socket_callback(void* state, curl_socket_t fd) {
 
 template <typename State>
 CURLcode tls_callback(CURL* /*easy*/, void* context, void* state) {
-  return static_cast<State*>(state)->on_tls(context);
+  return static_cast<State*>(state)->on_tls(static_cast<SSL_CTX*>(context));
 }
 
 }  // namespace
@@ -255,39 +254,42 @@ HttpStage HttpWire::State::stage() const {
   return HttpStage::Http;
 }
 
-CURLcode HttpWire::State::on_tls(void* context) {
+CURLcode HttpWire::State::on_tls(SSL_CTX* context) {
   tls_began = true;
   if (!options.insecure && !trusted) {
     Result<TrustStore> loaded = TrustStore::load(options.ca_file);
     if (!loaded.ok()) return CURLE_SSL_CACERT_BADFILE;
     trusted = std::move(loaded).value();
   }
-  witness.attach(context,
-                 TlsExpectation{.host = ask.url.host,
-                                .trusted = options.insecure ? nullptr : &*trusted,
-                                .pins = ask.trusted ? options.pinned_key : std::string_view()});
-  // As curl has it with OpenSSL: a server may ask for a certificate once it knows the path.
-  wolfSSL_CTX_allow_post_handshake_auth(static_cast<WOLFSSL_CTX*>(context));
+  bool governed = verdict.govern(
+      context, TlsExpectation{.host = ask.url.host,
+                              .trusted = options.insecure ? nullptr : &*trusted,
+                              .pins = ask.trusted ? options.pinned_key : std::string_view(),
+                              .time = options.certificate_time.value_or(wall_clock_seconds())});
+  if (!governed) return CURLE_OUT_OF_MEMORY;
   if (!ask.trusted || options.client_certificate.empty()) return CURLE_OK;
   return use_client_certificate(context);
 }
 
-// Here and not by curl's option, which takes the first certificate of the file alone.
-CURLcode HttpWire::State::use_client_certificate(void* context) {
-  auto* tls = static_cast<WOLFSSL_CTX*>(context);
+// Here and not by curl's option, which would look for the file's kind, and ask for a password.
+CURLcode HttpWire::State::use_client_certificate(SSL_CTX* context) {
   const std::string& certificate = options.client_certificate;
   const std::string& key = options.client_key.empty() ? certificate : options.client_key;
-  // A key that asks for a password must fail, not ask the terminal: no callback is set that would.
-  bool good =
-      wolfSSL_CTX_use_certificate_chain_file(tls, certificate.c_str()) == WOLFSSL_SUCCESS &&
-      wolfSSL_CTX_use_PrivateKey_file(tls, key.c_str(), WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS &&
-      wolfSSL_CTX_check_private_key(tls) == WOLFSSL_SUCCESS;
+  bool good = ::SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) == 1 &&
+              ::SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) == 1 &&
+              ::SSL_CTX_check_private_key(context) == 1;
   return good ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+// Bytes of a server that proved itself on this very connection, or on the one that is kept.
+bool HttpWire::State::is_proven() const {
+  return ask.url.scheme != UrlScheme::Https || !made_connection || verdict.accepted();
 }
 
 bool HttpWire::State::on_line(std::string_view line) {
   arrived += line.size();
   if (told_head) return true;  // trailers
+  if (!is_proven()) return false;
   Result<void> added = head.add_line(line);
   if (added.ok() && !head.complete()) return true;
   told_head = true;
@@ -309,11 +311,8 @@ void HttpWire::State::set_tls_options(CURL* handle, bool& good) {
   auto set = [&](CURLoption option, auto value) {
     good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
   };
-  // 1.2 and 1.3: the library has no others. (That option would be 1.2 alone: curl's backend takes
-  // it for the one version.)
-  set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_DEFAULT});
   set(CURLOPT_SSL_VERIFYPEER, options.insecure ? 0L : 1L);
-  // The witness judges the host's name, too.
+  // The verification of net/tls_policy.h has the host's name in it; curl reads no certificate.
   set(CURLOPT_SSL_VERIFYHOST, 0L);
   set(CURLOPT_SSL_SESSIONID_CACHE, 0L);  // a session that is resumed shows no certificate
   set(CURLOPT_SSL_CTX_FUNCTION, tls_callback<State>);
@@ -451,7 +450,6 @@ WireState HttpWire::State::perform() {
     code = message->data.result;
     if (code == CURLE_OK && !told_head) code = CURLE_GOT_NOTHING;
     state = code == CURLE_OK ? WireState::Done : WireState::Failed;
-    if (state == WireState::Failed) tls_alert = take_tls_alert();
   }
   return state;
 }
@@ -527,39 +525,41 @@ std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
 // TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
 // TLS 1.3 they arrive behind the handshake, as an error of reading.
 std::optional<HttpFailure> HttpWire::State::describe_refused_client() const {
-  if (tls_alert.empty()) return std::nullopt;
+  if (verdict.alert().empty()) return std::nullopt;
   bool sent = ask.trusted && !options.client_certificate.empty();
   if (!sent) {
-    if (!witness.asked_for_certificate()) return std::nullopt;
+    if (!verdict.asked_for_certificate()) return std::nullopt;
     HttpFailure failure = make(FailureKind::Certificate,
                                "the server demands a client certificate; pass one (--cert)");
     failure.wants_client_certificate = true;
     return failure;
   }
-  bool about_it = tls_alert.find("certificate") != std::string::npos || tls_alert == "unknown ca" ||
-                  tls_alert == "access denied";
+  const std::string& alert = verdict.alert();
+  bool about_it = alert.find("certificate") != std::string::npos || alert == "unknown CA" ||
+                  alert == "access denied";
   if (!about_it) return std::nullopt;
   return make(FailureKind::Certificate,
               concat("the server does not accept the client certificate ",
-                     options.client_certificate, " (", tls_alert, "); check --cert"));
+                     options.client_certificate, " (", alert, "); check --cert"));
 }
 
 // A server that wanted a certificate may say so by its status, or by hanging up.
 std::string HttpWire::State::certificate_hint() const {
   bool sent = ask.trusted && !options.client_certificate.empty();
-  if (sent || !witness.asked_for_certificate()) return {};
+  if (sent || !verdict.asked_for_certificate()) return {};
   return "; the server asks for a client certificate: pass one (--cert)";
 }
 
-HttpFailure HttpWire::State::describe_tls(std::string_view detail) const {
+HttpFailure HttpWire::State::describe_tls(const std::string& detail) const {
   if (auto refused = describe_refused_client()) return *refused;
-  // Cut off in the handshake it may pass; what the peers disagree on does not.
-  bool cut = detail.find("peer closed") != std::string_view::npos;
-  return make(
-      cut ? FailureKind::Transient : FailureKind::Certificate,
-      concat("the TLS handshake failed (",
-             tls_alert.empty() ? std::string(detail) : concat("the server says: ", tls_alert),
-             "); check that the port speaks TLS 1.2 or 1.3"));
+  std::string why = detail;
+  if (!verdict.objection().empty()) why = verdict.objection();
+  if (!verdict.alert().empty()) why = concat("the server says: ", verdict.alert());
+  if (verdict.cut()) why = "the server ended the connection";
+  // What is cut off may pass; what the peers disagree on does not.
+  return make(verdict.cut() ? FailureKind::Transient : FailureKind::Certificate,
+              concat("the TLS handshake failed (", why,
+                     "); check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD"));
 }
 
 HttpFailure HttpWire::State::describe(uint64_t position) const {
@@ -568,7 +568,7 @@ HttpFailure HttpWire::State::describe(uint64_t position) const {
             HttpStage::Dns};
   }
   HttpFailure failure = describe_code(position);
-  if (witness.refused()) failure.valid_from = witness.valid_from();
+  failure.valid_from = verdict.valid_from();
   return failure;
 }
 
@@ -577,14 +577,13 @@ HttpFailure HttpWire::State::describe_code(uint64_t position) const {
   std::string detail =
       printable(curl_error[0] != '\0' ? curl_error : curl_easy_strerror(code), 160);
   if (auto refused = describe_proxy()) return *refused;
-  if (witness.refused_pin()) {
+  if (verdict.refused_pin()) {
     return make(FailureKind::Certificate,
-                concat("the server's key is not the pinned one but ", witness.key_pin(),
+                concat("the server's key is not the pinned one but ", verdict.key_pin(),
                        "; check the pin, and that nobody stands between"));
   }
-  if (witness.refused()) {
-    return make(FailureKind::Certificate, witness.explain(wall_clock_seconds()));
-  }
+  bool unproven = verdict.refused() || (began && code == CURLE_WRITE_ERROR && !is_proven());
+  if (unproven) return make(FailureKind::Certificate, verdict.explain());
   switch (code) {
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_COULDNT_CONNECT: return describe_connect();
@@ -654,8 +653,7 @@ Result<void> HttpWire::send(const HttpAsk& ask, const HttpPath& path, bool fresh
   s.receiver = &receiver;
   s.head = HttpHeadReader();
   s.told_head = false;
-  s.witness = TlsWitness();
-  s.tls_alert.clear();
+  s.verdict = TlsVerdict();
   s.tls_began = false;
   s.code = CURLE_OK;
   s.curl_error[0] = '\0';
@@ -713,7 +711,7 @@ std::string HttpWire::tls_version() const {
       state_->ask.url.scheme == UrlScheme::Https &&
       curl_easy_getinfo(state_->easy.get(), CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
       session != nullptr && session->internals != nullptr;
-  return has_session ? wolfSSL_get_version(static_cast<const WOLFSSL*>(session->internals)) : "";
+  return has_session ? ::SSL_get_version(static_cast<const SSL*>(session->internals)) : "";
 }
 
 }  // namespace curlingiron

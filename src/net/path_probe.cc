@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "formats/http_text.h"
 #include "net/http_wire.h"
 #include "net/stall_watch.h"
 #include "sys/clock.h"
@@ -18,9 +19,9 @@ namespace {
 constexpr Duration kFirstPause = 250ms;
 constexpr Duration kLongestPause = 2s;
 constexpr Duration kLongestPoll = 1s;
-// Seconds that a certificate may be valid (825 days, as authorities once agreed): a Date behind
-// that is no reason to believe in a certificate that is not valid yet.
-constexpr int64_t kLongestValidity = int64_t{825} * 86400;
+// Seconds that a server's Date may set the clock forward: a battery clock that is further behind
+// says too little to be set right by whom it has to judge.
+constexpr int64_t kLongestStep = int64_t{366} * 86400;
 // A HEAD is answered soon. What only seems to stand still is asked again, and then has more time.
 constexpr Duration kProbeFirstBytes = 2s;
 constexpr Duration kProbeStall = 5s;
@@ -101,7 +102,7 @@ struct PathProbe::State {
   // The head of an answer, or why there is none; nothing when told to stop.
   std::optional<HttpFailure> attempt(HttpWire& over, const HttpOptions& by, const HttpAsk& what,
                                      std::optional<Answer>& answer);
-  std::optional<int64_t> ask_for_date(int64_t valid_from);
+  std::optional<int64_t> learn_time(int64_t valid_from, std::string& trouble);
   void pause(Duration duration);
 };
 
@@ -162,9 +163,9 @@ std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpO
   return std::nullopt;
 }
 
-// The time as the server has it, where its certificate would be valid by it. What is asked for is
-// no secret: whoever answers has proven nothing.
-std::optional<int64_t> PathProbe::State::ask_for_date(int64_t valid_from) {
+// The time as the server has it, where the server proves itself by that time. What is asked first
+// is no secret: whoever answers has proven nothing.
+std::optional<int64_t> PathProbe::State::learn_time(int64_t valid_from, std::string& trouble) {
   HttpAsk plain = ask;
   plain.url.target = "/";
   std::optional<Answer> answer;
@@ -172,9 +173,21 @@ std::optional<int64_t> PathProbe::State::ask_for_date(int64_t valid_from) {
   date_wire->drop();
   if (failure) log_debug(concat("asking for the time: ", failure->error.message()));
   std::optional<int64_t> date = answer ? answer->head.date : std::nullopt;
-  bool helps = date && *date > wall_clock_seconds() && *date >= valid_from &&
-               *date <= valid_from + kLongestValidity;
-  return helps ? date : std::nullopt;
+  int64_t clock = wall_clock_seconds();
+  if (!date || *date <= clock || *date < valid_from) return std::nullopt;
+  if (*date - clock > kLongestStep) {
+    trouble += concat("; the server's own clock says ", format_date(*date),
+                      ", more than a server may set this one forward");
+    return std::nullopt;
+  }
+  options.certificate_time = date;
+  answer.reset();
+  failure = attempt(*wire, options, ask, answer);
+  wire->drop();
+  options.certificate_time.reset();
+  if (failure) log_debug(concat("at the server's time: ", failure->error.message()));
+  bool proven = answer || (failure && failure->wants_client_certificate);
+  return proven ? date : std::nullopt;
 }
 
 void PathProbe::State::run() {
@@ -197,7 +210,7 @@ void PathProbe::State::run() {
     }
     next.stage = failure->stage;
     next.text = failure->error.message();
-    if (failure->valid_from) next.date = ask_for_date(*failure->valid_from);
+    if (failure->valid_from) next.date = learn_time(*failure->valid_from, next.text);
     if (stopping) return;
     std::optional<int64_t> date = next.date;
     next.refused = failure->kind != FailureKind::Transient && !date;

@@ -12,7 +12,7 @@
 #include "formats/cpio.h"
 #include "formats/elf.h"
 #include "formats/module_index.h"
-#include "formats/pem.h"
+#include "payload/ca_bundle.h"
 #include "payload/driver_rules.h"
 #include "payload/firmware.h"
 #include "payload/module_file.h"

@@ -5,7 +5,6 @@
 #include <cstdlib>
 
 #include "base/text.h"
-#include "formats/x509.h"
 #include "sys/file.h"
 
 namespace curlingiron::testing {
@@ -59,12 +58,6 @@ std::string CertificateFolder::pems(const std::vector<std::string>& names) const
   std::string all;
   for (const std::string& name : names) all += pem(name);
   return all;
-}
-
-ByteVector CertificateFolder::der(std::string_view name) const {
-  std::vector<ByteVector> found = read_pem_certificates(as_bytes(pem(name)));
-  EXPECT_EQ(found.size(), 1U) << name;
-  return found.empty() ? ByteVector() : found.front();
 }
 
 }  // namespace curlingiron::testing

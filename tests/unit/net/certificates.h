@@ -5,8 +5,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-
 namespace curlingiron::testing {
 
 inline constexpr std::string_view kAuthority =
@@ -38,7 +36,6 @@ class CertificateFolder {
   void make(const Recipe& recipe) const;
   std::string pem(std::string_view name) const;
   std::string pems(const std::vector<std::string>& names) const;
-  ByteVector der(std::string_view name) const;
   std::string file(std::string_view name) const;  // its path
   void write(std::string_view name, std::string_view content) const;
   bool run(const std::string& command) const;  // in the folder

@@ -186,7 +186,7 @@ void run(const std::string& folder, const std::string& command) {
 void make_authority(const std::string& folder, const std::string& name, const std::string& title) {
   run(folder,
       concat("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ", name,
-             ".key -out ", name, ".pem -subj '/CN=", title, "' -days 100"));
+             ".key -out ", name, ".pem -subj '/CN=", title, "' -days 3650"));
 }
 
 // x509 cannot date back in OpenSSL 3.0; `ca` can.

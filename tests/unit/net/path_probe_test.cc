@@ -1,9 +1,13 @@
 #include "net/path_probe.h"
 
+#include <array>
 #include <condition_variable>
+#include <ctime>
 #include <mutex>
 
+#include "formats/http_text.h"
 #include "sys/clock.h"
+#include "unit/net/certificates.h"
 #include "unit/net/dns_answers.h"
 #include "unit/net/dns_server.h"
 #include "unit/net/full_listener.h"
@@ -17,8 +21,6 @@ using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-constexpr int64_t kIn2091 = 3818448000;  // Mon, 01 Jan 2091 00:00:00 GMT
 
 class PathProbeTest : public HttpsTest {
  protected:
@@ -135,36 +137,87 @@ TEST_F(PathProbeTest, AServerThatWantsTheClientsCertificateAnswers) {
   }
 }
 
-TEST_F(PathProbeTest, TheServersClockIsToldWhereItsCertificateIsTooYoung) {
-  TlsIdentity future = identity("future");
-  ScriptedServer server(
-      [](const Request&, Exchange& out) {
-        out.send(ok_head(0, "Date: Mon, 01 Jan 2091 00:00:00 GMT\r\n"));
-      },
-      &future);
-  std::string url = server.url("/disk.img?signature=secret");
-  start(url.insert(8, "user:password@"));
-  ProbeState state = wait_for_failure();
+// A server whose certificate is good from `from` on, and whose clock says `date`.
+class ServersClock : public PathProbeTest {
+ protected:
+  ProbeState ask(int64_t from, int64_t date, const std::string& issuer = "ca") {
+    CertificateFolder certificates(folder());
+    certificates.make({.name = "young",
+                       .issuer = issuer,
+                       .extensions = "subjectAltName=IP:127.0.0.1\n",
+                       .from = asn1_time(from)});
+    certificates.write("young-chain.pem",
+                       certificates.pems({"young", issuer.empty() ? "young" : issuer}));
+    TlsIdentity young = identity("young");
+    young.certificate_file = certificates.file("young-chain.pem");
+    server_.emplace(
+        [date](const Request&, Exchange& out) {
+          out.send(ok_head(0, concat("Date: ", http_date(date), "\r\n")));
+        },
+        &young);
+    std::string url = server_->url("/disk.img?signature=secret");
+    start(url.insert(8, "user:password@"));
+    return wait_for_failure();
+  }
+
+  static std::string formatted(int64_t seconds, const char* form) {
+    std::tm parts{};
+    time_t time = seconds;
+    ::gmtime_r(&time, &parts);
+    std::array<char, 40> text{};
+    return std::string(text.data(), std::strftime(text.data(), text.size(), form, &parts));
+  }
+  static std::string asn1_time(int64_t seconds) { return formatted(seconds, "%Y%m%d%H%M%SZ"); }
+  static std::string http_date(int64_t seconds) {
+    return formatted(seconds, "%a, %d %b %Y %H:%M:%S GMT");
+  }
+
+  static constexpr int64_t kDay = 86400;
+  int64_t now_ = wall_clock_seconds();
+  std::optional<ScriptedServer> server_;
+};
+
+TEST_F(ServersClock, IsToldWhereTheCertificateIsGoodByIt) {
+  ProbeState state = ask(now_ + 100 * kDay, now_ + 200 * kDay);
   EXPECT_FALSE(state.answered);
-  EXPECT_THAT(state.text, HasSubstr("certificate is not valid before 2090-01-01"));
-  EXPECT_EQ(state.date, kIn2091);
+  EXPECT_THAT(state.text, HasSubstr(concat("certificate is not valid before ",
+                                           format_date(now_ + 100 * kDay))));
+  EXPECT_EQ(state.date, now_ + 200 * kDay);
   // To one who has proven nothing no secret is told.
-  ASSERT_THAT(server.requests(), Not(SizeIs(0)));
-  EXPECT_THAT(server.requests()[0].text, HasSubstr("HEAD / HTTP/1.1"));
-  EXPECT_EQ(server.requests()[0].header("Authorization"), "");
+  ASSERT_THAT(server_->requests(), Not(SizeIs(0)));
+  EXPECT_THAT(server_->requests()[0].text, HasSubstr("HEAD / HTTP/1.1"));
+  for (const Request& request : server_->requests()) {
+    EXPECT_EQ(request.header("Authorization"), "");
+  }
 }
 
-TEST_F(PathProbeTest, AClockThatDoesNotHelpIsNotTold) {
-  TlsIdentity future = identity("future");
-  ScriptedServer server(
-      [](const Request&, Exchange& out) {
-        out.send(ok_head(0, "Date: Mon, 01 Jan 2029 00:00:00 GMT\r\n"));
-      },
-      &future);
-  start(server.url("/"));
-  ProbeState state = wait_for_failure();
-  EXPECT_THAT(state.text, HasSubstr("not valid before"));
+TEST_F(ServersClock, IsNotToldWhereItDoesNotHelp) {
+  EXPECT_FALSE(ask(now_ + 100 * kDay, now_ + 99 * kDay).date);
+  EXPECT_FALSE(ask(now_ + 100 * kDay, now_ - kDay).date);
+}
+
+TEST_F(ServersClock, MovesByAYearAtMost) {
+  EXPECT_TRUE(ask(now_ + 100 * kDay, now_ + 365 * kDay).date);
+  ProbeState state = ask(now_ + 100 * kDay, now_ + 370 * kDay);
   EXPECT_FALSE(state.date);
+  EXPECT_THAT(state.text,
+              HasSubstr(concat("the server's own clock says ", format_date(now_ + 370 * kDay))));
+}
+
+// By the server's clock its own certificate is good, but that of an authority is not any more.
+TEST_F(ServersClock, IsNotToldWhereThePathIsNotGoodByIt) {
+  CertificateFolder(folder()).make({.name = "short-lived",
+                                    .issuer = "ca",
+                                    .extensions = std::string(kAuthority),
+                                    .until = asn1_time(now_ + 150 * kDay)});
+  EXPECT_TRUE(ask(now_ + 100 * kDay, now_ + 120 * kDay, "short-lived").date);
+  EXPECT_FALSE(ask(now_ + 100 * kDay, now_ + 200 * kDay, "short-lived").date);
+}
+
+// By its own clock it is good, but nobody vouches for it.
+TEST_F(ServersClock, OfOneThatProvesNothingIsNotTold) {
+  EXPECT_FALSE(ask(now_ + 100 * kDay, now_ + 200 * kDay, "other").date);
+  EXPECT_FALSE(ask(now_ + 100 * kDay, now_ + 200 * kDay, "").date);
 }
 
 TEST_F(PathProbeTest, SegmentsThatComeThroughAreTold) {

@@ -1,4 +1,7 @@
-#include "formats/pem.h"
+#include "payload/ca_bundle.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <set>
@@ -7,7 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
-#include "formats/x509.h"
+#include "io/openssl_owned.h"
 
 namespace curlingiron {
 namespace {
@@ -18,13 +21,23 @@ constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
 constexpr size_t kLine = 240;
 
 void blank_root_signature(ByteVector& der) {
-  Result<Certificate> parsed = parse_x509(der);
-  if (!parsed.ok()) return;
-  const Certificate& certificate = parsed.value();
-  bool signs = certificate.key_usage && certificate.signs_certificates();
-  if (!certificate.self_issued() || !signs || !certificate.alternative_names.empty()) return;
-  size_t size = certificate.signature_value.size();  // the last bytes
-  std::fill(der.end() - static_cast<ptrdiff_t>(size), der.end(), uint8_t{0});
+  const unsigned char* at = der.data();
+  OpenSslOwned<X509, X509_free> certificate(
+      ::d2i_X509(nullptr, &at, static_cast<long>(der.size())));
+  if (certificate == nullptr || at != der.data() + der.size()) return;
+  uint32_t flags = ::X509_get_extension_flags(certificate.get());
+  constexpr uint32_t kRoot = EXFLAG_SI | EXFLAG_CA | EXFLAG_KUSAGE;
+  bool is_root = (flags & kRoot) == kRoot && (flags & EXFLAG_INVALID) == 0 &&
+                 (::X509_get_key_usage(certificate.get()) & X509v3_KU_KEY_CERT_SIGN) != 0;
+  if (!is_root || ::X509_get_ext_by_NID(certificate.get(), NID_subject_alt_name, -1) >= 0) return;
+  const ASN1_BIT_STRING* signature = nullptr;
+  ::X509_get0_signature(&signature, nullptr, certificate.get());
+  // It is the last part of the certificate (RFC 5280, 4.1).
+  ConstBytes bytes(::ASN1_STRING_get0_data(signature),
+                   static_cast<size_t>(::ASN1_STRING_length(signature)));
+  if (bytes.size() > der.size()) return;
+  auto end = der.end() - static_cast<ptrdiff_t>(bytes.size());
+  if (std::equal(bytes.begin(), bytes.end(), end)) std::fill(end, der.end(), uint8_t{0});
 }
 
 void put_certificate(ByteWriter& out, ConstBytes der) {

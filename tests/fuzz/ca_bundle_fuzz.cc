@@ -1,7 +1,7 @@
 // A certificate bundle: what comes out is a bundle, and as small as it gets.
 #include <cstdlib>
 
-#include "formats/pem.h"
+#include "payload/ca_bundle.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace curlingiron;

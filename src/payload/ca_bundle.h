@@ -1,5 +1,5 @@
 // Certificate bundles in PEM (RFC 7468), made small without changing what they vouch for. Their
-// reader is read_pem_certificates() of formats/x509.h.
+// reader is net/trust_store.h.
 #pragma once
 
 #include "base/bytes.h"
@@ -11,10 +11,11 @@ namespace curlingiron {
 //
 // The signature of a root certificate is blanked. It is made with the very key it stands for, so it
 // proves nothing: a root is trusted because it is in the bundle (RFC 5280, 6.1: the trust anchor is
-// not part of the path that is verified), and net/certificate_path.h does not look at it. It is
-// random bytes, 40% of a compressed bundle. Only where subject and issuer are equal, keyUsage says
-// that the key signs certificates, and there is no subjectAltName: a server's own self-signed
-// certificate, which must match byte for byte, is left alone, as is what cannot be parsed.
+// not part of the path that is verified), and OpenSSL does not look at it. It is random bytes, 40%
+// of a compressed bundle. Only where OpenSSL takes it for a root (self-issued, a CA, with a
+// keyUsage that lets it sign certificates) and there is no subjectAltName: a server's own
+// self-signed certificate, which must match byte for byte, is left alone, as is what cannot be
+// read.
 //
 // No certificate, a block without its end, and what is not base64 are errors. Bound: 16 MiB.
 Result<ByteVector> compact_ca_bundle(ConstBytes pem);
