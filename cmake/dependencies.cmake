@@ -11,14 +11,11 @@ endfunction()
 find_package(Threads REQUIRED)
 curlingiron_archive(ci_zlib z)
 curlingiron_archive(ci_lzma lzma)
-curlingiron_archive(ci_zstd zstd)
 curlingiron_archive(ci_bzip2 bz2)
-curlingiron_archive(ci_lz4 lz4)
-curlingiron_archive(ci_lzo lzo2)  # of inspect alone; /init does not use it
 curlingiron_archive(ci_xxhash xxhash)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
-# static, ISA-L has no archive, and OpenSSL's is four times as large as what is needed of it. Imported
+# static, ISA-L has no archive, and of OpenSSL, lz4 and zstd only a part is wanted. Imported
 # archives, not bare paths: only so does CMake put OpenSSL after libcurl on the link line.
 function(curlingiron_built_archive target variable default archive)
   set(${variable} ${CMAKE_SOURCE_DIR}/build/deps/${default} CACHE PATH "prefix of the static ${archive}")
@@ -32,6 +29,8 @@ function(curlingiron_built_archive target variable default archive)
 endfunction()
 
 curlingiron_built_archive(ci_isal CURLINGIRON_ISAL libisal libisal)
+curlingiron_built_archive(ci_lz4 CURLINGIRON_LZ4 lz4 liblz4)
+curlingiron_built_archive(ci_zstd CURLINGIRON_ZSTD libzstd libzstd)
 curlingiron_built_archive(ci_crypto CURLINGIRON_OPENSSL openssl libcrypto)
 target_link_libraries(ci_crypto INTERFACE Threads::Threads)
 curlingiron_built_archive(ci_tls CURLINGIRON_OPENSSL openssl libssl)

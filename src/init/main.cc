@@ -1,9 +1,16 @@
 // /init: PID 1 of the initramfs. It proves that everything works, writes the image, proves that it
 // is there, and restarts the machine into it.
+#include <cstdlib>
+#include <exception>
+
 #include "init/phases.h"
 #include "init/rescue.h"
 #include "sys/power.h"
 #include "sys/process.h"
+
+// Nothing is thrown in here, so nobody reads what the C++ library would say of it: its handler, and
+// the demangler that it needs, are 1% of the initramfs.
+void __gnu_cxx::__verbose_terminate_handler() { std::abort(); }
 
 namespace curlingiron {
 namespace {

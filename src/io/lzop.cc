@@ -1,10 +1,10 @@
 // The format of lzop(1) as the kernel reads it (lib/decompress_unlzo.c) and lzop 1.04 writes it: a
 // header, blocks of LZO1X with their lengths and checksums, a length of zero. All big-endian.
-#include <lzo/lzo1x.h>
-
 #include <algorithm>
 
+#include "formats/lzo1x.h"
 #include "io/decoder.h"
+#include "io/inflate.h"
 
 namespace curlingiron {
 namespace {
@@ -24,9 +24,23 @@ constexpr uint32_t kMultipart = 0x0400;
 constexpr uint32_t kFilter = 0x0800;
 constexpr uint32_t kHeaderCrc32 = 0x1000;
 
-uint32_t adler32_of(ConstBytes bytes) { return ::lzo_adler32(1, bytes.data(), bytes.size()); }
+// RFC 1950, section 9.
+uint32_t adler32_of(ConstBytes bytes) {
+  constexpr uint32_t kModulus = 65521;
+  constexpr size_t kStep = 5552;  // bytes after which the sums could overflow
+  uint32_t a = 1;
+  uint32_t b = 0;
+  while (!bytes.empty()) {
+    size_t n = std::min(bytes.size(), kStep);
+    for (uint8_t byte : bytes.first(n)) b += a += byte;
+    a %= kModulus;
+    b %= kModulus;
+    bytes = bytes.subspan(n);
+  }
+  return b << 16 | a;
+}
 
-uint32_t crc32_of(ConstBytes bytes) { return ::lzo_crc32(0, bytes.data(), bytes.size()); }
+uint32_t crc32_of(ConstBytes bytes) { return deflate_crc32(0, bytes); }
 
 class LzopDecoder final : public Decoder {
  public:
@@ -126,9 +140,8 @@ class LzopDecoder final : public Decoder {
         return damaged("a wrong checksum of a block");
       }
       block_.resize(plain);
-      lzo_uint size = plain;
-      int code = ::lzo1x_decompress_safe(bytes.data(), packed, block_.data(), &size, nullptr);
-      if (code != LZO_E_OK || size != plain) {
+      Result<size_t> size = decode_lzo1x(bytes, block_);
+      if (!size.ok() || size.value() != plain) {
         block_.clear();
         return damaged("wrong data");
       }
