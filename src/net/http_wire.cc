@@ -552,12 +552,15 @@ std::string HttpWire::State::certificate_hint() const {
 
 HttpFailure HttpWire::State::describe_tls(const std::string& detail) const {
   if (auto refused = describe_refused_client()) return *refused;
-  std::string why = detail;
-  if (!verdict.objection().empty()) why = verdict.objection();
+  if (verdict.cut()) {
+    // It may pass; what the peers disagree on does not.
+    return make(FailureKind::Transient,
+                concat("the TLS handshake failed: the connection ended in it (", detail,
+                       "); check that the port speaks TLS 1.2 or 1.3"));
+  }
+  std::string why = verdict.objection();
   if (!verdict.alert().empty()) why = concat("the server says: ", verdict.alert());
-  if (verdict.cut()) why = "the server ended the connection";
-  // What is cut off may pass; what the peers disagree on does not.
-  return make(verdict.cut() ? FailureKind::Transient : FailureKind::Certificate,
+  return make(FailureKind::Certificate,
               concat("the TLS handshake failed (", why,
                      "); check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD"));
 }

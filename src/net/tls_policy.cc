@@ -22,6 +22,9 @@ namespace curlingiron {
 namespace {
 
 constexpr int kSecurityLevel = 2;
+// Authorities between the server and the trusted one. Longer paths are not in use, and each may
+// cost a million comparisons of names.
+constexpr int kLongestPath = 12;
 constexpr const char* kSuites12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 // The shorter key first: it is as good against what there is, and a fifth faster.
 constexpr const char* kSuites13 =
@@ -115,6 +118,7 @@ std::optional<TlsVerdict::Objection> TlsVerdict::objection_to(const STACK_OF(X50
 bool TlsVerdict::demand(X509_VERIFY_PARAM* wanted, const std::string& host, int64_t time) {
   ::X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
   ::X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  ::X509_VERIFY_PARAM_set_depth(wanted, kLongestPath);
   ::X509_VERIFY_PARAM_set_time(wanted, time);
   return ::X509_VERIFY_PARAM_set_purpose(wanted, X509_PURPOSE_SSL_SERVER) == 1 &&
          (host.empty() || expect_host(wanted, host));
@@ -183,19 +187,23 @@ void TlsVerdict::note_alert(int alert) {
   if ((alert & 0xff) != kCloseNotify) alert_ = ::SSL_alert_desc_string_long(alert);
 }
 
+// The library's own texts are a tenth of it; these are what servers make it say.
 void TlsVerdict::note_failure() {
   unsigned long error = ::ERR_peek_error();
-  if (error == 0) {
-    return;  // it waits for the network
-  }
+  if (error == 0) return;  // it waits for the network
+  int part = ERR_GET_LIB(error);
   int reason = ERR_GET_REASON(error);
-  if (ERR_GET_LIB(error) != ERR_LIB_SSL) {
-    objection_ = concat("error ", reason, " of the library's part ", ERR_GET_LIB(error));
+  if (part == ERR_LIB_ASN1 || part == ERR_LIB_X509) {
+    objection_ = "the server's certificate cannot be read";
     return;
   }
-  // The library's own texts are a tenth of it, and these are what servers make it say.
+  if (part != ERR_LIB_SSL) {
+    objection_ = concat("error ", reason, " of the TLS library's part ", part);
+    return;
+  }
   switch (reason) {
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING: cut_ = true; break;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING: break;  // cut() has it
+    case SSL_R_CERTIFICATE_VERIFY_FAILED: break;     // explain() has it
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_PACKET_LENGTH_TOO_LONG:
     case SSL_R_RECORD_LENGTH_MISMATCH: objection_ = "the answer is not TLS"; break;
@@ -215,7 +223,6 @@ void TlsVerdict::note_failure() {
     case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
       objection_ = "a record was changed on its way";
       break;
-    case SSL_R_CERTIFICATE_VERIFY_FAILED: break;  // explain() has it
     default:
       if (alert_.empty()) objection_ = concat("error ", reason, " of the TLS library");
       break;

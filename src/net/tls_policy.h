@@ -59,8 +59,8 @@ class TlsVerdict {
   const std::string& alert() const { return alert_; }
   // What this side found wrong with the handshake, where that is no certificate; or empty.
   const std::string& objection() const { return objection_; }
-  // The connection ended in the middle of a handshake, without a word.
-  bool cut() const { return cut_; }
+  // Of a handshake that failed: the connection ended without a word of either side.
+  bool cut() const { return !refused() && alert_.empty() && objection_.empty(); }
 
   // What a verification is asked to judge by: purpose, host (where one is named), time, names.
   static bool demand(X509_VERIFY_PARAM* wanted, const std::string& host, int64_t time);
@@ -85,7 +85,6 @@ class TlsVerdict {
   TlsExpectation expectation_;
   Outcome outcome_ = Outcome::None;
   bool asked_for_certificate_ = false;
-  bool cut_ = false;
   std::string pin_;
   std::optional<CertificateFault> fault_;
   std::string alert_;

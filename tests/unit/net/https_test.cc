@@ -101,6 +101,20 @@ TEST_F(HttpsSourceTest, PlainHttpOnTheTlsPortSaysSo) {
               HasSubstr("TLS handshake"));
 }
 
+// What is cut may be cut by the network: it is tried again.
+TEST_F(HttpsSourceTest, AHandshakeThatIsCutIsRetried) {
+  for (bool reset : {false, true}) {
+    SCOPED_TRACE(reset);
+    // Whoever speaks no TLS gets the first bytes of it as a request, and ends the connection.
+    ScriptedServer plain([&](const Request&, Exchange& out) {
+      if (reset) out.reset();
+    });
+    EXPECT_THAT(error_of(concat("https://127.0.0.1:", plain.port(), "/"), 500ms),
+                HasSubstr("the TLS handshake failed: the connection ended in it"));
+    EXPECT_GT(plain.requests().size(), 1U);
+  }
+}
+
 TEST_F(HttpsSourceTest, ARefusedCertificateIsRetriedOnlyBehindTheCommitPoint) {
   // The first connection is good; then another server with a bad certificate takes the port's
   // place behind a redirect.
