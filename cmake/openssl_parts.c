@@ -188,34 +188,35 @@ void EC_nistz256_pre_comp_free(NISTZ256_PRE_COMP* table) { (void)table; }
 // --- Curve448, which no table above names, but that of key types does: what it would compute with
 
 int ossl_x448(uint8_t out[56], const uint8_t private_key[56], const uint8_t peer[56]) {
-  (void)out, (void)private_key, (void)peer;
   return 0;
 }
 
 void ossl_x448_public_from_private(uint8_t out[56], const uint8_t private_key[56]) {
-  (void)private_key;
   memset(out, 0, 56);
 }
 
 int ossl_ed448_public_from_private(OSSL_LIB_CTX* library, uint8_t out[57],
                                    const uint8_t private_key[57], const char* properties) {
-  (void)library, (void)private_key, (void)properties;
   memset(out, 0, 57);
   return 0;
 }
 
+// Ed448ph has functions of its own before 3.2, and a flag since.
+#if OPENSSL_VERSION_NUMBER < 0x30200000L
+#define PREHASHED
+#else
+#define PREHASHED const uint8_t prehashed,
+#endif
+
 int ossl_ed448_sign(OSSL_LIB_CTX* library, uint8_t* out, const uint8_t* message, size_t size,
                     const uint8_t public_key[57], const uint8_t private_key[57],
-                    const uint8_t* context, size_t context_size, const char* properties) {
-  (void)library, (void)out, (void)message, (void)size, (void)public_key, (void)private_key;
-  (void)context, (void)context_size, (void)properties;
+                    const uint8_t* context, size_t context_size, PREHASHED const char* properties) {
   return 0;
 }
 
 int ossl_ed448_verify(OSSL_LIB_CTX* library, const uint8_t* message, size_t size,
                       const uint8_t signature[114], const uint8_t public_key[57],
-                      const uint8_t* context, size_t context_size, const char* properties) {
-  (void)library, (void)message, (void)size, (void)signature, (void)public_key;
-  (void)context, (void)context_size, (void)properties;
+                      const uint8_t* context, size_t context_size,
+                      PREHASHED const char* properties) {
   return 0;
 }
