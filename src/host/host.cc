@@ -147,7 +147,8 @@ Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
   ImageProofs proofs = wanted_proofs(settings);
   std::unique_ptr<ImageStream> image =
       TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience, use));
-  bool authenticated = !image->tls().empty() && (!settings.insecure || !settings.pinned_key.empty());
+  bool authenticated =
+      !image->tls().empty() && (!settings.insecure || !settings.pinned_key.empty());
   if (origin.kind == OriginKind::Http && !authenticated && !proofs.any()) {
     log_warning(
         concat(origin.name(),
@@ -161,7 +162,8 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
   if (image.served_size()) text += concat(", ", format_size(*image.served_size()));
   if (!image.tls().empty()) {
     text += concat(", ", image.tls());
-    if (settings.insecure) text += settings.pinned_key.empty() ? " (unverified)" : " (by its pinned key)";
+    if (settings.insecure)
+      text += settings.pinned_key.empty() ? " (unverified)" : " (by its pinned key)";
   }
   ImageProofs proofs = wanted_proofs(settings);
   std::vector<std::string> by;

@@ -143,19 +143,21 @@ class Lz4Decoder final : public Decoder {
       return damaged("a wrong block length");
     }
     input().take(kMagicSize);
-    legacy_.resize(kLegacyBlock);
-    compressed_.resize(length);
-    size_t filled = 0;
-    while (filled < length) {
+    // As it comes: what a damaged length promises is not set aside.
+    compressed_.clear();
+    while (compressed_.size() < length) {
       if (input().empty() && !TRY(input().refill())) return truncated();
-      size_t n = std::min(length - filled, input().rest().size());
-      std::copy_n(input().rest().data(), n, compressed_.data() + filled);
-      input().take(n);
-      filled += n;
+      ConstBytes piece = input().rest();
+      piece = piece.first(std::min(length - compressed_.size(), piece.size()));
+      compressed_.insert(compressed_.end(), piece.begin(), piece.end());
+      input().take(piece.size());
     }
+    // A byte stands for 255 at most.
+    size_t room = std::min<size_t>(kLegacyBlock, length * 255);
+    if (legacy_.size() < room) legacy_.resize(room);
     int decoded = ::LZ4_decompress_safe(reinterpret_cast<const char*>(compressed_.data()),
                                         reinterpret_cast<char*>(legacy_.data()),
-                                        static_cast<int>(length), static_cast<int>(kLegacyBlock));
+                                        static_cast<int>(length), static_cast<int>(room));
     if (decoded <= 0) return damaged("wrong data");
     legacy_begin_ = 0;
     legacy_end_ = static_cast<size_t>(decoded);
