@@ -71,7 +71,8 @@ Command parse_command(int argc, char** argv) {
   CLI::App app{
       "Replaces the operating system of a running Linux machine with a disk image from a URL.",
       "curlingiron"};
-  app.set_version_flag("--version", "curlingiron " CURLINGIRON_VERSION "\n\nWith\n" CURLINGIRON_LIBRARIES
+  app.set_version_flag("--version",
+                       "curlingiron " CURLINGIRON_VERSION "\n\nWith\n" CURLINGIRON_LIBRARIES
                        "Licences: NOTICE, beside the source.");
   app.require_subcommand(1);
   app.footer(
