@@ -150,8 +150,6 @@ bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
 }
 
 TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
-  // The very object whose key the handshake goes on with.
-  pin_ = pin_of(::X509_STORE_CTX_get0_cert(verification));
   if (expectation_.trusted != nullptr) {
     bool good = ::X509_verify_cert(verification) == 1;
     if (good) {
@@ -169,6 +167,8 @@ TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
     }
   }
   if (expectation_.pins.empty()) return Outcome::Accepted;
+  // The very object whose key the handshake goes on with.
+  pin_ = pin_of(::X509_STORE_CTX_get0_cert(verification));
   std::vector<std::string_view> pins = split(expectation_.pins, ';');
   bool known = !pin_.empty() && std::ranges::find(pins, std::string_view(pin_)) != pins.end();
   if (known) return Outcome::Accepted;
