@@ -374,9 +374,11 @@ Result<void> BlockWriter::State::check(uint64_t offset, ConstBytes expected) {
   Buffer* buffer = TRY(queue->take());
   MutableBytes actual = buffer->bytes().first(expected.size());
   TRY(read_back(target, offset, actual));
-  auto differs = std::mismatch(expected.begin(), expected.end(), actual.begin()).first;
+  const bool same = std::ranges::equal(expected, actual);
+  auto differs =
+      same ? expected.end() : std::mismatch(expected.begin(), expected.end(), actual.begin()).first;
   queue->give_back(buffer);
-  if (differs != expected.end()) {
+  if (!same) {
     return Error(concat("byte ", offset + static_cast<uint64_t>(differs - expected.begin()),
                         " does not read back as it was written; ", next_step()));
   }

@@ -22,7 +22,7 @@ from tests.e2e import harness, payload
 from tests.e2e.harness import GATEWAY, MIB
 
 SERVER = pathlib.Path(os.environ.get("CURLINGIRON_RAW_CERTIFICATE_SERVER")
-                      or harness.ROOT / "build/asan/bin/raw_certificate_server")
+                      or harness.ROOT / "build/test/bin/raw_certificate_server")
 GOLDEN = harness.ROOT / "tests/golden/certificates"
 # Where these cases come from; there on some machines only.
 ORIGINALS = harness.ROOT.parent / "shared/cases/certificates"

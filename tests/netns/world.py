@@ -25,7 +25,7 @@ import time
 from tests.e2e import harness
 from tests.e2e.harness import Failure, Process, tail
 
-NETJOIN = pathlib.Path(os.environ.get("CURLINGIRON_NETJOIN") or harness.ROOT / "build/asan/bin/netjoin")
+NETJOIN = pathlib.Path(os.environ.get("CURLINGIRON_NETJOIN") or harness.ROOT / "build/test/bin/netjoin")
 
 WEB4, WEB6 = "198.51.100.10", "2001:db8:ff::10"
 WEB64 = "64:ff9b::c633:640a"  # WEB4 as a translator shows it to IPv6 (RFC 6052)
@@ -534,7 +534,7 @@ class NetnsTest(harness.E2ETest):
     def setUpClass(cls):
         super().setUpClass()
         if not NETJOIN.exists():
-            raise AssertionError(f"{NETJOIN} is missing; build it: cmake --preset asan && cmake --build --preset asan")
+            raise AssertionError(f"{NETJOIN} is missing; build it: cmake --preset test && cmake --build --preset test")
 
     def run(self, result=None):
         result = super().run(result)

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "io/adapters.h"
+#include "support/effort.h"
 #include "unit/io/decoding.h"
 
 namespace curlingiron {
@@ -306,14 +307,15 @@ TEST(Decoders, GarbageBehindTheEndIsAnError) {
   }
 }
 
-// 10,000 bits in all, and as many of files so small that their headers are hit often.
+// Where thorough 10,000 bits in all, and as many of files so small that their headers are hit
+// often.
 TEST(Decoders, ASingleWrongBitNeverPassesForTheImage) {
   std::mt19937_64 random(5);
-  constexpr int kTrials = 1250;
+  const int trials = repetitions(200, 1250);
   for (bool small : {true, false}) {
     for (const Subject& subject : small ? subjects(700, 300) : subjects(30'000, 10'000)) {
       size_t errors = 0;
-      for (int i = 0; i < kTrials; ++i) {
+      for (int i = 0; i < trials; ++i) {
         ByteVector damaged = subject.compressed;
         size_t bit = random() % (damaged.size() * 8);
         damaged[bit / 8] ^= static_cast<uint8_t>(1 << (bit % 8));
@@ -326,7 +328,7 @@ TEST(Decoders, ASingleWrongBitNeverPassesForTheImage) {
         // Only what says nothing about the content may change: a time, a name, a skipped byte.
         ASSERT_TRUE(result.value() == subject.plain) << subject.name << " bit " << bit;
       }
-      EXPECT_GT(errors, static_cast<size_t>(small ? kTrials * 85 / 100 : kTrials * 99 / 100))
+      EXPECT_GT(errors, static_cast<size_t>(small ? trials * 85 / 100 : trials * 99 / 100))
           << subject.name;
     }
   }

@@ -50,7 +50,8 @@ inline Result<ByteVector> read_all(Source& source, size_t chunk = 65536) {
   for (;;) {
     size_t n = TRY(source.read(piece));
     if (n == 0) return all;
-    all.insert(all.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(n));
+    all.resize(all.size() + n);
+    std::copy_n(piece.data(), n, all.data() + all.size() - n);
   }
 }
 

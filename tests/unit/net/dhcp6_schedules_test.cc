@@ -7,12 +7,13 @@
 #include <set>
 
 #include "net/dhcp6_client.h"
+#include "support/effort.h"
 #include "unit/net/schedule.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr unsigned kSchedules = 10000;
+const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
 // From a network that behaves, or from a lease's end, to a lease: the pause that a server asked for
 // by SOL_MAX_RT, and the time of a request to one that is silent.
 constexpr Duration kSoon = 170s;

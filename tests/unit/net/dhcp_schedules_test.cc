@@ -8,13 +8,14 @@
 #include <set>
 
 #include "net/dhcp_client.h"
+#include "support/effort.h"
 #include "unit/net/schedule.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr MacAddress kMac = {2, 0, 0, 0, 0, 1};
-constexpr unsigned kSchedules = 10000;
+const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
 constexpr Duration kSoon = 45s;   // after the network behaves
 constexpr Duration kCalm = 400s;  // how long that is watched
 constexpr uint32_t kNetwork = 0x0a000200;
