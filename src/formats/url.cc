@@ -61,7 +61,11 @@ Result<void> parse_host(std::string_view text, Url& url) {
     url.host = to_lower(host);
     if (url.host.empty()) return Error("the host is missing");
     if (url.host.size() > 253) return Error("the host name is longer than 253 characters");
-    if (!std::all_of(url.host.begin(), url.host.end(), is_host_character)) {
+    std::string_view labels = url.host;
+    if (labels.ends_with('.')) labels.remove_suffix(1);  // the root's
+    bool hollow = labels.empty() || labels.starts_with('.') || labels.ends_with('.') ||
+                  labels.find("..") != std::string_view::npos;
+    if (hollow || !std::all_of(url.host.begin(), url.host.end(), is_host_character)) {
       return Error(concat("'", printable(host, 60),
                           "' is no host name; write an international name as xn--…"));
     }

@@ -94,8 +94,10 @@ std::string refusal(const CertificateFault& fault) {
       return fault.is_server ? "it is not for servers" : "it may not vouch for servers";
     case X509_V_ERR_INVALID_CA: return "it is no CA, and has signed another";
     case X509_V_ERR_KEYUSAGE_NO_CERTSIGN: return "its key is not for signing certificates";
-    // How OpenSSL ends a comparison of names that would take too long.
-    case X509_V_ERR_UNSPECIFIED: return "it and its CAs have more names than can be compared";
+    // How OpenSSL ends a comparison of names that would take too long, and little else.
+    case X509_V_ERR_UNSPECIFIED:
+      return "its names and those that its CAs may vouch for are too many to compare, or cannot be "
+             "read";
     case X509_V_ERR_CERT_CHAIN_TOO_LONG: return "it is too many CAs away from a trusted one";
     case X509_V_ERR_PATH_LENGTH_EXCEEDED: return "there are too many CAs below it";
     case X509_V_ERR_PERMITTED_VIOLATION:

@@ -127,6 +127,8 @@ struct HttpWire::State {
   Resolver resolver;
   std::map<std::string, std::vector<IpAddress>> known;  // the last addresses that names had
   std::vector<int> sockets;  // open ones that were made for the request under way
+  // Before the connections, which report to it until the last of them is closed.
+  TlsVerdict verdict;
   Multi multi;
   std::optional<TrustStore> trusted;  // read for the first connection that needs it
   uint64_t arrived = 0;
@@ -140,7 +142,6 @@ struct HttpWire::State {
   bool made_connection = false;  // and not used one that was there
   std::optional<Error> dns_error;
   std::optional<Error> socket_error;
-  TlsVerdict verdict;
   HttpAsk ask;
   HttpReceiver* receiver = nullptr;
   HttpHeadReader head;
@@ -417,7 +418,8 @@ void HttpWire::State::take_addresses() {
 
 void HttpWire::State::transfer(const std::vector<IpAddress>& found) {
   resolving = false;
-  append(addresses, resolve_entry(peer(), found));
+  // An address is its own (and curl 7.88 takes no entry for one of IPv6).
+  if (!parse_ip(peer().host).ok()) append(addresses, resolve_entry(peer(), found));
   bool good = curl_easy_setopt(easy.get(), CURLOPT_RESOLVE, addresses.get()) == CURLE_OK &&
               curl_multi_add_handle(multi.get(), easy.get()) == CURLM_OK;
   if (good) return;

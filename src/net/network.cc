@@ -739,7 +739,13 @@ class Loop {
     std::optional<int64_t> date = paths_.take_date();
     // Once the source was found the clock was good enough for it: nobody else may turn it any more.
     if (!date || found() || order_.clock == ClockRule::Keep) return;
-    if (*date <= wall_clock_seconds()) return;
+    int64_t step = *date - wall_clock_seconds();
+    if (step <= 0) return;
+    if (clock_raised_ + step > kLongestClockStep) {
+      log_warning("clock", Error("servers have set it forward by a year; it is left as it is"));
+      return;
+    }
+    clock_raised_ += step;
     if (auto set = set_wall_clock(*date); !set.ok()) {
       log_warning("clock", set.error());
     } else {
@@ -810,6 +816,7 @@ class Loop {
   std::optional<Time> make_virtual_at_;
   Duration virtual_pause_ = kVirtualRetry;
   std::optional<Time> plain_at_;  // when all NICs are asked everything; max: they are
+  int64_t clock_raised_ = 0;      // seconds, by servers' Dates
   bool carrier_seen_ = false;
   std::optional<Time> turn_at_;  // when captured and learnt ways out change places
   bool captured_turn_ = false;

@@ -19,9 +19,7 @@ namespace {
 constexpr Duration kFirstPause = 250ms;
 constexpr Duration kLongestPause = 2s;
 constexpr Duration kLongestPoll = 1s;
-// Seconds that a server's Date may set the clock forward: a battery clock that is further behind
-// says too little to be set right by whom it has to judge.
-constexpr int64_t kLongestStep = int64_t{366} * 86400;
+constexpr int64_t kSameTime = 600;  // seconds between two answers of servers of one name
 // A HEAD is answered soon. What only seems to stand still is asked again, and then has more time.
 constexpr Duration kProbeFirstBytes = 2s;
 constexpr Duration kProbeStall = 5s;
@@ -62,6 +60,7 @@ HttpOptions probe_options(const HttpOptions& given) {
   options.ca_file = given.ca_file;
   options.insecure = given.insecure;
   options.proxy = given.proxy;
+  options.pinned_key = given.pinned_key;  // for what is asked as trusted alone
   options.user_agent = given.user_agent;
   options.stall = std::min(given.stall, kProbeStall);
   options.first_bytes = std::min(given.first_bytes, kProbeFirstBytes);
@@ -163,8 +162,9 @@ std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpO
   return std::nullopt;
 }
 
-// The time as the server has it, where the server proves itself by that time. What is asked first
-// is no secret: whoever answers has proven nothing.
+// The time as the server has it, where the server proves itself by that time (and by its key, if
+// one is pinned). What is asked first is no secret: whoever answers has proven nothing, so that the
+// answer that is proven has to say the same.
 std::optional<int64_t> PathProbe::State::learn_time(int64_t valid_from, std::string& trouble) {
   HttpAsk plain = ask;
   plain.url.target = "/";
@@ -175,19 +175,25 @@ std::optional<int64_t> PathProbe::State::learn_time(int64_t valid_from, std::str
   std::optional<int64_t> date = answer ? answer->head.date : std::nullopt;
   int64_t clock = wall_clock_seconds();
   if (!date || *date <= clock || *date < valid_from) return std::nullopt;
-  if (*date - clock > kLongestStep) {
+  if (*date - clock > kLongestClockStep) {
     trouble += concat("; the server's own clock says ", format_date(*date),
                       ", more than a server may set this one forward");
     return std::nullopt;
   }
   options.certificate_time = date;
   answer.reset();
-  failure = attempt(*wire, options, ask, answer);
+  HttpAsk proof = ask;
+  proof.trusted = true;
+  failure = attempt(*wire, options, proof, answer);
   wire->drop();
   options.certificate_time.reset();
   if (failure) log_debug(concat("at the server's time: ", failure->error.message()));
-  bool proven = answer || (failure && failure->wants_client_certificate);
-  return proven ? date : std::nullopt;
+  // Proven, too, but it says no time.
+  if (failure && failure->wants_client_certificate) return date;
+  if (!answer || !answer->head.date) return std::nullopt;
+  int64_t proven = *answer->head.date;
+  bool same = proven >= *date - kSameTime && proven <= *date + kSameTime;
+  return same && proven >= valid_from ? std::optional(proven) : std::nullopt;
 }
 
 void PathProbe::State::run() {

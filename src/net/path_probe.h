@@ -21,6 +21,10 @@
 
 namespace curlingiron {
 
+// Seconds that servers' Dates may set the clock forward, all in all: a battery clock that is
+// further off says too little to be set right by whom it has to judge.
+inline constexpr int64_t kLongestClockStep = int64_t{366} * 86400;
+
 struct ProbeState {
   bool answered = false;
   HttpStage stage = HttpStage::Dns;  // how far the last try came; the first, while it is under way
@@ -31,7 +35,8 @@ struct ProbeState {
   bool refused = false;
   uint16_t max_segment = 0;  // bytes, of the last try; 0: what the link gives
   // The server's certificate is not valid yet by this machine's clock, but is by the server's own
-  // (seconds since the epoch). Nobody vouches for that time: it may move the clock forwards only.
+  // (seconds since the epoch). The server says so under that certificate: it may move the clock
+  // forwards only.
   // The probe goes on and finds the clock as it is then.
   std::optional<int64_t> date;
 
@@ -40,9 +45,9 @@ struct ProbeState {
 
 class PathProbe {
  public:
-  // Begins at once, on a thread of its own. Of `options` the CA file, insecure, proxy and user
-  // agent are used. `changed` is called on that thread whenever state() is another; it must not
-  // destroy the probe. Errors: options that cannot be used, no thread.
+  // Begins at once, on a thread of its own. Of `options` the CA file, insecure, pins, proxy and
+  // user agent are used. `changed` is called on that thread whenever state() is another; it must
+  // not destroy the probe. Errors: options that cannot be used, no thread.
   static Result<std::unique_ptr<PathProbe>> start(const Url& url, const HttpOptions& options,
                                                   const HttpPath& path,
                                                   std::function<void()> changed);

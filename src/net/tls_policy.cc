@@ -22,6 +22,7 @@ namespace curlingiron {
 namespace {
 
 constexpr int kSecurityLevel = 2;
+constexpr int kSecurityBits = 112;  // of that level
 // Authorities between the server and the trusted one. Longer paths are not in use, and each may
 // cost a million comparisons of names.
 constexpr int kLongestPath = 12;
@@ -39,7 +40,9 @@ constexpr const char* kSignatures =
 constexpr std::array<std::string_view, 3> kCurves = {"prime256v1", "secp384r1", "secp521r1"};
 
 TlsVerdict* verdict_of(const SSL* connection) {
-  return static_cast<TlsVerdict*>(SSL_CTX_get_app_data(::SSL_get_SSL_CTX(connection)));
+  const SSL_CTX* context = ::SSL_get_SSL_CTX(connection);
+  auto* verdict = static_cast<TlsVerdict*>(SSL_CTX_get_app_data(context));
+  return verdict != nullptr && verdict->concerns(context) ? verdict : nullptr;
 }
 
 int verify_callback(X509_STORE_CTX* verification, void* verdict) {
@@ -54,7 +57,7 @@ int client_certificate_callback(SSL* connection, X509** /*certificate*/, EVP_PKE
 void info_callback(const SSL* connection, int where, int value) {
   TlsVerdict* verdict = verdict_of(connection);
   if (verdict == nullptr) return;
-  if (where == SSL_CB_READ_ALERT) verdict->note_alert(value);
+  if (where == SSL_CB_READ_ALERT) verdict->note_alert(value, ::SSL_version(connection));
   if (where == SSL_CB_CONNECT_EXIT && value <= 0) verdict->note_failure();
 }
 
@@ -96,21 +99,60 @@ bool has_allowed_curve(const X509* certificate) {
          std::ranges::find(kCurves, std::string_view(name.data(), size)) != kCurves.end();
 }
 
+bool has_strong_key(const X509* certificate) {
+  const EVP_PKEY* key = ::X509_get0_pubkey(certificate);
+  return key != nullptr && ::EVP_PKEY_get_security_bits(key) >= kSecurityBits;
+}
+
+// A certificate for this host and nothing else, as NAME_CONSTRAINTS_check(3) wants what it
+// compares.
+OpenSslOwned<X509, X509_free> certificate_for(const std::string& host) {
+  OpenSslOwned<X509, X509_free> certificate(::X509_new());
+  Result<IpAddress> address = parse_ip(host);
+  std::string text = address.ok() ? format_ip(address.value()) : host;
+  if (text.ends_with('.')) text.pop_back();
+  OpenSslOwned<GENERAL_NAME, GENERAL_NAME_free> name(::a2i_GENERAL_NAME(
+      nullptr, nullptr, nullptr, address.ok() ? GEN_IPADD : GEN_DNS, text.c_str(), 0));
+  OpenSslOwned<GENERAL_NAMES, GENERAL_NAMES_free> names(sk_GENERAL_NAME_new_null());
+  if (certificate == nullptr || name == nullptr || names == nullptr) return nullptr;
+  if (sk_GENERAL_NAME_push(names.get(), name.get()) == 0) return nullptr;
+  (void)name.release();
+  bool good = ::X509_add1_ext_i2d(certificate.get(), NID_subject_alt_name, names.get(), 0,
+                                  X509V3_ADD_DEFAULT) == 1;
+  if (!good) return nullptr;
+  (void)::X509_check_purpose(certificate.get(), -1, 0);  // reads the extension
+  return certificate;
+}
+
+// X509_V_OK where this authority may vouch for the host, which has a certificate of its own here.
+int vouches_for(const X509* authority, X509* host) {
+  int critical = 0;
+  OpenSslOwned<NAME_CONSTRAINTS, NAME_CONSTRAINTS_free> constraints(static_cast<NAME_CONSTRAINTS*>(
+      ::X509_get_ext_d2i(authority, NID_name_constraints, &critical, nullptr)));
+  if (constraints != nullptr) return ::NAME_CONSTRAINTS_check(host, constraints.get());
+  return critical == -1 ? X509_V_OK : X509_V_ERR_UNSPECIFIED;  // -1: it has none
+}
+
 }  // namespace
 
-std::optional<TlsVerdict::Objection> TlsVerdict::objection_to(const STACK_OF(X509) * path) {
+std::optional<TlsVerdict::Objection> TlsVerdict::objection_to(const STACK_OF(X509) * path,
+                                                              const std::string& host) {
   int length = sk_X509_num(path);
+  OpenSslOwned<X509, X509_free> asked_for;
+  if (!host.empty() && length > 1) {
+    asked_for = certificate_for(host);
+    if (asked_for == nullptr) return Objection{X509_V_ERR_OUT_OF_MEM, 0};
+  }
   for (int depth = 0; depth < length; ++depth) {
     X509* certificate = sk_X509_value(path, depth);
     if (!has_allowed_curve(certificate)) {
       return Objection{X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM, depth};
     }
     if (depth == 0) continue;
-    // X509_check_ca(3): 1 says so itself; 3 is a root of the first version, which cannot.
-    int ca = ::X509_check_ca(certificate);
-    if (ca != 1 && !(ca == 3 && depth == length - 1)) {
-      return Objection{X509_V_ERR_INVALID_CA, depth};
-    }
+    // X509_check_ca(3): all but 1 do not say so themselves.
+    if (::X509_check_ca(certificate) != 1) return Objection{X509_V_ERR_INVALID_CA, depth};
+    int vouches = asked_for == nullptr ? X509_V_OK : vouches_for(certificate, asked_for.get());
+    if (vouches != X509_V_OK) return Objection{vouches, 0};
   }
   return std::nullopt;
 }
@@ -125,6 +167,8 @@ bool TlsVerdict::demand(X509_VERIFY_PARAM* wanted, const std::string& host, int6
 }
 
 bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
+  *this = TlsVerdict();
+  context_ = context;
   expectation_ = std::move(expectation);
   ::SSL_CTX_set_security_level(context, kSecurityLevel);
   ::SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
@@ -149,31 +193,37 @@ bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
          demand(::SSL_CTX_get0_param(context), expectation_.host, expectation_.time);
 }
 
+bool TlsVerdict::has_good_path(X509_STORE_CTX* verification) const {
+  if (::X509_verify_cert(verification) != 1) return false;
+  const STACK_OF(X509)* path = ::X509_STORE_CTX_get0_chain(verification);
+  std::optional<Objection> found = objection_to(path, expectation_.host);
+  if (!found) return true;
+  ::X509_STORE_CTX_set_error(verification, found->code);
+  ::X509_STORE_CTX_set_error_depth(verification, found->depth);
+  ::X509_STORE_CTX_set_current_cert(verification, sk_X509_value(path, found->depth));
+  return false;
+}
+
 TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
-  if (expectation_.trusted != nullptr) {
-    bool good = ::X509_verify_cert(verification) == 1;
-    if (good) {
-      if (auto found = objection_to(::X509_STORE_CTX_get0_chain(verification))) {
-        ::X509_STORE_CTX_set_error(verification, found->code);
-        ::X509_STORE_CTX_set_error_depth(verification, found->depth);
-        ::X509_STORE_CTX_set_current_cert(
-            verification, sk_X509_value(::X509_STORE_CTX_get0_chain(verification), found->depth));
-        good = false;
-      }
-    }
-    if (!good) {
-      fault_ = fault_of(verification);
-      return Outcome::BadPath;
-    }
+  if (expectation_.trusted != nullptr && !has_good_path(verification)) {
+    fault_ = fault_of(verification);
+    return Outcome::BadPath;
   }
   if (expectation_.pins.empty()) return Outcome::Accepted;
   // The very object whose key the handshake goes on with.
-  pin_ = pin_of(::X509_STORE_CTX_get0_cert(verification));
+  X509* own = ::X509_STORE_CTX_get0_cert(verification);
+  pin_ = pin_of(own);
   std::vector<std::string_view> pins = split(expectation_.pins, ';');
   bool known = !pin_.empty() && std::ranges::find(pins, std::string_view(pin_)) != pins.end();
-  if (known) return Outcome::Accepted;
-  ::X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
-  return Outcome::WrongKey;
+  if (!known) {
+    ::X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
+    return Outcome::WrongKey;
+  }
+  // Who made the pin need not know that a key can be found out.
+  if (has_strong_key(own) && has_allowed_curve(own)) return Outcome::Accepted;
+  ::X509_STORE_CTX_set_error(verification, X509_V_ERR_EE_KEY_TOO_SMALL);
+  fault_ = fault_of(verification);
+  return Outcome::BadPath;
 }
 
 bool TlsVerdict::judge(X509_STORE_CTX* verification) {
@@ -182,9 +232,12 @@ bool TlsVerdict::judge(X509_STORE_CTX* verification) {
   return outcome_ == Outcome::Accepted;
 }
 
-void TlsVerdict::note_alert(int alert) {
-  constexpr int kCloseNotify = 0;
-  if ((alert & 0xff) != kCloseNotify) alert_ = ::SSL_alert_desc_string_long(alert);
+// Those that end a connection (RFC 5246, 7.2; RFC 8446, 6): after a warning it goes on.
+void TlsVerdict::note_alert(int alert, int version) {
+  constexpr int kUserCanceled = 90;
+  bool fatal =
+      version >= TLS1_3_VERSION ? (alert & 0xff) != kUserCanceled : alert >> 8 == SSL3_AL_FATAL;
+  if (fatal && (alert & 0xff) != SSL_AD_CLOSE_NOTIFY) alert_ = ::SSL_alert_desc_string_long(alert);
 }
 
 // The library's own texts are a tenth of it; these are what servers make it say.

@@ -61,6 +61,11 @@ TEST(Url, Refused) {
   EXPECT_THAT(error("http://[::1/"), HasSubstr("']'"));
   EXPECT_THAT(error("http://[]/"), HasSubstr("IPv6"));
   EXPECT_THAT(error("http://a\\b/"), HasSubstr("no host name"));
+  for (std::string_view hollow :
+       {"http://.a.b/", "http://a..b/", "http://./", "http://../", "http://a../"}) {
+    EXPECT_THAT(error(hollow), HasSubstr("no host name")) << hollow;
+  }
+  EXPECT_EQ(error("http://a.b./"), "no error");
   EXPECT_THAT(error("http://" + std::string(5000, 'a')), HasSubstr("4096"));
 }
 

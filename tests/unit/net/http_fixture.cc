@@ -224,6 +224,10 @@ void HttpsTest::SetUpTestSuite() {
     make_certificate(folder(), "named", "DNS:a.example,DNS:b.example", kAgo, kLong);
     make_certificate(folder(), "client", "DNS:client", kAgo, kLong);
     make_certificate(folder(), "stranger", "DNS:stranger", kAgo, kLong, "other");
+    for (const char* bits : {"512", "1024"}) {
+      run(folder(), concat("openssl req -x509 -newkey rsa:", bits, " -nodes -keyout weak", bits,
+                           ".key -out weak", bits, ".pem -subj /CN=weak -days 9999 -sha256"));
+    }
     run(folder(), "openssl ec -in client.key -aes256 -passout pass:secret -out locked.key");
     return true;
   }();

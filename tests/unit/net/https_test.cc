@@ -1,5 +1,5 @@
 // TLS under the downloads: what is accepted, and what is said when it is not. Whom a certificate is
-// accepted from is in certificate_path_test.cc.
+// accepted from is in certificate_chains_test.cc.
 #include <openssl/ssl.h>
 
 #include <cstdlib>
@@ -80,6 +80,53 @@ TEST_F(HttpsSourceTest, InsecureIsOnlyWhenAskedFor) {
 TEST_F(HttpsSourceTest, ABadCaFileIsNamed) {
   options_.ca_file = concat(folder(), "/missing.pem");
   EXPECT_THAT(https_error("good"), HasSubstr("missing.pem"));
+}
+
+// Servers offer what each kind of resumption needs; all of the proof is demanded again.
+TEST_F(HttpsSourceTest, NoSessionIsResumed) {
+  std::string file = make_file(2'000'000);
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    TlsIdentity own = identity("good");
+    own.oldest = own.newest = version;
+    std::atomic<unsigned> resumed = 0;
+    ScriptedServer server(
+        [&](const Request& request, Exchange& out) {
+          if (out.is_resumed()) ++resumed;
+          serve_file(file, request, out, request.number < 3 ? 300'000 : SIZE_MAX);
+          if (request.number < 3) out.reset();
+        },
+        &own);
+    Result<std::string> all = fetch(server.url("/"));
+    ASSERT_TRUE(all.ok()) << all.error().message();
+    EXPECT_GT(server.requests().size(), 3u);
+    EXPECT_EQ(resumed, 0u);
+  }
+}
+
+// Warnings change nothing, and one that comes while a kept connection is closed finds nobody to
+// warn.
+TEST_F(HttpsSourceTest, WarningsAreNoFailures) {
+  constexpr int kWarning = 1;
+  constexpr int kUnrecognizedName = 112;
+  constexpr int kNoRenegotiation = 100;
+  TlsIdentity own = identity("good");
+  own.newest = TLS1_2_VERSION;
+  std::string file = make_file(300'000);
+  for (bool cut : {false, true}) {
+    ScriptedServer server(
+        [&](const Request& request, Exchange& out) {
+          out.alert(kWarning, kUnrecognizedName);
+          serve_file(file, request, out, cut && request.number == 0 ? 100'000 : SIZE_MAX);
+          if (cut && request.number == 0) return out.reset();
+          out.alert(kWarning, kNoRenegotiation);
+          out.alert(kWarning, kUnrecognizedName);
+          out.keep();
+        },
+        &own);
+    Result<std::string> all = fetch(server.url("/"));
+    ASSERT_TRUE(all.ok()) << all.error().message();
+    EXPECT_TRUE(all.value() == file);
+  }
 }
 
 TEST_F(HttpsSourceTest, NeverFromHttpsToHttp) {
@@ -282,6 +329,22 @@ TEST_F(PinTest, WithInsecureThePinAloneCounts) {
   EXPECT_EQ(https_error("expired"), "no error");
   options_.pinned_key = pin("good");
   EXPECT_THAT(https_error("expired"), HasSubstr(concat("not the pinned one but ", pin("expired"))));
+}
+
+// Anybody can find out such a key, and then is who is pinned.
+TEST_F(PinTest, AWeakKeyProvesNothing) {
+  options_.insecure = true;
+  options_.ca_file.clear();
+  for (std::string bits : {"512", "1024"}) {
+    TlsIdentity own = identity(concat("weak", bits));
+    own.newest = TLS1_2_VERSION;  // the shorter one is too short for a signature of TLS 1.3
+    ScriptedServer server([](const Request&, Exchange& out) { out.send(ok_head(0)); }, &own);
+    options_.pinned_key.clear();
+    EXPECT_EQ(error_of(server.url("/")), "no error");
+    options_.pinned_key = pin(concat("weak", bits));
+    EXPECT_THAT(error_of(server.url("/")),
+                HasSubstr(concat("its key of ", bits, " bits is too short")));
+  }
 }
 
 TEST_F(PinTest, WithInsecureNoRedirectLeadsAway) {

@@ -14,6 +14,9 @@
 
 #include "base/text.h"
 
+// Of libssl.a, but of no header: there is no other means to send what a server ought not to.
+extern "C" int ssl3_send_alert(SSL* tls, int level, int description);
+
 namespace curlingiron::testing {
 
 std::string Request::header(std::string_view name) const {
@@ -58,6 +61,10 @@ bool Exchange::send(std::string_view bytes) {
   return true;
 }
 
+void Exchange::alert(int level, int description) { ssl3_send_alert(tls_, level, description); }
+
+bool Exchange::is_resumed() const { return SSL_session_reused(tls_) == 1; }
+
 void Exchange::reset() {
   linger abort{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
@@ -98,7 +105,7 @@ void Exchange::tunnel(uint16_t port) {
   ::close(far);
 }
 
-ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity, uint16_t port)
+ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity, uint16_t port, bool ipv6)
     : script_(std::move(script)) {
   ::signal(SIGPIPE, SIG_IGN);
   if (identity != nullptr) {
@@ -124,18 +131,27 @@ ScriptedServer::ScriptedServer(Script script, const TlsIdentity* identity, uint1
     }
   }
   int reuse = 1;
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  listener_ = ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  socklen_t size = sizeof address;
-  bool good = ::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-              ::listen(listener_, 16) == 0 &&
-              ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+  } address{};
+  if (ipv6) {
+    address.v6.sin6_family = AF_INET6;
+    address.v6.sin6_addr = in6addr_loopback;
+    address.v6.sin6_port = htons(port);
+  } else {
+    address.v4.sin_family = AF_INET;
+    address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.v4.sin_port = htons(port);
+  }
+  socklen_t size = ipv6 ? sizeof address.v6 : sizeof address.v4;
+  bool good = ::bind(listener_, &address.any, size) == 0 && ::listen(listener_, 16) == 0 &&
+              ::getsockname(listener_, &address.any, &size) == 0;
   if (!good) std::abort();
-  port_ = ntohs(address.sin_port);
+  port_ = ntohs(ipv6 ? address.v6.sin6_port : address.v4.sin_port);
   acceptor_ = std::thread([this] { serve(); });
 }
 

@@ -47,6 +47,10 @@ class Exchange {
   // Waits for another request on this connection.
   void keep() { kept_ = true; }
   bool kept() const { return kept_; }
+  // An alert of TLS 1.2, after which the connection goes on or not (RFC 5246, 7.2).
+  void alert(int level, int description);
+  // The client went on with an earlier connection's session.
+  bool is_resumed() const;
   // TCP_MAXSEG of the connection: bytes that the client takes at once.
   int segment() const;
   // Joins this connection with one to a port on loopback until either ends: a proxy's tunnel.
@@ -77,7 +81,8 @@ class ScriptedServer {
   using Script = std::function<void(const Request&, Exchange&)>;
 
   // `port` 0: any that is free.
-  explicit ScriptedServer(Script script, const TlsIdentity* identity = nullptr, uint16_t port = 0);
+  explicit ScriptedServer(Script script, const TlsIdentity* identity = nullptr, uint16_t port = 0,
+                          bool ipv6 = false);
   ~ScriptedServer();
 
   uint16_t port() const { return port_; }
