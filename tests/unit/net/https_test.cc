@@ -107,6 +107,7 @@ TEST_F(HttpsSourceTest, NoSessionIsResumed) {
 // warn.
 TEST_F(HttpsSourceTest, WarningsAreNoFailures) {
   constexpr int kWarning = 1;
+  constexpr int kFatal = 2;
   constexpr int kUnrecognizedName = 112;
   constexpr int kNoRenegotiation = 100;
   TlsIdentity own = identity("good");
@@ -119,7 +120,7 @@ TEST_F(HttpsSourceTest, WarningsAreNoFailures) {
           serve_file(file, request, out, cut && request.number == 0 ? 100'000 : SIZE_MAX);
           if (cut && request.number == 0) return out.reset();
           out.alert(kWarning, kNoRenegotiation);
-          out.alert(kWarning, kUnrecognizedName);
+          out.alert(kFatal, kUnrecognizedName);
           out.keep();
         },
         &own);
