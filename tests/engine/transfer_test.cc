@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "engine/forms.h"
 #include "net/image_stream.h"
+#include "support/effort.h"
 #include "sys/file.h"
 #include "unit/disk/fake_disk.h"
 #include "unit/net/scripted_server.h"
@@ -189,9 +190,17 @@ TEST_F(Engine, EveryFormIsTheImage) {
   }
 }
 
+// Of 64 parts of a file those whose ends are tried: all, or other ones of each form.
+struct SixtyFourths {
+  size_t step = static_cast<size_t>(repetitions(7, 1));
+  size_t first = 0;
+  size_t begin() { return first++ % step; }
+};
+
 TEST_F(Engine, ADropAtAnySixtyFourthIsResumed) {
+  SixtyFourths ends;
   for (const Form& form : forms()) {
-    for (size_t k = 0; k < 64; ++k) {
+    for (size_t k = ends.begin(); k < 64; k += ends.step) {
       size_t at = form.file.size() * k / 64;
       Faults faults{.cuts = {at}, .ending = k % 2 == 0 ? Ending::Close : Ending::Reset};
       if (k % 16 == 7) faults.ending = Ending::Stall;
@@ -221,8 +230,9 @@ TEST_F(Engine, ManyDropsInOneDownloadAreResumed) {
 }
 
 TEST_F(Engine, AFileThatEndsTooEarlyIsNeverAnImage) {
+  SixtyFourths ends;
   for (const Form& form : forms()) {
-    for (size_t k = 0; k < 64; ++k) {
+    for (size_t k = ends.begin(); k < 64; k += ends.step) {
       ByteVector shorter(form.file.begin(),
                          form.file.begin() + static_cast<ptrdiff_t>(form.file.size() * k / 64));
       FaultyServer server(shorter, {.ranges = k % 2 == 0});
@@ -239,7 +249,7 @@ TEST_F(Engine, AFileThatEndsTooEarlyIsNeverAnImage) {
 TEST_F(Engine, AFlippedBitIsNeverAnotherImage) {
   std::mt19937_64 random(23);
   for (const Form& form : forms()) {
-    for (int trial = 0; trial < 60; ++trial) {
+    for (int trial = repetitions(8, 60); trial > 0; --trial) {
       ByteVector damaged = form.file;
       size_t bit = random() % (damaged.size() * 8);
       damaged[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));

@@ -1,7 +1,26 @@
-// What AddressSanitizer is set to in every test program. Each big allocation would otherwise be new
-// pages, and its shadow as well: most of the time of a test that makes thousands of decoders.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() {
+// What AddressSanitizer is set to in every test program.
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+
+// Each big allocation would otherwise be new pages, and its shadow as well: most of the time of a
+// test that makes thousands of decoders.
+const char* __asan_default_options();
+const char* __asan_default_options() {
   return "quarantine_size_mb=16:clear_shadow_mmap_threshold=1073741824:allocator_release_to_os_"
          "interval_ms=-1";
+}
+
+// The sanitizer moves memory byte by byte, and every copy of a vector is a move. What does not
+// overlap is copied, with the same checks. (The linker's --wrap.)
+void* __asan_memcpy(void* to, const void* from, size_t size);
+void* __real___asan_memmove(void* to, const void* from, size_t size);
+void* __wrap___asan_memmove(void* to, const void* from, size_t size);
+void* __wrap___asan_memmove(void* to, const void* from, size_t size) {
+  auto target = reinterpret_cast<uintptr_t>(to);
+  auto source = reinterpret_cast<uintptr_t>(from);
+  bool apart = target + size <= source || source + size <= target;
+  return apart ? __asan_memcpy(to, from, size) : __real___asan_memmove(to, from, size);
+}
 }

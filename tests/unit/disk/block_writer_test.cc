@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "support/effort.h"
 #include "unit/disk/fake_disk.h"
 
 namespace curlingiron {
@@ -216,9 +217,9 @@ TEST(BlockWriter, CopiesASourceWithHolesToTheByte) {
       std::fill(image.begin() + static_cast<ptrdiff_t>(begin),
                 image.begin() + static_cast<ptrdiff_t>(end), uint8_t{0});
     }
-    for (unsigned seed = 1; seed < 12; ++seed) {
+    for (int seed = repetitions(3, 11); seed > 0; --seed) {
       FakeDisk disk(old_system(kDisk));
-      HoleSource source(image, c.holes, seed);
+      HoleSource source(image, c.holes, static_cast<unsigned>(seed));
       Result<void> result = copy_and_commit(disk, source);
       ASSERT_TRUE(result.ok()) << result.error().message();
       EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk)))
