@@ -4,11 +4,11 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/payload_layout.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr size_t kMaxIndexText = 4_MiB;
 constexpr size_t kMaxIndexedModules = 20'000;
 
 const IndexedModule* find_module(const ModuleIndex& index, std::string_view normal_name) {
@@ -82,7 +82,7 @@ Result<void> check_references(const ModuleIndex& index) {
 }  // namespace
 
 Result<ModuleIndex> parse_module_index(std::string_view text) {
-  if (text.size() > kMaxIndexText) return Error("module index: larger than 4 MiB");
+  if (text.size() > kModuleIndexFile.largest) return Error("module index: larger than 4 MiB");
   ModuleIndex index;
   uint64_t number = 0;
   for (std::string_view line : split(text, '\n')) {

@@ -4,11 +4,11 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/network_words.h"
+#include "formats/payload_layout.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr size_t kLongestText = 4_MiB;
 constexpr size_t kMostLines = 20000;  // whose addresses are compared with one another
 constexpr size_t kMostMembers = 64;   // of a bond, a list, a route
 
@@ -492,7 +492,7 @@ std::string_view without_comment(std::string_view text) {
 }  // namespace
 
 Result<NetworkConfig> parse_network_config(std::string_view text) {
-  if (text.size() > kLongestText) return Error("network: larger than 4 MiB");
+  if (text.size() > kNetworkFile.largest) return Error("network: larger than 4 MiB");
   NetworkConfig config;
   size_t count = 0;
   for (std::string_view line : split(text, '\n')) {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/payload_layout.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
@@ -19,11 +20,7 @@ extern const uint8_t curlingiron_init_end[];
 }
 
 namespace curlingiron {
-namespace {
-
-constexpr size_t kLargestCaBundle = 8_MiB;
-
-}  // namespace
+namespace {}  // namespace
 
 ConstBytes embedded_init() { return {curlingiron_init_begin, curlingiron_init_end}; }
 
@@ -80,13 +77,13 @@ Result<std::string> system_ca_bundle() {
 Result<ByteVector> load_ca_bundle(const std::string& file) {
   std::string path = file.empty() ? TRY(system_ca_bundle()) : file;
   UniqueFd here = TRY(open_root("."));
-  return read_file(here, path, kLargestCaBundle);
+  return read_file(here, path, kCaBundleFile.largest);
 }
 
 Result<ByteVector> load_client_certificate(const std::string& file) {
   if (file.empty()) return ByteVector();
   UniqueFd here = TRY(open_root("."));
-  ByteVector pem = TRY_CONTEXT("--cert", read_file(here, file, kSmallFile));
+  ByteVector pem = TRY_CONTEXT("--cert", read_file(here, file, kClientCertificateFile.largest));
   if (as_text(pem).find("PRIVATE KEY-----") == std::string_view::npos) {
     return Error(concat("--cert: ", file,
                         ": holds no private key; put certificate and key into one PEM file"));
@@ -176,10 +173,9 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
 }
 
 Result<NetworkConfig> load_network(const std::string& file) {
-  constexpr size_t kLargest = 4_MiB;
   UniqueFd root = TRY(open_root("/"));
   std::string text =
-      TRY_CONTEXT(file, read_text(root, TRY_CONTEXT(file, real_path(file)), kLargest));
+      TRY_CONTEXT(file, read_text(root, TRY_CONTEXT(file, real_path(file)), kNetworkFile.largest));
   return TRY_CONTEXT(file, parse_network_config(text));
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "formats/payload_layout.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/module.h"
@@ -27,7 +28,6 @@ constexpr Duration kQuiet = 500ms;
 constexpr unsigned kLeastWorkers = 4;
 constexpr unsigned kMostWorkers = 8;
 // The bound of formats/module_index.h.
-constexpr size_t kLargestIndex = size_t{4} << 20;
 // sysfs is a tree of at most a few thousand devices; a deeper one is not sysfs.
 constexpr unsigned kDeepest = 32;
 
@@ -306,7 +306,7 @@ int load_on_request(int argc, char** argv) {
   if (alias.starts_with("mdio:")) say_to_kernel('7', concat("modalias ", printable(alias)));
   auto load = [&]() -> Result<bool> {
     UniqueFd root = TRY(open_root("/"));
-    std::string text = TRY(read_text(root, "curlingiron/modules", kLargestIndex));
+    std::string text = TRY(read_text(root, kModuleIndexFile.path, kModuleIndexFile.largest));
     ModuleIndex index = TRY(parse_module_index(text));
     ModuleLookup lookup(index);
     std::vector<std::string> names = lookup.modules_for(alias);

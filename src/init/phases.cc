@@ -13,6 +13,7 @@
 #include "init/inventory.h"
 #include "net/capture.h"
 
+#include "formats/payload_layout.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
@@ -22,9 +23,6 @@
 namespace curlingiron {
 namespace {
 
-constexpr size_t kLargestIndex = 4_MiB;  // the bound of formats/module_index.h
-constexpr const char* kCaBundle = "/curlingiron/ca.pem";
-constexpr const char* kClientCertificate = "/curlingiron/client.pem";
 // Hardware that has not shown itself by then is waited for by the phases that need it.
 constexpr Duration kDriversPatience = 30s;
 // USB disks show themselves a second or two after their drivers; some card readers never do.
@@ -104,11 +102,9 @@ void show_network(const Mounts& mounts) {
 // The network that was put into the initramfs; what settings tell of one wins as a whole, but name
 // servers stand before it.
 Result<void> read_network(const UniqueFd& root, Settings& settings) {
-  constexpr const char* kNetwork = "curlingiron/network";
-  constexpr size_t kLargest = 4_MiB;
-  if (settings.network.says_how() || !exists(root, kNetwork)) return {};
-  std::string text = TRY(read_text(root, kNetwork, kLargest));
-  NetworkConfig network = TRY_CONTEXT(kNetwork, parse_network_config(text));
+  if (settings.network.says_how() || !exists(root, kNetworkFile.path)) return {};
+  std::string text = TRY(read_text(root, kNetworkFile.path, kNetworkFile.largest));
+  NetworkConfig network = TRY_CONTEXT(kNetworkFile.path, parse_network_config(text));
   network.nameservers.insert(network.nameservers.begin(), settings.network.nameservers.begin(),
                              settings.network.nameservers.end());
   settings.network = std::move(network);
@@ -121,9 +117,9 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   Configuration configuration;
   std::string command_line = TRY(read_text(mounts.root, "proc/cmdline"));
   TRY(apply_command_line(command_line, configuration.settings));
-  if (exists(mounts.root, "curlingiron/config")) {
+  if (exists(mounts.root, kConfigFile.path)) {
     // Read second: what the file says wins over the public command line.
-    std::string config = TRY(read_text(mounts.root, "curlingiron/config"));
+    std::string config = TRY(read_text(mounts.root, kConfigFile.path, kConfigFile.largest));
     TRY(apply_config(config, configuration.settings));
   }
   TRY(read_network(mounts.root, configuration.settings));
@@ -132,8 +128,8 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   configuration.deadline = now() + configuration.settings.deadline;
   set_clock(mounts.root, configuration.settings);
 
-  std::string index = TRY(read_text(mounts.root, "curlingiron/modules", kLargestIndex));
-  configuration.modules = TRY_CONTEXT("curlingiron/modules", parse_module_index(index));
+  std::string index = TRY(read_text(mounts.root, kModuleIndexFile.path, kModuleIndexFile.largest));
+  configuration.modules = TRY_CONTEXT(kModuleIndexFile.path, parse_module_index(index));
   KernelName kernel = TRY(kernel_name());
   if (configuration.modules.release != kernel.release && !configuration.modules.modules.empty()) {
     return Error(concat("this initramfs holds modules for kernel ", configuration.modules.release,
@@ -176,7 +172,7 @@ Result<NetworkOrder> network_order(const Settings& settings, const std::string& 
 
 Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
                             const DriversRunning& running) {
-  NetworkOrder order = TRY(network_order(configuration.settings, kCaBundle));
+  NetworkOrder order = TRY(network_order(configuration.settings, concat("/", kCaBundleFile.path)));
   Result<std::unique_ptr<Network>> network =
       Network::join(mounts.root, std::move(order), configuration.deadline);
   if (network.ok()) {
@@ -210,9 +206,11 @@ Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& con
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
   source.name = origin.name();
   HttpOptions options = http_options(settings);
-  options.ca_file = kCaBundle;
+  options.ca_file = concat("/", kCaBundleFile.path);
   options.paths = joined.network.get();
-  if (exists(mounts.root, kClientCertificate)) options.client_certificate = kClientCertificate;
+  if (exists(mounts.root, kClientCertificateFile.path)) {
+    options.client_certificate = concat("/", kClientCertificateFile.path);
+  }
   ImageProofs proofs = wanted_proofs(settings);
   source.image = TRY(ImageStream::open(origin, options, proofs, configuration.deadline));
   bool authenticated = !source.image->tls().empty() && !settings.insecure;

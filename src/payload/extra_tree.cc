@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/payload_layout.h"
 
 namespace curlingiron {
 namespace {
@@ -18,8 +19,8 @@ constexpr unsigned kMaxLinks = 40;  // as the kernel
 constexpr uint32_t kSetIdBits = S_ISUID | S_ISGID;
 
 // Directories of the initramfs that are never links, whatever the root has there.
-constexpr std::string_view kOwnDirectories[] = {"curlingiron", "etc", "lib", "lib/firmware",
-                                                "lib/modules", "run", "tmp"};
+constexpr std::string_view kOwnDirectories[] = {kOwnFolder,    "etc", "lib", kFirmwareFolder,
+                                                kModuleFolder, "run", "tmp"};
 
 bool is_own_directory(std::string_view target) {
   return std::find(std::begin(kOwnDirectories), std::end(kOwnDirectories), target) !=
@@ -45,10 +46,10 @@ struct TakenPath {
 // What is not for --add to fill; nullptr when `target` is.
 const TakenPath* taken_path(std::string_view target) {
   static constexpr TakenPath kTaken[] = {
-      {"init", "is the installer's own program"},
-      {"curlingiron", "holds the installer's own files"},
-      {"lib/modules", "holds the kernel's modules; add some with --module"},
-      {"lib/firmware", "holds firmware; add some with --firmware"},
+      {kInitPath, "is the installer's own program"},
+      {kOwnFolder, "holds the installer's own files"},
+      {kModuleFolder, "holds the kernel's modules; add some with --module"},
+      {kFirmwareFolder, "holds firmware; add some with --firmware"},
       {"dev", "is filled by the kernel"},
       {"proc", "is filled by the kernel"},
       {"sys", "is filled by the kernel"},

@@ -12,28 +12,18 @@
 #include "formats/cpio.h"
 #include "formats/elf.h"
 #include "formats/module_index.h"
+#include "formats/payload_layout.h"
 #include "payload/ca_bundle.h"
 #include "payload/driver_rules.h"
 #include "payload/firmware.h"
 #include "payload/module_file.h"
 #include "payload/parallel.h"
 
-// The layout:
-//   /dev /dev/console /etc /proc /run /sys /tmp   what /init mounts over, and the first console
-//   /curlingiron/modules                          the index (formats/module_index.h)
-//   /curlingiron/config  /curlingiron/network  /curlingiron/ca.pem
-//   /lib/modules/NAME.ko                          plain, flat
-//   /lib/firmware/...
-//   what was added
-//   /init
-// With xz, /init is an archive of its own behind the rest: the kernel unpacks one after the other,
-// and each is packed with what suits it.
+// formats/payload_layout.h says what is where. With xz, /init is an archive of its own after the
+// rest: the kernel unpacks one after the other, and each is packed with what suits it.
 
 namespace curlingiron {
 namespace {
-
-constexpr std::string_view kModuleFolder = "lib/modules";
-constexpr std::string_view kFirmwareFolder = "lib/firmware";
 
 struct LoadedModule {
   std::string name;
@@ -306,6 +296,14 @@ class Archive {
     }
     return {};
   }
+  Result<void> file(const PayloadFile& own, ConstBytes bytes) {
+    if (bytes.size() > own.largest) {
+      return Error(concat("/", own.path, " would have ", bytes.size(),
+                          " bytes; /init reads at most ", own.largest));
+    }
+    return file(own.path, own.mode, bytes);
+  }
+
   Result<void> file(const std::string& path, uint32_t permissions, ConstBytes bytes) {
     TRY(parents_of(path));
     TRY(cpio_.add_file(path, permissions, bytes));
@@ -346,16 +344,16 @@ Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& pla
   TRY(archive.console());
   for (const char* path : {"etc", "proc", "run", "sys"}) TRY(archive.directory(path));
   TRY(archive.directory("tmp", 01777));
-  TRY(archive.file("curlingiron/config", 0600, as_bytes(plan.config)));
+  TRY(archive.file(kConfigFile, as_bytes(plan.config)));
   if (!plan.network.empty()) {
-    TRY(archive.file("curlingiron/network", 0644, as_bytes(plan.network)));
+    TRY(archive.file(kNetworkFile, as_bytes(plan.network)));
   }
-  TRY(archive.file("curlingiron/modules", 0644, as_bytes(contents.index)));
+  TRY(archive.file(kModuleIndexFile, as_bytes(contents.index)));
   if (!contents.ca_bundle.empty()) {
-    TRY(archive.file("curlingiron/ca.pem", 0644, contents.ca_bundle));
+    TRY(archive.file(kCaBundleFile, contents.ca_bundle));
   }
   if (!plan.client_certificate.empty()) {
-    TRY(archive.file("curlingiron/client.pem", 0600, plan.client_certificate));
+    TRY(archive.file(kClientCertificateFile, plan.client_certificate));
   }
   for (const FirmwareFile& file : contents.firmware) {
     TRY(archive.file(concat(kFirmwareFolder, "/", file.name), 0644, file.bytes));

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "formats/payload_layout.h"
 #include "formats/settings.h"
 #include "formats/url.h"
 #include "io/digest.h"
@@ -14,7 +15,6 @@
 namespace curlingiron {
 namespace {
 
-constexpr std::string_view kConfig = "curlingiron/config";
 constexpr uint64_t kMaxText = 256_KiB;
 // Of the table that finds the longest common lines.
 constexpr size_t kMaxCells = 16'000'000;
@@ -66,7 +66,7 @@ bool is_text(std::string_view bytes) {
 
 // Our settings may hold credentials; other files that not everyone may read are not shown at all.
 bool may_show(const DiffEntry& file) {
-  return file.path == kConfig || (file.entry.mode & S_IROTH) != 0;
+  return file.path == kConfigFile.path || (file.entry.mode & S_IROTH) != 0;
 }
 
 // A line of our settings without what is secret in it.
@@ -152,7 +152,7 @@ Result<void> add_lines(ImageDiff& diff, RandomSource& first, RandomSource& secon
     const std::string& path = changed.first.path;
     if (!wanted.contains(path) || !is_text(a[path]) || !is_text(b[path])) continue;
     changed.lines = changed_lines(a[path], b[path]);
-    if (path != kConfig) continue;
+    if (path != kConfigFile.path) continue;
     for (LineChange& change : changed.lines) change.line = public_setting(change.line);
   }
   return {};

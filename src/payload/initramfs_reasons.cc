@@ -12,12 +12,12 @@
 #include "formats/elf.h"
 #include "formats/elf_dynamic.h"
 #include "formats/modules_text.h"
+#include "formats/payload_layout.h"
 #include "payload/module_file.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr std::string_view kIndex = "curlingiron/modules";
 // modules.dep of a whole kernel is 1 MiB.
 constexpr uint64_t kMaxText = 16_MiB;
 constexpr uint64_t kMaxProgram = 256_MiB;
@@ -87,15 +87,15 @@ Result<InitramfsReasons> InitramfsReasons::read(RandomSource& image) {
 Result<void> InitramfsReasons::read_names() {
   // Every image may have these (Documentation/filesystems/ramfs-rootfs-initramfs.rst).
   static constexpr Place kKernelPlaces[] = {
-      {"init", "is the program that the kernel starts"},
+      {kInitPath, "is the program that the kernel starts"},
       {"dev/console", "is what the kernel opens as the first program's console"},
   };
-  // Ours has them wherever it was built (payload/initramfs.cc).
+  // Ours has them wherever it was built (formats/payload_layout.h).
   static constexpr Place kPlaces[] = {
-      {"curlingiron/config", "holds the settings given to build"},
-      {"curlingiron/modules", "is the index of the modules, which tells all this"},
-      {"curlingiron/ca.pem", "holds the authorities that servers' certificates are verified with"},
-      {"curlingiron/client.pem", "is the client's certificate, of --cert"},
+      {kConfigFile.path, "holds the settings given to build"},
+      {kModuleIndexFile.path, "is the index of the modules, which tells all this"},
+      {kCaBundleFile.path, "holds the authorities that servers' certificates are verified with"},
+      {kClientCertificateFile.path, "is the client's certificate, of --cert"},
   };
   std::optional<std::string> index;
   std::vector<std::string> dependency_texts;
@@ -113,11 +113,11 @@ Result<void> InitramfsReasons::read_names() {
       modules_.emplace(*module, path);
       module_at_.emplace(path, *module);
     }
-    bool wanted = path == kIndex || is_modules_dep(path) || is_module_list(path);
+    bool wanted = path == kModuleIndexFile.path || is_modules_dep(path) || is_module_list(path);
     if (!wanted) continue;
     ByteVector data = TRY_CONTEXT(printable(path), reader.read_data(kMaxText));
     std::string text(as_text(data));
-    if (path == kIndex) {
+    if (path == kModuleIndexFile.path) {
       index = std::move(text);
     } else if (is_modules_dep(path)) {
       dependency_texts.push_back(std::move(text));
@@ -129,7 +129,7 @@ Result<void> InitramfsReasons::read_names() {
   ours_ = index.has_value();
   if (index) {
     add_places(kPlaces);
-    return add_index(*index).with_context(concat("/", kIndex));
+    return add_index(*index).with_context(concat("/", kModuleIndexFile.path));
   }
   for (const std::string& text : dependency_texts) {
     TRY_CONTEXT("modules.dep in the image", add_modules_dep(text));

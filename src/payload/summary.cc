@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/payload_layout.h"
 #include "payload/initramfs.h"
 
 namespace curlingiron {
@@ -12,11 +13,11 @@ struct Kind {
   std::string_view name;
 };
 // The first that fits counts.
-constexpr Kind kKinds[] = {{"init", "/init"},
-                           {"lib/modules/", "kernel modules"},
-                           {"lib/firmware/", "firmware"},
-                           {"curlingiron/ca.pem", "CA bundle"},
-                           {"curlingiron/", "index and settings"},
+constexpr Kind kKinds[] = {{kInitPath, "/init"},
+                           {kModuleFolder, "kernel modules"},
+                           {kFirmwareFolder, "firmware"},
+                           {kCaBundleFile.path, "CA bundle"},
+                           {kOwnFolder, "index and settings"},
                            {"", "added files"}};
 
 std::string row(std::string_view name, std::string_view value) {
