@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "host/host.h"
+#include "host/machine.h"
+#include "host/settings.h"
 #include "sys/file.h"
 #include "sys/power.h"
 

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "host/host.h"
+#include "host/machine.h"
 #include "sys/file.h"
 #include "sys/kvm.h"
 #include "sys/process.h"

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "host/host.h"
+#include "host/machine.h"
+#include "host/settings.h"
 
 namespace curlingiron {
 namespace {

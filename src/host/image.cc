@@ -1,0 +1,71 @@
+#include "host/image.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "host/machine.h"
+#include "sys/clock.h"
+#include "sys/terminal.h"
+
+namespace curlingiron {
+
+Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+                                                const Settings& settings, ImageUse use) {
+  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  HttpOptions http = http_options(settings);
+  http.ca_file = options.ca;
+  http.client_certificate = options.certificate;
+  bool https = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
+                           [](const Url& url) { return url.scheme == UrlScheme::Https; });
+  if (http.ca_file.empty() && https) http.ca_file = TRY(system_ca_bundle());
+  ImageProofs proofs = wanted_proofs(settings);
+  std::unique_ptr<ImageStream> image =
+      TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience, use));
+  bool authenticated =
+      !image->tls().empty() && (!settings.insecure || !settings.pinned_key.empty());
+  if (origin.kind == OriginKind::Http && !authenticated && !proofs.any()) {
+    log_warning(
+        concat(origin.name(),
+               ": nothing proves that this is the image you mean; use https or pass --sha256"));
+  }
+  return image;
+}
+
+std::string describe_image(const ImageStream& image, const Settings& settings) {
+  std::string text(format_name(image.format()));
+  if (image.served_size()) text += concat(", ", format_size(*image.served_size()));
+  if (!image.tls().empty()) {
+    text += concat(", ", image.tls());
+    if (settings.insecure)
+      text += settings.pinned_key.empty() ? " (unverified)" : " (by its pinned key)";
+  }
+  ImageProofs proofs = wanted_proofs(settings);
+  std::vector<std::string> by;
+  if (proofs.sha256) by.emplace_back("sha256");
+  if (proofs.image_sha256) by.emplace_back("image-sha256");
+  if (!proofs.sums.empty()) by.emplace_back("sums");
+  if (!proofs.public_key.empty()) by.emplace_back("signature");
+  if (!by.empty()) text += concat(", to be proven by ", join(by, ", "));
+  return text;
+}
+
+Result<bool> confirm_overwrite(const std::string& path) {
+  if (!is_terminal(STDIN_FILENO)) {
+    return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");
+  }
+  std::string name = path.substr(path.rfind('/') + 1);
+  std::fprintf(stderr, "\nAll data on %s will be lost. Type %s to go on: ", path.c_str(),
+               name.c_str());
+  std::string answer;
+  for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
+    answer += static_cast<char>(c);
+  std::string_view typed = trim(answer);
+  return typed == name || typed == path;
+}
+
+}  // namespace curlingiron

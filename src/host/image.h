@@ -1,0 +1,26 @@
+// The image as this machine sees it, and what it is to replace.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "formats/settings.h"
+#include "host/options.h"
+#include "net/image_stream.h"
+
+namespace curlingiron {
+
+// The server is asked that long before a disk or a machine is put at stake.
+inline constexpr Duration kSourcePatience = 10s;
+// The image as this machine sees it.
+Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+                                                const Settings& settings, ImageUse use);
+// "zstd, 412.0 MiB, TLSv1.3, checked against sha256".
+std::string describe_image(const ImageStream& image, const Settings& settings);
+
+// True when the person at the terminal types the disk's name. `path` is what will be overwritten.
+Result<bool> confirm_overwrite(const std::string& path);
+
+}  // namespace curlingiron

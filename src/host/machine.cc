@@ -1,0 +1,115 @@
+#include "host/machine.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "formats/payload_layout.h"
+#include "sys/file.h"
+#include "sys/power.h"
+
+extern "C" {
+extern const uint8_t curlingiron_init_begin[];
+extern const uint8_t curlingiron_init_end[];
+}
+
+namespace curlingiron {
+
+ConstBytes embedded_init() { return {curlingiron_init_begin, curlingiron_init_end}; }
+
+Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string& release) {
+  const std::string places[] = {
+      concat("boot/vmlinuz-", release),
+      concat("boot/kernel-", release),
+      concat("lib/modules/", release, "/vmlinuz"),
+      concat("usr/lib/modules/", release, "/vmlinuz"),
+      "boot/vmlinuz-linux",
+      "boot/vmlinuz",
+      "vmlinuz",
+  };
+  std::string tried;
+  for (const std::string& place : places) {
+    if (!exists(root, place)) {
+      tried += concat(tried.empty() ? "/" : ", /", place);
+      continue;
+    }
+    Result<KernelImage> image = read_kernel_image(root, place);
+    if (image.ok() && image.value().release == release) return image;
+    tried += concat(tried.empty() ? "/" : ", /", place,
+                    image.ok() ? concat(" (which is ", image.value().release, ")")
+                               : " (not readable as a kernel)");
+  }
+  return Error(concat("no image of the running kernel ", release, " found (looked for ", tried,
+                      "); name it with --kernel FILE"));
+}
+
+Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path) {
+  if (!path.empty()) return read_kernel_image(root, TRY(real_path(path)).substr(1));
+  KernelName running = TRY(kernel_name());
+  return running_kernel_image(root, running.release);
+}
+
+Result<std::string> system_ca_bundle() {
+  static constexpr const char* kPlaces[] = {
+      "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Gentoo
+      "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
+      "/etc/ssl/ca-bundle.pem",                             // openSUSE
+      "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL 7
+      "/etc/ssl/cert.pem",                                  // Alpine
+  };
+  UniqueFd root = TRY(open_root("/"));
+  for (const char* place : kPlaces) {
+    if (exists(root, place)) return std::string(place);
+  }
+  return Error(
+      "this machine has no CA bundle (package ca-certificates), so https cannot be verified; "
+      "install "
+      "it, or pass --ca FILE");
+}
+
+Result<ByteVector> load_ca_bundle(const std::string& file) {
+  std::string path = file.empty() ? TRY(system_ca_bundle()) : file;
+  UniqueFd here = TRY(open_root("."));
+  return read_file(here, path, kCaBundleFile.largest);
+}
+
+Result<ByteVector> load_client_certificate(const std::string& file) {
+  if (file.empty()) return ByteVector();
+  UniqueFd here = TRY(open_root("."));
+  ByteVector pem = TRY_CONTEXT("--cert", read_file(here, file, kClientCertificateFile.largest));
+  if (as_text(pem).find("PRIVATE KEY-----") == std::string_view::npos) {
+    return Error(concat("--cert: ", file,
+                        ": holds no private key; put certificate and key into one PEM file"));
+  }
+  return pem;
+}
+
+Compression quickest_compression(const std::optional<std::vector<Compression>>& known) {
+  if (!known) return Compression::Gzip;
+  for (Compression candidate : {Compression::Zstd, Compression::Gzip, Compression::Xz}) {
+    if (std::find(known->begin(), known->end(), candidate) != known->end()) return candidate;
+  }
+  return Compression::None;
+}
+
+Result<std::vector<ExtraEntry>> collect_added(const UniqueFd& root,
+                                              const std::vector<std::string>& specs,
+                                              const Settings& settings) {
+  std::vector<ExtraEntry> extras = TRY_CONTEXT("--add", collect_extras(root, specs));
+  if (settings.on_failure == AfterFailure::Shell && !find_rescue_shell(extras)) {
+    log_warning("onfail=shell: no shell is added; give --add /bin/busybox:/bin/sh");
+  }
+  return extras;
+}
+
+Signatures signatures_for(const UniqueFd& root, bool keep) {
+  if (keep) return Signatures::Keep;
+  Result<std::string> enforce = read_line(root, "sys/module/module/parameters/sig_enforce");
+  if (enforce.ok() && enforce.value() == "Y") return Signatures::Keep;
+  Result<std::string> lockdown = read_line(root, "sys/kernel/security/lockdown");
+  if (lockdown.ok() && lockdown.value().find("[none]") == std::string::npos)
+    return Signatures::Keep;
+  return Signatures::Strip;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,65 @@
+#include "host/settings.h"
+
+#include "base/text.h"
+#include "formats/payload_layout.h"
+#include "sys/file.h"
+
+namespace curlingiron {
+
+namespace {
+
+// minisign and signify keep a key in a file of two lines, of which the second one is the key.
+Result<std::string> public_key(const std::string& given) {
+  UniqueFd here = TRY(open_root("."));
+  if (!exists(here, given)) return given;
+  std::string text = TRY_CONTEXT(given, read_text(here, given));
+  for (std::string_view line : split(text, '\n')) {
+    line = trim(line);
+    if (!line.empty() && !line.starts_with("untrusted comment:")) return std::string(line);
+  }
+  return Error(concat(given, ": holds no public key; name the .pub file of minisign or signify"));
+}
+
+}  // namespace
+
+Result<CheckedSettings> check_settings(const SettingOptions& options) {
+  CheckedSettings checked;
+  auto add = [&](std::string_view key, std::string_view value) -> Result<void> {
+    TRY(apply_setting(key, value, checked.settings));
+    checked.config += TRY(format_setting(key, value));
+    return {};
+  };
+  // apply_setting() names the key, which is the option's name, too.
+  for (const std::string& source : options.sources) TRY(add("src", source));
+  if (!options.sha256.empty()) TRY(add("sha256", options.sha256));
+  if (!options.image_sha256.empty()) TRY(add("image-sha256", options.image_sha256));
+  if (!options.sums.empty()) TRY(add("sums", options.sums));
+  if (!options.public_key.empty()) TRY(add("pubkey", TRY(public_key(options.public_key))));
+  if (!options.signature.empty()) TRY(add("sig", options.signature));
+  for (const std::string& setting : options.set) {
+    size_t equals = setting.find('=');
+    std::string_view key = std::string_view(setting).substr(0, equals);
+    std::string_view value = equals == std::string::npos
+                                 ? std::string_view()
+                                 : std::string_view(setting).substr(equals + 1);
+    TRY_CONTEXT("--set", add(key, value));
+  }
+  return checked;
+}
+
+Result<NetworkConfig> load_network(const std::string& file) {
+  UniqueFd root = TRY(open_root("/"));
+  std::string text =
+      TRY_CONTEXT(file, read_text(root, TRY_CONTEXT(file, real_path(file)), kNetworkFile.largest));
+  return TRY_CONTEXT(file, parse_network_config(text));
+}
+
+void set_network(const NetworkConfig& network, const Settings& settings, InitramfsPlan& plan) {
+  if (!network.empty()) plan.network = format_network_config(network);
+  // The settings win as a whole.
+  const NetworkConfig& used = settings.network.says_how() ? settings.network : network;
+  if (used.has_vlans()) plan.links.push_back({"8021q", "VLAN of the network"});
+  if (used.has_bonds()) plan.links.push_back({"bonding", "bond of the network"});
+}
+
+}  // namespace curlingiron
