@@ -76,6 +76,17 @@ std::vector<std::string_view> split_blank(std::string_view text) {
   return words;
 }
 
+void append_unique(std::vector<std::string>& texts, std::string_view text) {
+  if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.emplace_back(text);
+}
+
+bool is_plain_path(std::string_view path) {
+  std::vector<std::string_view> parts = split(path, '/');
+  return std::none_of(parts.begin(), parts.end(), [](std::string_view part) {
+    return part.empty() || part == "." || part == "..";
+  });
+}
+
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   std::string text;
   for (const std::string& part : parts) {

@@ -52,6 +52,10 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // Runs of characters that are not blank (space, tab, CR, LF).
 std::vector<std::string_view> split_blank(std::string_view text);
 std::string join(std::span<const std::string> parts, std::string_view separator);
+// At the end, where it is not among them.
+void append_unique(std::vector<std::string>& texts, std::string_view text);
+// Names from a folder on that stay below it: no empty part, "." or "..".
+bool is_plain_path(std::string_view path);
 std::string to_lower(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 

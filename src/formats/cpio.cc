@@ -71,10 +71,8 @@ Result<void> CpioWriter::add(std::string_view path, uint32_t mode, ConstBytes da
       path.find('\0') != std::string_view::npos) {
     return Error(concat("\"", printable(path), "\" cannot be a path in the initramfs"));
   }
-  for (std::string_view part : split(path, '/')) {
-    if (part.empty() || part == "." || part == "..") {
-      return Error(concat(printable(path), ": not a plain path relative to the root"));
-    }
+  if (!is_plain_path(path)) {
+    return Error(concat(printable(path), ": not a plain path relative to the root"));
   }
   if (data.size() > std::numeric_limits<uint32_t>::max()) {
     return Error(concat(printable(path), ": larger than the 4 GiB that cpio can hold"));

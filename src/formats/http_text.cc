@@ -4,44 +4,14 @@
 #include <array>
 #include <string>
 
+#include "base/calendar.h"
 #include "base/text.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr int64_t kDay = 86400;
 constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-// Days since 1970-01-01 of a date in the proleptic Gregorian calendar. The year starts in March, so
-// that the leap day is its last.
-int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
-  year -= month <= 2 ? 1 : 0;
-  int64_t era = (year >= 0 ? year : year - 399) / 400;
-  int64_t year_of_era = year - era * 400;
-  int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146097 + day_of_era - 719468;
-}
-
-struct CivilDate {
-  int64_t year = 0;
-  int64_t month = 0;
-  int64_t day = 0;
-};
-
-CivilDate civil_from_days(int64_t days) {
-  days += 719468;
-  int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-  int64_t day_of_era = days - era * 146097;
-  int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  int64_t shifted = (5 * day_of_year + 2) / 153;
-  int64_t month = shifted + (shifted < 10 ? 3 : -9);
-  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month,
-          day_of_year - (153 * shifted + 2) / 5 + 1};
-}
 
 Result<int64_t> number_in(std::string_view text, int64_t low, int64_t high) {
   uint32_t value = TRY(parse_u32(text));
@@ -68,8 +38,7 @@ Result<int64_t> seconds_of_day(std::string_view text) {
 Result<int64_t> date_from(std::string_view day, std::string_view month, int64_t year,
                           std::string_view clock) {
   int64_t day_number = TRY(number_in(day, 1, 31));
-  return days_from_civil(year, TRY(month_number(month)), day_number) * kDay +
-         TRY(seconds_of_day(clock));
+  return seconds_at(year, TRY(month_number(month)), day_number) + TRY(seconds_of_day(clock));
 }
 
 Result<int64_t> parse_date_words(const std::vector<std::string_view>& words) {
@@ -157,9 +126,9 @@ Result<Duration> parse_retry_after(std::string_view value, int64_t now) {
 }
 
 std::string format_date(int64_t seconds) {
-  int64_t days = seconds / kDay - (seconds % kDay < 0 ? 1 : 0);
-  CivilDate date = civil_from_days(days);
-  return concat(date.year, '-', two_digits(date.month), '-', two_digits(date.day));
+  std::chrono::year_month_day date = day_at(seconds);
+  return concat(static_cast<int>(date.year()), '-', two_digits(static_cast<unsigned>(date.month())),
+                '-', two_digits(static_cast<unsigned>(date.day())));
 }
 
 std::string format_date_time(int64_t seconds) {

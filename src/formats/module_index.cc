@@ -18,15 +18,6 @@ const IndexedModule* find_module(const ModuleIndex& index, std::string_view norm
   return at != index.modules.end() && at->name == normal_name ? &*at : nullptr;
 }
 
-// Relative, and below the initramfs' root: what /init opens must be what the builder put there.
-bool stays_inside(std::string_view path) {
-  if (path.empty() || path.front() == '/') return false;
-  for (std::string_view part : split(path, '/')) {
-    if (part.empty() || part == "." || part == "..") return false;
-  }
-  return true;
-}
-
 Result<void> parse_record(std::string_view line, ModuleIndex& index) {
   std::vector<std::string_view> words = split_blank(line);
   std::string_view kind = words[0];
@@ -37,7 +28,7 @@ Result<void> parse_record(std::string_view line, ModuleIndex& index) {
   }
   if (kind == "module" && words.size() >= 3) {
     if (index.modules.size() == kMaxIndexedModules) return Error("too many modules");
-    if (!stays_inside(words[2])) return Error("the path leaves the initramfs");
+    if (!is_plain_path(words[2])) return Error("the path leaves the initramfs");
     IndexedModule module{normalize_module_name(words[1]), std::string(words[2]), {}};
     for (std::string_view name : std::span(words).subspan(3)) {
       module.dependencies.push_back(normalize_module_name(name));

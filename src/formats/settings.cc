@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/address.h"
+#include "base/calendar.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
@@ -217,17 +218,6 @@ const Key* find_key(std::string_view name) {
   return nullptr;
 }
 
-// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
-int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
-  // Years that begin in March put the leap day last; 400 years are 146,097 days.
-  if (month <= 2) --year;
-  int64_t era = year / 400;
-  int64_t year_of_era = year - era * 400;
-  int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146097 + day_of_era - 719468;
-}
-
 }  // namespace
 
 Result<int64_t> parse_time(std::string_view text) {
@@ -257,7 +247,7 @@ Result<int64_t> parse_time(std::string_view text) {
       second > 60) {
     return wrong;
   }
-  return days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+  return seconds_at(year, month, day) + hour * 3600 + minute * 60 + second;
 }
 
 std::vector<std::string> split_command_line(std::string_view text) {

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "base/calendar.h"
 #include "base/text.h"
 #include "formats/http_text.h"
 #include "io/openssl_owned.h"
@@ -42,7 +43,8 @@ std::optional<std::string> name_entry(const X509_NAME* name, int nid) {
 int64_t seconds_of(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ::ASN1_TIME_to_tm(time, &parts) != 1) return 0;
-  return ::timegm(&parts);
+  return seconds_at(parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday) + parts.tm_hour * 3600 +
+         parts.tm_min * 60 + parts.tm_sec;
 }
 
 ConstBytes bytes_of(const ASN1_STRING* text) {

@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::string_view kModuleDirectories[] = {"lib/modules", "usr/lib/modules"};
 
-void append_unique(std::vector<std::string>& names, const std::string& name) {
-  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-}
-
 }  // namespace
 
 Result<ModuleTree> ModuleTree::load(const UniqueFd& root, const std::string& release) {

@@ -13,13 +13,6 @@ namespace {
 constexpr std::string_view kTops[] = {"lib/firmware", "usr/lib/firmware"};
 constexpr std::string_view kEndings[] = {"", ".zst", ".xz"};
 
-bool is_plain_path(std::string_view path) {
-  std::vector<std::string_view> parts = split(path, '/');
-  return std::none_of(parts.begin(), parts.end(), [](std::string_view part) {
-    return part.empty() || part == "." || part == "..";
-  });
-}
-
 std::string_view without_ending(std::string_view name) {
   for (std::string_view ending : kEndings) {
     if (!ending.empty() && name.ends_with(ending)) {

@@ -43,10 +43,6 @@ Error unknown_module(const ModuleTree& tree, const std::string& name) {
                       "; see modules.dep in ", tree.directory()));
 }
 
-void append_unique(std::vector<std::string>& names, const std::string& name) {
-  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-}
-
 // Devices announce themselves by aliases such as "pci:v…"; "net-pf-17" or "devname:loop-control" is
 // asked for by the kernel or by programs.
 bool drives_hardware(const ModuleTree& tree, const std::string& module) {

@@ -95,10 +95,6 @@ std::optional<std::string> behind_origin(std::string_view path) {
   return std::nullopt;
 }
 
-void append_unique(std::vector<std::string>& list, std::string_view text) {
-  if (std::find(list.begin(), list.end(), text) == list.end()) list.emplace_back(text);
-}
-
 }  // namespace
 
 // An object in the memory of the program: the program itself, a library, the loader.

@@ -41,6 +41,21 @@ TEST(Join, WithSeparator) {
   EXPECT_EQ(join({}, ", "), "");
 }
 
+TEST(AppendUnique, KeepsTheFirst) {
+  std::vector<std::string> texts = {"a"};
+  append_unique(texts, "b");
+  append_unique(texts, "a");
+  EXPECT_EQ(join(texts, ","), "a,b");
+}
+
+TEST(PlainPath, StaysBelowItsFolder) {
+  for (std::string_view plain : {"a", "a/b", "..a/b..", "a/.b"})
+    EXPECT_TRUE(is_plain_path(plain)) << plain;
+  for (std::string_view other : {"", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a/.."}) {
+    EXPECT_FALSE(is_plain_path(other)) << other;
+  }
+}
+
 TEST(Case, OnlyAsciiLetters) {
   EXPECT_EQ(to_lower("AbZ[`{\xC4"), "abz[`{\xC4");
   EXPECT_TRUE(equal_ignoring_case("Range", "rANGE"));
