@@ -87,6 +87,11 @@ bool is_plain_path(std::string_view path) {
   });
 }
 
+bool is_at_or_below(std::string_view path, std::string_view folder) {
+  return path.starts_with(folder) &&
+         (folder.empty() || path.size() == folder.size() || path[folder.size()] == '/');
+}
+
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   std::string text;
   for (const std::string& part : parts) {

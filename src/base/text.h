@@ -56,6 +56,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 void append_unique(std::vector<std::string>& texts, std::string_view text);
 // Names from a folder on that stay below it: no empty part, "." or "..".
 bool is_plain_path(std::string_view path);
+// The folder itself, or what is in it; everything is in "".
+bool is_at_or_below(std::string_view path, std::string_view folder);
 std::string to_lower(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 

@@ -27,11 +27,6 @@ bool is_own_directory(std::string_view target) {
          std::end(kOwnDirectories);
 }
 
-bool is_at_or_below(std::string_view path, std::string_view directory) {
-  return path.starts_with(directory) &&
-         (path.size() == directory.size() || path[directory.size()] == '/');
-}
-
 // What is there is made when the machine runs: nothing of it can be brought.
 bool is_runtime(std::string_view target) {
   static constexpr std::string_view kDirectories[] = {"dev", "proc", "run", "sys"};

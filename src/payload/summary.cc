@@ -9,7 +9,7 @@ namespace curlingiron {
 namespace {
 
 struct Kind {
-  std::string_view prefix;
+  std::string_view place;
   std::string_view name;
 };
 // The first that fits counts.
@@ -35,7 +35,7 @@ std::string summarize(const Initramfs& initramfs) {
   std::array<uint64_t, std::size(kKinds)> sizes{};
   for (const InitramfsPart& part : initramfs.parts) {
     for (size_t i = 0; i < std::size(kKinds); ++i) {
-      if (!part.path.starts_with(kKinds[i].prefix)) continue;
+      if (!is_at_or_below(part.path, kKinds[i].place)) continue;
       sizes[i] += part.size;
       break;
     }

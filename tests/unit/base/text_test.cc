@@ -56,6 +56,14 @@ TEST(PlainPath, StaysBelowItsFolder) {
   }
 }
 
+TEST(AtOrBelow, EndsWithAWholeName) {
+  EXPECT_TRUE(is_at_or_below("lib/modules", "lib/modules"));
+  EXPECT_TRUE(is_at_or_below("lib/modules/a.ko", "lib/modules"));
+  EXPECT_TRUE(is_at_or_below("anything", ""));
+  EXPECT_FALSE(is_at_or_below("lib/modules-load.d/a", "lib/modules"));
+  EXPECT_FALSE(is_at_or_below("lib", "lib/modules"));
+}
+
 TEST(Case, OnlyAsciiLetters) {
   EXPECT_EQ(to_lower("AbZ[`{\xC4"), "abz[`{\xC4");
   EXPECT_TRUE(equal_ignoring_case("Range", "rANGE"));
