@@ -10,6 +10,7 @@ constexpr uint8_t kFirstRun = 17;       // a first byte above it: so many litera
 constexpr size_t kLongRun = 4;          // literals from which on what follows is read otherwise
 constexpr size_t kFar = 16384;          // the distances of the last form begin after it
 constexpr size_t kAfterLongRun = 2048;  // those of three bytes after a long run, after this
+constexpr size_t kEndLength = 3;        // of the match that is none; LZO's own library takes any
 
 class Block {
  public:
@@ -87,7 +88,8 @@ class Block {
   }
 
   Result<size_t> end(size_t length) {
-    if (length != 3 || !in_.at_end()) return Error("a wrong end");
+    if (length != kEndLength) return Error("an end mark of another length");
+    if (!in_.at_end()) return Error("data after the end mark");
     return at_;
   }
 

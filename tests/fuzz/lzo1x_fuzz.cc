@@ -1,4 +1,6 @@
-// A block of LZO1X: what comes out is what LZO's own library makes of it.
+// A block of LZO1X: what comes out is what LZO's own library makes of it. But for an end mark of
+// another length than 3, which the library takes and the kernel (lib/lzo/lzo1x_decompress_safe.c)
+// and we do not.
 #include <lzo/lzo1x.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Result<size_t> n = decode_lzo1x(ConstBytes(data, size), ours);
   lzo_uint expected = kRoom;
   bool good = ::lzo1x_decompress_safe(data, size, theirs.data(), &expected, nullptr) == LZO_E_OK;
+  if (good && !n.ok() && n.error().message() == "an end mark of another length") return 0;
   if (good != n.ok()) std::abort();
   if (good &&
       (n.value() != expected ||
