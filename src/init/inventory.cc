@@ -102,10 +102,6 @@ std::string modalias_of(const UniqueFd& root, const std::string& path) {
   return modalias.empty() ? read_uevent_modalias(root, concat("sys/", path, "/uevent")) : modalias;
 }
 
-bool is_at_or_below(std::string_view path, std::string_view above) {
-  return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
-}
-
 bool any_at_or_below(std::span<const std::string> paths, std::string_view above) {
   return std::any_of(paths.begin(), paths.end(),
                      [&](const std::string& path) { return is_at_or_below(path, above); });
