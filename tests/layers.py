@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails on an #include that points up or sideways between the folders of src/."""
+"""Fails on an #include that points up or sideways between the rooms of src/, and on a circle of them."""
 import pathlib
 import re
 import sys
@@ -9,36 +9,70 @@ BELOW = {
     "formats": ["base"],
     "sys": ["base"],
     "io": ["base", "formats", "sys"],
-    "net": ["base", "formats", "sys", "io"],
+    "net/dns": ["base", "formats", "sys", "io"],
+    "net/tls": ["base", "formats", "sys", "io"],
+    "net/http": ["base", "formats", "sys", "io", "net/dns", "net/tls"],
+    "net/join": ["base", "formats", "sys", "io", "net/dns", "net/http"],
+    "net/capture": ["base", "formats", "sys", "io"],
     "disk": ["base", "formats", "sys", "io"],
+    "image": ["base", "formats", "sys", "io", "net/http"],
     "payload": ["base", "formats", "sys", "io"],
-    "init": ["base", "formats", "sys", "io", "net", "disk"],
-    "host": ["base", "formats", "sys", "io", "net", "disk", "payload"],
+    "init": ["base", "formats", "sys", "io", "net/http", "net/join", "net/capture", "disk", "image"],
+    "host": ["base", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],
 }
+# A room may use only rooms named before it: so there is no circle of rooms.
+assert all(list(BELOW).index(below) < at for at, room in enumerate(BELOW) for below in BELOW[room])
 # What /init links stays free of these (size and start-up).
 HEAVY = {"iostream", "sstream", "fstream", "regex", "locale", "iomanip"}
 
 
+
+def room_of(path):
+    """The room of a file of src/ ("net/http/wire.h" is of net/http), or None."""
+    folder = path.rpartition("/")[0]
+    return folder if folder in BELOW else None
+
+
+def circles(includes):
+    """Of a graph file -> files: each circle once, as a text."""
+    found, done = [], set()
+
+    def walk(file, path):
+        if file in path:
+            found.append(" -> ".join([*path[path.index(file):], file]))
+        elif file not in done:
+            for target in includes.get(file, []):
+                walk(target, [*path, file])
+            done.add(file)
+
+    for file in includes:
+        walk(file, [])
+    return found
+
+
 def wrong_arrows(source):
-    found, files = [], 0
+    found, includes = [], {}
     for path in sorted((source / "src").rglob("*")):
         if path.suffix not in (".cc", ".h"):
             continue
-        files += 1
-        layer = path.relative_to(source / "src").parts[0]
-        if layer not in BELOW:
-            found.append(f"{path}: src/{layer} is not a layer of tests/layers.py")
+        name = path.relative_to(source / "src").as_posix()
+        includes[name] = []
+        room = room_of(name)
+        if room is None:
+            found.append(f"{path}: its folder is not a room of tests/layers.py")
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             quoted = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
             if quoted:
-                target = quoted.group(1).split("/")[0]
-                if target != layer and target not in BELOW[layer]:
-                    found.append(f"{path}:{number}: {layer} may not include {quoted.group(1)}")
+                includes[name].append(quoted.group(1))
+                target = room_of(quoted.group(1))
+                if target != room and target not in BELOW[room]:
+                    found.append(f"{path}:{number}: {room} may not include {quoted.group(1)}")
             heavy = re.match(r"\s*#\s*include\s+<([^>]+)>", line)
-            if heavy and layer != "host" and heavy.group(1) in HEAVY:
+            if heavy and room != "host" and heavy.group(1) in HEAVY:
                 found.append(f"{path}:{number}: <{heavy.group(1)}> is too heavy for /init")
-    return found, files
+    found += [f"a circle of #include: {circle}" for circle in circles(includes)]
+    return found, len(includes)
 
 
 def main():

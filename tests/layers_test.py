@@ -17,12 +17,14 @@ class Layers(unittest.TestCase):
 
     def test_down_is_fine(self):
         self.assertEqual(self.check("disk/a.cc", '#include "io/source.h"'), [])
+        self.assertEqual(self.check("net/http/a.cc", '#include "net/tls/policy.h"'), [])
 
     def test_up_is_wrong(self):
         self.assertEqual(len(self.check("io/a.cc", '#include "disk/choose.h"')), 1)
 
     def test_sideways_is_wrong(self):
-        self.assertEqual(len(self.check("net/a.h", '# include "disk/choose.h"')), 1)
+        self.assertEqual(len(self.check("net/http/a.h", '# include "disk/choose.h"')), 1)
+        self.assertEqual(len(self.check("net/capture/a.h", '# include "net/http/wire.h"')), 1)
 
     def test_heavy_headers_stay_out_of_init(self):
         self.assertEqual(len(self.check("io/a.cc", "#include <iostream>")), 1)
@@ -30,6 +32,12 @@ class Layers(unittest.TestCase):
 
     def test_unknown_folder_is_wrong(self):
         self.assertEqual(len(self.check("misc/a.cc", "int x;")), 1)
+        self.assertEqual(len(self.check("net/a.cc", "int x;")), 1)
+
+    def test_circles_are_wrong(self):
+        self.assertEqual(len(self.check("io/a.h", '#include "io/a.h"')), 1)
+        self.assertEqual(layers.circles({"a": ["b", "c"], "b": ["c"], "c": []}), [])
+        self.assertEqual(layers.circles({"a": ["b"], "b": ["c"], "c": ["b"]}), ["b -> c -> b"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "formats/network_config.h"
-#include "net/capture.h"
+#include "net/capture/capture.h"
 #include "sys/file.h"
 
 namespace curlingiron {

@@ -8,7 +8,7 @@
 #include "base/time.h"
 #include "formats/settings.h"
 #include "host/options.h"
-#include "net/image_stream.h"
+#include "image/stream.h"
 
 namespace curlingiron {
 

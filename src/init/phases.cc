@@ -11,7 +11,7 @@
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "init/inventory.h"
-#include "net/capture.h"
+#include "net/capture/capture.h"
 
 #include "formats/payload_layout.h"
 #include "sys/clock.h"

@@ -12,11 +12,11 @@
 #include "disk/choose.h"
 #include "formats/module_index.h"
 #include "formats/settings.h"
+#include "image/stream.h"
 #include "init/dead_man.h"
 #include "init/drivers.h"
 #include "init/journal.h"
-#include "net/image_stream.h"
-#include "net/network.h"
+#include "net/join/network.h"
 #include "sys/fd.h"
 
 namespace curlingiron {

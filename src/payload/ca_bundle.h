@@ -1,5 +1,5 @@
 // Certificate bundles in PEM (RFC 7468), made small without changing what they vouch for. Their
-// reader is net/trust_store.h.
+// reader is net/tls/trust_store.h.
 #pragma once
 
 #include "base/bytes.h"

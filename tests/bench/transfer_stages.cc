@@ -13,10 +13,10 @@
 #include "base/units.h"
 #include "disk/block_writer.h"
 #include "formats/url.h"
+#include "image/stream.h"
 #include "io/adapters.h"
 #include "io/digest.h"
-#include "net/http_source.h"
-#include "net/image_stream.h"
+#include "net/http/source.h"
 #include "sys/clock.h"
 
 namespace curlingiron {

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/forms.h"
-#include "net/image_stream.h"
+#include "image/stream.h"
 #include "support/effort.h"
 #include "sys/file.h"
 #include "unit/disk/fake_disk.h"

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "io/openssl_owned.h"
-#include "net/certificate_report.h"
+#include "net/tls/certificate_report.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace curlingiron;

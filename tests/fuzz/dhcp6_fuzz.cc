@@ -4,7 +4,7 @@
 
 #include "formats/dhcp6.h"
 #include "formats/dns_name.h"
-#include "net/dhcp6_client.h"
+#include "net/join/dhcp6_client.h"
 
 using namespace curlingiron;
 

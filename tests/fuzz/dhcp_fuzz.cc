@@ -4,7 +4,7 @@
 
 #include "formats/dhcp.h"
 #include "formats/dns_name.h"
-#include "net/dhcp_client.h"
+#include "net/join/dhcp_client.h"
 
 using namespace curlingiron;
 

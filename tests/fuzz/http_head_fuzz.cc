@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/text.h"
 #include "formats/http_head.h"
-#include "net/http_resume.h"
+#include "net/http/judgement.h"
 
 using namespace curlingiron;
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "net/resolver.h"
+#include "net/dns/resolver.h"
 
 namespace curlingiron::testing {
 

@@ -11,9 +11,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "net/http_file.h"
-#include "net/http_path.h"
-#include "net/http_source.h"
+#include "net/http/file.h"
+#include "net/http/path.h"
+#include "net/http/source.h"
 #include "unit/net/scripted_server.h"
 
 namespace curlingiron::testing {

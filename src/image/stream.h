@@ -1,0 +1,104 @@
+// An image on its way to a disk: from http(s), a file or standard input, through digest and
+// decoder, with its first bytes proven before anybody writes. The transport runs on a thread of its
+// own.
+//
+// Memory: 32 MiB and the decoder's own window, blocks and threads (io/decode.h). A qcow2 image from
+// where its bytes cannot be had in any order (standard input, a server without Range, or one whose
+// file is to be proven by a digest of the whole) is held in memory as it is served, if it fits.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/units.h"
+#include "formats/settings.h"
+#include "image/origin.h"
+#include "io/decode.h"
+#include "io/digest.h"
+#include "io/source.h"
+#include "net/http/options.h"
+
+namespace curlingiron {
+
+// How much of the raw image is looked at before anything is written.
+inline constexpr uint64_t kImageHead = 1_MiB;
+
+// What must hold of the image; hashing costs time, so only what is asked for is computed.
+struct ImageProofs {
+  std::optional<ByteVector> sha256;        // of the file as served
+  std::optional<ByteVector> image_sha256;  // of the raw image
+  // A list of digests that has the file's name in it: URL or path, relative to the image's own.
+  std::string sums;
+  // An ed25519 key of minisign or signify, base64: signs the list, or where there is none the file.
+  std::string public_key;
+  std::string
+      signature;  // URL or path; empty: that of the signed file, with .minisig or .sig added
+
+  bool any() const { return sha256 || image_sha256 || !sums.empty() || !public_key.empty(); }
+};
+
+ImageProofs wanted_proofs(const Settings& settings);
+// How to ask a server, but for the certificate files.
+HttpOptions http_options(const Settings& settings);
+
+enum class ImageUse {
+  Write,
+  Inspect,  // only looked at, before another system fetches it: its digest is not computed
+};
+
+// What proved that the image is the one that was meant.
+struct ImageProof {
+  VerifiedDigest digest = VerifiedDigest::none_given();
+  std::vector<std::string> by;  // "sha256", "image-sha256", "sums", "signature"
+};
+
+class ImageStream {
+ public:
+  // The server has answered, lists and signatures are checked, the format is known, and the image's
+  // head is decoded. When the deadline passes later on, the download ends: lift it in time with
+  // set_deadline(). It does not hold for what has to be held in memory as a whole.
+  static Result<std::unique_ptr<ImageStream>> open(const ImageOrigin& origin,
+                                                   const HttpOptions& http,
+                                                   const ImageProofs& proofs,
+                                                   std::optional<Time> deadline,
+                                                   ImageUse use = ImageUse::Write);
+  ~ImageStream();
+
+  // The first bytes of the raw image, up to kImageHead; valid until image() is read. Empty where
+  // Inspect would have to hold the whole file for them.
+  ConstBytes head() const;
+  Format format() const;
+  // Bytes of the file as served, where they are known.
+  std::optional<uint64_t> served_size() const;
+  // The raw image has at least that many bytes, where anything is known beforehand: a raw file's
+  // length, or what the compressed head says of itself.
+  std::optional<uint64_t> least_image_size() const;
+  std::string tls() const;  // "TLSv1.3"; empty: none
+  // The raw image from its first byte.
+  Source& image();
+  // What the transport failed with for good, known before image() comes to it.
+  std::optional<Error> failure() const;
+  // For retries of the transport (HttpSource::set_deadline).
+  void set_deadline(std::optional<Time> deadline);
+
+  // What progress means: bytes that went through the decoder, of how many; of a qcow2 disk, bytes
+  // of the disk. These are readable from another thread.
+  uint64_t consumed() const;
+  std::optional<uint64_t> total() const;
+  uint64_t downloaded() const;
+  unsigned resumptions() const;
+
+  // After image() was read to its end: the digests and signatures asked for hold.
+  Result<ImageProof> prove();
+
+ private:
+  struct State;
+  explicit ImageStream(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace curlingiron

@@ -1,0 +1,63 @@
+// What a download over HTTP is told, and what its first answer tells.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "base/units.h"
+
+namespace curlingiron {
+
+class PathChooser;  // net/http/path.h
+
+// So long without a byte, or with less than kLowSpeed on average, is as good as a broken
+// connection.
+inline constexpr Duration kStall = std::chrono::seconds(30);
+inline constexpr uint64_t kLowSpeed = 1_KiB;  // bytes per second
+// A connection that is made but brings next to nothing may lose big packets on the way (RFC 2923):
+// the next one asks for smaller ones, before kStall is over.
+inline constexpr Duration kFirstBytes = std::chrono::seconds(4);
+// Bytes before the position that another mirror must have alike.
+inline constexpr size_t kOverlap = 64_KiB;
+
+struct HttpOptions {
+  std::string ca_file;    // PEM bundle; empty: none is trusted
+  bool insecure = false;  // no certificate check
+  // When certificates must be valid, in seconds since the epoch; absent: by the clock.
+  std::optional<int64_t> certificate_time;
+  std::string client_certificate;  // PEM file, with the chain; empty: none
+  std::string client_key;          // PEM file, not encrypted; empty: in client_certificate
+  std::string pinned_key;          // "sha256//BASE64" of the server's public key; several with ';'
+  std::vector<std::string> headers;  // "Name: value", secret
+  std::string proxy;                 // "http://[USER:PASSWORD@]HOST[:PORT]"; empty: none
+  // The ways to the servers, borrowed; null: as this machine is set up (system_path()).
+  PathChooser* paths = nullptr;
+  std::string user_agent = "curlingiron";
+  // The caller compares a cryptographic digest of the whole at its end. Then kOverlap bytes that
+  // are alike suffice to go on where no validator proves that the file is still the same.
+  bool digest_follows = false;
+  Duration stall = kStall;  // shorter in tests
+  // So long is waited for the first bytes of a connection, where smaller packets may help.
+  Duration first_bytes = kFirstBytes;
+  Duration first_backoff = std::chrono::milliseconds(500);  // doubles with each round, to 8 s
+};
+
+enum class RangeSupport {
+  Told,     // Accept-Ranges: bytes, or an answer 206
+  Unknown,  // nothing said
+  None,     // Accept-Ranges: none
+};
+
+struct HttpAnswer {
+  std::optional<uint64_t> length;  // bytes of the whole file; absent: chunked
+  std::string content_type;
+  std::optional<int64_t> date;  // the Date header, seconds since the epoch
+  std::string effective_url;    // after redirects, fit for messages (no credentials)
+  std::string tls;              // "TLSv1.3", empty for http
+  RangeSupport ranges = RangeSupport::Unknown;
+};
+
+}  // namespace curlingiron

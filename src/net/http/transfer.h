@@ -1,0 +1,205 @@
+// One file on one or more mirrors, over as many requests as it takes: what HttpSource and HttpFile
+// have in common. Pins, resumption, retries, mirrors, stalls and deadlines are here and nowhere
+// else; what they promise stands in http_source.h.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "base/units.h"
+#include "formats/url.h"
+#include "io/digest.h"
+#include "net/http/judgement.h"
+#include "net/http/options.h"
+#include "net/http/stall_watch.h"
+#include "net/http/wire.h"
+
+namespace curlingiron {
+
+enum class HttpMode {
+  Stream,  // the whole file, once, from its start
+  Ranges,  // runs of bytes, as seek() says
+};
+
+// With Ranges the first request is for that much, and other mirrors must have it alike.
+inline constexpr size_t kFileHead = 64_KiB;
+
+class HttpTransfer final : private HttpReceiver {
+ public:
+  static Result<std::unique_ptr<HttpTransfer>> create(std::vector<Url> mirrors,
+                                                      const HttpOptions& options, HttpMode mode);
+  ~HttpTransfer() override;
+
+  // Returns when the first answer is good; with Ranges, when file_head() is there.
+  Result<void> open();
+
+  // The next bytes, at least one; 0 at the proven end of the file or run. An error sticks.
+  Result<size_t> read(MutableBytes into);
+
+  // Ranges only. From now on read() gives [first, end), not empty and within the file. What is left
+  // of the run before is given up.
+  void seek(uint64_t first, uint64_t end);
+  uint64_t position() const { return given_; }  // of the next byte that read() gives
+  uint64_t run_end() const { return run_end_; }
+  uint64_t length() const { return pin_.length.value_or(0); }
+  ConstBytes file_head() const { return file_head_; }
+
+  const HttpAnswer& answer() const { return answer_; }
+  void set_deadline(std::optional<Time> deadline);
+  uint64_t delivered() const { return delivered_; }
+  unsigned resumptions() const { return resumptions_; }
+
+ private:
+  static constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+  static constexpr uint64_t kUnknownEnd = std::numeric_limits<uint64_t>::max();
+
+  struct Mirror {
+    Url url;
+    HttpPin pin;                    // of its own answers
+    bool known = false;             // holds the same file: `pin` proves it from now on
+    bool ignores_if_range = false;  // did not tell the ETag that was asked for
+    std::optional<Url> final_url;   // where the redirects led to
+    bool excluded = false;          // for good, by `cause`
+    std::optional<Error> cause;     // of the last failure
+    unsigned failures = 0;          // in a row
+    bool failed_in_round = false;
+    Time not_before{};  // as Retry-After asked
+  };
+
+  // What proves that a request goes on with the same file.
+  enum class Proof {
+    None,       // nothing was read yet
+    Validator,  // If-Range, or where there is none the validators of the answer
+    Overlap,    // the bytes before the position, compared
+    Reread,     // all bytes before the position, by digest
+    Head,       // Ranges: the first bytes, compared; a request of its own
+  };
+  struct Plan {
+    Proof proof = Proof::None;
+    uint64_t first = 0;
+    std::optional<uint64_t> last;
+    std::string if_range;
+  };
+
+  // The last kOverlap bytes of the stream.
+  class Tail {
+   public:
+    Tail() : ring_(kOverlap) {}
+    void add(uint64_t at, ConstBytes bytes);
+    // The position of the first byte that differs from what was at `at`.
+    std::optional<uint64_t> differs(uint64_t at, ConstBytes bytes) const;
+
+   private:
+    ByteVector ring_;
+  };
+
+  HttpTransfer(std::vector<Url> mirrors, const HttpOptions& options, HttpMode mode);
+  Result<void> prepare();
+
+  // --- one request
+  Plan next_plan() const;
+  std::optional<HttpFailure> begin_next_request();
+  std::optional<HttpFailure> start_request();
+  std::optional<HttpFailure> follow_redirect();
+  std::optional<HttpFailure> step();
+  std::optional<HttpFailure> request_ended();
+  std::optional<HttpFailure> wait_for_bytes();
+  std::optional<HttpFailure> look_for_ways(Time time);
+  Taken on_head(const Result<HttpHead>& head) override;
+  Taken on_body(ConstBytes bytes) override;
+  HttpJudgement judge(const HttpHead& head);
+  void first_answer(const HttpHead& head);
+  void say_what_a_drop_means() const;
+  void mirror_is_proven();
+  std::optional<Error> compare_known(ConstBytes bytes);
+  void store(ConstBytes bytes);
+  Taken stop(HttpFailure failure);
+  size_t room() const {
+    return reader_space_.size() - reader_filled_ + (buffer_.size() - buffer_end_);
+  }
+  uint64_t compared_until() const;
+
+  // --- over all requests
+  Result<void> pump_until_progress();
+  Result<void> recover(HttpFailure cause);
+  Duration choose_next_mirror(bool same_again);
+  Duration backoff() const;
+  Result<void> pause_before_retry(Duration wait);
+  Error all_causes() const;
+  std::optional<size_t> next_mirror_that(bool (*fits)(const Mirror&, Time), Time time) const;
+
+  Mirror& mirror() { return mirrors_[current_]; }
+  const Mirror& mirror() const { return mirrors_[current_]; }
+  std::optional<Time> current_deadline() const;
+  bool deadline_passed() const;
+  bool at_end() const { return opened_ && position_ == run_end_; }
+
+  HttpOptions options_;
+  HttpMode mode_;
+  std::atomic<int64_t> deadline_ = kNoDeadline;  // nanoseconds of the boot clock
+  std::atomic<uint64_t> delivered_ = 0;
+  std::atomic<unsigned> resumptions_ = 0;
+  std::unique_ptr<HttpWire> wire_;
+
+  // --- the file
+  HttpAnswer answer_;
+  HttpPin pin_;           // of the first good answer
+  ByteVector file_head_;  // Ranges: the first run's bytes, which open() reads
+  bool file_head_complete_ = false;
+  uint64_t position_ = 0;           // the next byte wanted from the wire
+  uint64_t given_ = 0;              // the next byte that read() gives
+  uint64_t run_end_ = kUnknownEnd;  // in a stream the length
+  std::optional<Xxh3> digest_;      // Stream: of all before position_, where it may be needed
+  std::optional<Tail> tail_;
+  bool opened_ = false;  // the first answer was good
+  bool ended_ = false;   // all bytes of the file or run are here
+  std::optional<Error> broken_;
+
+  // --- mirrors
+  std::vector<Mirror> mirrors_;
+  size_t current_ = 0;
+  unsigned rounds_ = 0;               // over all mirrors, without progress
+  uint64_t fetched_ = 0;              // bytes of the file, over all requests
+  uint64_t fetched_at_progress_ = 0;  // when kProgress was made last
+  bool fresh_ = false;                // the last request failed: so may its connection
+  uint16_t max_segment_ = 0;          // of connections, as stalls have taught; 0: no limit
+
+  // --- what arrived and was not read yet
+  ByteVector buffer_;
+  size_t buffer_begin_ = 0;
+  size_t buffer_end_ = 0;
+  MutableBytes reader_space_;  // of the read() under way; filled before the buffer is
+  size_t reader_filled_ = 0;
+
+  // --- the request under way
+  Plan plan_;
+  HttpPath path_;                      // with max_segment_
+  std::optional<HttpPath> served_by_;  // the last one that brought bytes of the file
+  Url request_url_;
+  bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
+  unsigned redirects_ = 0;
+  HttpHead head_;
+  std::optional<HttpVerdict> verdict_;
+  std::optional<HttpFailure> failure_;   // found in a callback
+  bool unproven_ = false;                // to be asked again in another way
+  std::optional<uint64_t> told_length_;  // of the whole file
+  HttpPin request_pin_;                  // the mirror's, when it is proven
+  uint64_t compared_ = 0;  // position up to which known bytes came again and were alike
+  std::optional<Xxh3> compared_digest_;
+  uint64_t answer_left_ = kUnknownEnd;  // bytes that the answer may still bring
+  uint64_t fetched_before_ = 0;         // fetched_ when the request began
+  StallWatch stalls_;
+  bool asked_for_ways_ = false;  // since bytes last came
+  Duration waited_{0};           // since the window began that low speed is measured in
+  uint64_t arrived_at_window_ = 0;
+};
+
+}  // namespace curlingiron
