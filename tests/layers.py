@@ -15,7 +15,7 @@ BELOW = {
     "net/join": ["base", "formats", "sys", "io", "net/dns", "net/http"],
     "net/capture": ["base", "formats", "sys", "io"],
     "disk": ["base", "formats", "sys", "io"],
-    "image": ["base", "formats", "sys", "io", "net/http"],
+    "image": ["base", "formats", "sys", "io", "net/http", "disk"],
     "payload": ["base", "formats", "sys", "io"],
     "init": ["base", "formats", "sys", "io", "net/http", "net/join", "net/capture", "disk", "image"],
     "host": ["base", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],

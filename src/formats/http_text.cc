@@ -74,6 +74,14 @@ Result<unsigned> parse_status_line(std::string_view line) {
   return static_cast<unsigned>(code.value());
 }
 
+bool is_request_header(std::string_view text) {
+  bool one_line = std::all_of(text.begin(), text.end(), [](char c) {
+    auto byte = static_cast<unsigned char>(c);
+    return (byte >= 0x20 && byte != 0x7f) || c == '\t';
+  });
+  return one_line && parse_header_field(text).ok();
+}
+
 Result<HeaderField> parse_header_field(std::string_view line) {
   size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) return Error("a header line without a name");

@@ -17,6 +17,8 @@ struct HeaderField {
   std::string_view name;
   std::string_view value;  // without blanks at its ends
 };
+// True for "Name: value" on one line, as a request may carry it.
+bool is_request_header(std::string_view text);
 // "Name: value", with or without the line end.
 Result<HeaderField> parse_header_field(std::string_view line);
 

@@ -127,6 +127,12 @@ bool NetworkConfig::says_how() const {
          !neighbours.empty();
 }
 
+void NetworkConfig::complete_from(NetworkConfig lower) {
+  if (says_how()) return;
+  lower.nameservers.insert(lower.nameservers.begin(), nameservers.begin(), nameservers.end());
+  *this = std::move(lower);
+}
+
 bool NetworkConfig::has_vlans() const {
   return std::any_of(links.begin(), links.end(),
                      [](const LinkConfig& link) { return link.vlan.has_value(); });

@@ -156,6 +156,9 @@ struct NetworkConfig {
   bool empty() const;
   // True where it says more than which name servers to ask.
   bool says_how() const;
+  // Where this one does not say how, `lower` counts in its place, with this one's name servers
+  // before its own.
+  void complete_from(NetworkConfig lower);
   bool has_vlans() const;
   bool has_bonds() const;
   const LinkConfig* find(std::string_view name) const;

@@ -6,7 +6,7 @@
 #include "base/calendar.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "formats/base64.h"
+#include "formats/http_text.h"
 #include "formats/ip_settings.h"
 
 namespace curlingiron {
@@ -54,12 +54,10 @@ Result<E> parse_choice(std::string_view value, const Choice<E> (&choices)[N]) {
 }
 
 Result<void> apply_header(std::string_view value, Settings& settings) {
-  size_t colon = value.find(':');
-  bool clean = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c != 127; });
-  if (colon == std::string_view::npos || colon == 0 || !clean) {
-    return Error(
-        "a header is written \"Name: value\" on one line");  // The value is secret: not shown.
-  }
+  constexpr size_t kMostHeaders = 64;
+  if (settings.headers.size() == kMostHeaders) return Error("more than 64 headers");
+  // The value is secret: not shown.
+  if (!is_request_header(value)) return Error("a header is written \"Name: value\" on one line");
   settings.headers.emplace_back(value);
   return {};
 }
@@ -141,20 +139,12 @@ constexpr Key kKeys[] = {
      }},
     {"pin",
      [](std::string_view value, Settings& settings) -> Result<void> {
-       constexpr std::string_view kForm = "sha256//";
-       Result<ByteVector> digest = value.starts_with(kForm)
-                                       ? from_base64(value.substr(kForm.size()))
-                                       : Result<ByteVector>(Error("another form"));
-       if (!digest.ok() || digest.value().size() != kSha256Bytes) {
-         return Error(concat("\"", printable(value, 80),
-                             "\" is not of the form sha256//BASE64 with 32 bytes in base64"));
-       }
-       settings.pinned_key = value;
+       settings.pinned_key = TRY(parse_key_pin(value));
        return {};
      }},
     {"proxy",
      [](std::string_view value, Settings& settings) -> Result<void> {
-       settings.proxy = value;
+       settings.proxy = TRY(parse_proxy_url(value));
        return {};
      },
      Secrecy::Secret},
@@ -362,12 +352,7 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
     TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
   }
   if (settings.sources.empty()) settings.sources = std::move(outer);
-  if (!settings.network.says_how()) {
-    std::vector<NameServerConfig> servers = std::exchange(settings.network.nameservers, {});
-    settings.network = std::move(outer_network);
-    settings.network.nameservers.insert(settings.network.nameservers.begin(), servers.begin(),
-                                        servers.end());
-  }
+  settings.network.complete_from(std::move(outer_network));
   return {};
 }
 

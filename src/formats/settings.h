@@ -15,7 +15,9 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "formats/key_pin.h"
 #include "formats/network_config.h"
+#include "formats/url.h"
 
 namespace curlingiron {
 
@@ -33,13 +35,13 @@ struct Settings {
   std::string public_key;                  // pubkey= : ed25519, minisign or signify, base64
   std::string signature;                   // sig= : its signature, URL or relative to src
   bool insecure = false;                   // insecure : no TLS verification
-  std::string pinned_key;                  // pin=sha256//BASE64 : of the server's public key
+  std::optional<KeyPin> pinned_key;        // pin=sha256//BASE64 : of the server's public key
   bool any_boot_mode = false;              // boot=any : do not compare firmware and image
   Verify verify = Verify::ReadBack;        // verify=readback|off
   NetworkConfig network;                   // ip=, vlan=, bond=, route=, ifname=, nameserver=
   std::string hostname;                    // hostname= : sent with DHCP
   std::vector<std::string> headers;        // header=Name: value (repeatable, secret)
-  std::string proxy;                       // proxy=URL
+  std::optional<Url> proxy;                // proxy=URL : of a proxy that is spoken to by plain http
   std::optional<int64_t> time;        // time= : seconds since the epoch, or 2026-11-22T12:00:00Z
   std::optional<int64_t> time_floor;  // time-floor= : the same, used only if the clock is behind it
   Duration deadline = 300s;           // deadline= : until the commit point, since /init started

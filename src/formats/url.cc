@@ -191,6 +191,15 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+Result<Url> parse_proxy_url(std::string_view text) {
+  std::string whole(text);
+  if (text.find("://") == std::string_view::npos) whole = concat("http://", text);
+  Url url = TRY(parse_url(whole));
+  if (url.scheme == UrlScheme::Http) return url;
+  return Error(
+      concat(url.display(), ": the connection to a proxy is plain http; write http://HOST:PORT"));
+}
+
 Result<Url> resolve_reference(const Url& base, std::string_view reference) {
   if (reference.size() > kMaxUrl) return Error("the URL is longer than 4096 bytes");
   std::string encoded = encode_raw_bytes(reference);

@@ -29,6 +29,10 @@ uint16_t default_port(UrlScheme scheme);
 // bytes outside ASCII in the path are percent-encoded.
 Result<Url> parse_url(std::string_view text);
 
+// A proxy that is spoken to by plain http: absent scheme means http, as everywhere. No error shows
+// the text, which may hold a password.
+Result<Url> parse_proxy_url(std::string_view text);
+
 // What a Location header on `base` names (RFC 3986 section 5.2): absolute or relative. Credentials
 // are never taken over from `base`.
 Result<Url> resolve_reference(const Url& base, std::string_view reference);

@@ -107,7 +107,7 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
                         "https"));
   }
   std::unique_ptr<ImageStream> image =
-      TRY(open_image(options.settings, settings, ImageUse::Inspect));
+      TRY(open_image(origin, options.settings, settings, ImageUse::Inspect));
   if (!image->head().empty()) {
     TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
     if (!settings.any_boot_mode) TRY(check_boots_here(root, image->head(), plan.disk));

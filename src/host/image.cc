@@ -9,26 +9,22 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "host/machine.h"
+#include "image/wanted.h"
 #include "sys/clock.h"
 #include "sys/terminal.h"
 
 namespace curlingiron {
 
-Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
+                                                const SettingOptions& options,
                                                 const Settings& settings, ImageUse use) {
-  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
-  HttpOptions http = http_options(settings);
-  http.ca_file = options.ca;
-  http.client_certificate = options.certificate;
+  ImageAccess access{.ca_file = options.ca, .client_certificate = options.certificate};
   bool https = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
                            [](const Url& url) { return url.scheme == UrlScheme::Https; });
-  if (http.ca_file.empty() && https) http.ca_file = TRY(system_ca_bundle());
-  ImageProofs proofs = wanted_proofs(settings);
+  if (access.ca_file.empty() && https) access.ca_file = TRY(system_ca_bundle());
   std::unique_ptr<ImageStream> image =
-      TRY(ImageStream::open(origin, http, proofs, now() + kSourcePatience, use));
-  bool authenticated =
-      !image->tls().empty() && (!settings.insecure || !settings.pinned_key.empty());
-  if (origin.kind == OriginKind::Http && !authenticated && !proofs.any()) {
+      TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));
+  if (!is_vouched_for(*image, origin, settings)) {
     log_warning(
         concat(origin.name(),
                ": nothing proves that this is the image you mean; use https or pass --sha256"));
@@ -41,8 +37,7 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
   if (image.served_size()) text += concat(", ", format_size(*image.served_size()));
   if (!image.tls().empty()) {
     text += concat(", ", image.tls());
-    if (settings.insecure)
-      text += settings.pinned_key.empty() ? " (unverified)" : " (by its pinned key)";
+    if (settings.insecure) text += settings.pinned_key ? " (by its pinned key)" : " (unverified)";
   }
   ImageProofs proofs = wanted_proofs(settings);
   std::vector<std::string> by;

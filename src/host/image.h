@@ -8,14 +8,16 @@
 #include "base/time.h"
 #include "formats/settings.h"
 #include "host/options.h"
+#include "image/origin.h"
 #include "image/stream.h"
 
 namespace curlingiron {
 
 // The server is asked that long before a disk or a machine is put at stake.
 inline constexpr Duration kSourcePatience = 10s;
-// The image as this machine sees it.
-Result<std::unique_ptr<ImageStream>> open_image(const SettingOptions& options,
+// The image as this machine sees it; `origin` is what settings.sources name.
+Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
+                                                const SettingOptions& options,
                                                 const Settings& settings, ImageUse use);
 // "zstd, 412.0 MiB, TLSv1.3, checked against sha256".
 std::string describe_image(const ImageStream& image, const Settings& settings);

@@ -56,8 +56,8 @@ Result<NetworkConfig> load_network(const std::string& file) {
 
 void set_network(const NetworkConfig& network, const Settings& settings, InitramfsPlan& plan) {
   if (!network.empty()) plan.network = format_network_config(network);
-  // The settings win as a whole.
-  const NetworkConfig& used = settings.network.says_how() ? settings.network : network;
+  NetworkConfig used = settings.network;
+  used.complete_from(network);
   if (used.has_vlans()) plan.links.push_back({"8021q", "VLAN of the network"});
   if (used.has_bonds()) plan.links.push_back({"bonding", "bond of the network"});
 }

@@ -18,6 +18,7 @@
 #include "disk/preflight.h"
 #include "host/image.h"
 #include "host/settings.h"
+#include "image/installation.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/process.h"
@@ -41,13 +42,9 @@ struct WriteTarget {
 enum class Stage { Nothing, Unbootable, Complete };
 
 struct Outcome {
-  uint64_t image_size = 0;
-  uint64_t zeroed = 0;
-  uint64_t downloaded = 0;
-  unsigned resumptions = 0;
-  Duration writing{};
+  CopyReport copied;
   Duration verifying{};
-  std::vector<std::string> proofs;
+  std::vector<std::string> proven_by;
 };
 
 Result<WriteTarget> file_target(const UniqueFd& root, const std::string& path) {
@@ -159,39 +156,28 @@ class ProgressBar {
 // From the first to the last byte. `stage` tells what an error leaves behind.
 Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const WriteTarget& target,
                             const Settings& settings, InterruptWatch& interrupts, Stage& stage) {
-  Outcome outcome;
-  Time start = now();
   stage = Stage::Unbootable;
   interrupts.set_last_words(concat("\ncurlingiron: interrupted; ", target.path,
                                    " holds no system now: write it again\n"));
-  TRY(writer.begin());
-  {
+  BegunInstallation begun = TRY(BegunInstallation::begin(image, writer));
+  CopiedImage copied = TRY([&] {
     ProgressBar bar(
         "writing", [&] { return image.consumed(); }, image.total());
-    TRY(writer.copy(image.image()));
-    TRY(writer.finish());
-  }
-  outcome.writing = now() - start;
-  ImageProof proof = TRY(image.prove());
-  start = now();
+    return begun.copy();
+  }());
+  Time start = now();
+  ProvenImage proven = TRY(copied.prove());
   if (settings.verify == Verify::ReadBack) {
     ProgressBar bar(
         "verifying", [&] { return writer.counters().verified.load(); }, writer.image_size());
-    TRY(writer.verify());
-    proof.by.emplace_back("readback");
+    TRY(proven.read_back());
   }
   // Half a partition table is worse than a moment's wait.
   interrupts.set_last_words(std::nullopt);
-  TRY(writer.commit(proof.digest));
+  TRY(proven.make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
-  outcome.verifying = now() - start;
-  outcome.proofs = std::move(proof.by);
-  outcome.image_size = writer.image_size();
-  outcome.zeroed = writer.counters().zeroed.load();
-  outcome.downloaded = image.downloaded();
-  outcome.resumptions = image.resumptions();
-  return outcome;
+  return Outcome{copied.report(), now() - start, proven.proven_by()};
 }
 
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
@@ -203,24 +189,25 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
     nlohmann::ordered_json result = {{"status", "ok"},
                                      {"image", source},
                                      {"disk", target.path},
-                                     {"bytes", outcome.image_size},
-                                     {"zero", outcome.zeroed},
-                                     {"downloaded", outcome.downloaded},
-                                     {"resumed", outcome.resumptions},
-                                     {"seconds", seconds(outcome.writing)},
+                                     {"bytes", outcome.copied.image_size},
+                                     {"zero", outcome.copied.zeroed},
+                                     {"downloaded", outcome.copied.downloaded},
+                                     {"resumed", outcome.copied.resumptions},
+                                     {"seconds", seconds(outcome.copied.took)},
                                      {"verify_seconds", seconds(outcome.verifying)},
-                                     {"proven_by", outcome.proofs}};
+                                     {"proven_by", outcome.proven_by}};
     std::printf("%s\n",
                 result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
   }
-  std::string proven = outcome.proofs.empty()
+  std::string proven = outcome.proven_by.empty()
                            ? "not verified"
                            : concat("verified in ", format_seconds(outcome.verifying), " s by ",
-                                    join(outcome.proofs, ", "));
+                                    join(outcome.proven_by, ", "));
   std::printf("%s: %s written in %s s (%s), %s\n", target.path.c_str(),
-              format_size(outcome.image_size).c_str(), format_seconds(outcome.writing).c_str(),
-              format_rate(outcome.image_size, outcome.writing).c_str(), proven.c_str());
+              format_size(outcome.copied.image_size).c_str(),
+              format_seconds(outcome.copied.took).c_str(),
+              format_rate(outcome.copied.image_size, outcome.copied.took).c_str(), proven.c_str());
 }
 
 std::string_view aftermath(Stage stage) {
@@ -249,8 +236,9 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   std::unique_ptr<InterruptWatch> interrupts =
       TRY(InterruptWatch::start("\ncurlingiron: interrupted; nothing was written\n"));
 
-  ImageOrigin origin = TRY(parse_origin(settings.sources));
-  std::unique_ptr<ImageStream> image = TRY(open_image(options.settings, settings, ImageUse::Write));
+  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  std::unique_ptr<ImageStream> image =
+      TRY(open_image(origin, options.settings, settings, ImageUse::Write));
   // The server has shown that it can: drops are retried without end, be it while a person decides.
   image->set_deadline(std::nullopt);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));

@@ -35,20 +35,6 @@ struct ServedDigest {
 
 }  // namespace
 
-ImageProofs wanted_proofs(const Settings& settings) {
-  return {settings.sha256, settings.image_sha256, settings.sums, settings.public_key,
-          settings.signature};
-}
-
-HttpOptions http_options(const Settings& settings) {
-  HttpOptions options;
-  options.insecure = settings.insecure;
-  options.headers = settings.headers;
-  options.proxy = settings.proxy;
-  options.pinned_key = settings.pinned_key;
-  return options;
-}
-
 // Pull-through, from the wire (first member) to the raw image (last): each stands on the one before
 // it.
 struct ImageStream::State {

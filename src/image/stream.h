@@ -15,7 +15,6 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/units.h"
-#include "formats/settings.h"
 #include "image/origin.h"
 #include "io/decode.h"
 #include "io/digest.h"
@@ -40,10 +39,6 @@ struct ImageProofs {
 
   bool any() const { return sha256 || image_sha256 || !sums.empty() || !public_key.empty(); }
 };
-
-ImageProofs wanted_proofs(const Settings& settings);
-// How to ask a server, but for the certificate files.
-HttpOptions http_options(const Settings& settings);
 
 enum class ImageUse {
   Write,

@@ -73,8 +73,8 @@ void say_to_kernel(char level, std::string_view line) {
 
 struct Drivers::State {
   UniqueFd root;
-  ModuleIndex index;
-  ModuleLookup lookup{index};  // borrows it
+  std::shared_ptr<const ModuleIndex> index;
+  ModuleLookup lookup{*index};  // borrows it
   UeventSocket events;
   WakeEvent wake;
 
@@ -97,7 +97,8 @@ struct Drivers::State {
 
   std::vector<Thread> threads;
 
-  State(UniqueFd root_fd, ModuleIndex module_index, UeventSocket socket, WakeEvent wake_event)
+  State(UniqueFd root_fd, std::shared_ptr<const ModuleIndex> module_index, UeventSocket socket,
+        WakeEvent wake_event)
       : root(std::move(root_fd)),
         index(std::move(module_index)),
         events(std::move(socket)),
@@ -226,7 +227,8 @@ Drivers::~Drivers() {
   for (Thread& thread : state_->threads) thread.join();
 }
 
-Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleIndex index) {
+Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root,
+                                                std::shared_ptr<const ModuleIndex> index) {
   // A kernel without loadable modules has no such sysctl.
   Result<void> helper = write_existing(root, "proc/sys/kernel/modprobe", "/init");
   if (!helper.ok() && helper.error().code() != ENOENT)
@@ -242,7 +244,7 @@ Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, ModuleInde
   {
     std::lock_guard lock(state.mutex);
     state.last_event = now();
-    for (const std::string& name : state.index.load) state.enqueue({name});
+    for (const std::string& name : state.index->load) state.enqueue({name});
   }
   unsigned workers = std::clamp(processor_count(), kLeastWorkers, kMostWorkers);
   for (unsigned i = 0; i < workers; ++i) {

@@ -68,8 +68,14 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
   }));
 
   // The disk is the one that was meant, nobody else uses it, and the image fits.
-  proven.disk = TRY(run_phase(journal, "disk", [&] {
-    return prove_disk(proven.mounts, proven.configuration, proven.drivers, proven.source);
+  proven.disk = TRY(run_phase(journal, "disk", [&]() -> Result<ProvenDisk> {
+    ProvenDisk disk =
+        TRY(prove_disk(proven.mounts, proven.configuration, proven.drivers, proven.source));
+    // The download went on meanwhile. From here on it is retried without end; had it failed for
+    // good, this is the last moment at which that costs nothing.
+    proven.source.image->set_deadline(std::nullopt);
+    if (std::optional<Error> failure = proven.source.image->failure()) return *failure;
+    return disk;
   }));
   return {};
 }
@@ -78,23 +84,22 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
 Result<void> install_proven(Journal& journal, Proven& proven) {
   // The commit point: the old partition table goes, and with it the way back.
   journal.begin("install");
-  Result<Committed> committed = commit(*proven.dead_man, proven.source, proven.disk);
-  if (!committed.ok()) {
-    journal.failed("install", committed.error());
-    return committed.error();
+  Result<BegunInstallation> begun = commit(*proven.dead_man, proven.source, proven.disk);
+  if (!begun.ok()) {
+    journal.failed("install", begun.error());
+    return begun.error();
   }
 
   // All but the first and last MiB: the disk cannot boot yet.
   Installed installed = TRY(run_phase(
-      journal, "install", [&] { return install(journal, committed.value(), proven.source); }));
+      journal, "install", [&] { return install(journal, begun.value(), proven.source); }));
 
   // Digest and read-back first, then the withheld ends: from here on the disk can boot.
   Verified verified = TRY(run_phase(journal, "verify", [&] {
-    return verify(journal, proven.configuration, committed.value(), proven.source, installed);
+    return verify(journal, proven.configuration, installed, proven.disk);
   }));
-  TRY(run_phase(journal, "finish", [&] {
-    return finish(proven.mounts, std::move(committed).value(), std::move(proven.disk), verified);
-  }));
+  TRY(run_phase(journal, "finish",
+                [&] { return finish(proven.mounts, std::move(proven.disk), verified); }));
   return {};
 }
 
@@ -149,7 +154,9 @@ std::string_view leave_name(Leave how) {
     case AfterFailure::PowerOff: leave_machine(journal, Leave::PowerOff);
     case AfterFailure::Hold: break;
     case AfterFailure::Shell: {
-      proven.disk = ProvenDisk();  // A shell may want it.
+      // A shell may want the disk.
+      proven.disk.writer.reset();
+      proven.disk.target.reset();
       log_error("the disk does not hold a whole system and will not boot");
       Result<Rescue> rescue = Rescue::Ended;
       while (rescue.ok() && rescue.value() == Rescue::Ended) {

@@ -10,10 +10,10 @@
 #include "base/units.h"
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
+#include "formats/payload_layout.h"
+#include "image/wanted.h"
 #include "init/inventory.h"
 #include "net/capture/capture.h"
-
-#include "formats/payload_layout.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
@@ -99,15 +99,11 @@ void show_network(const Mounts& mounts) {
   }
 }
 
-// The network that was put into the initramfs; what settings tell of one wins as a whole, but name
-// servers stand before it.
+// The network that was put into the initramfs, which settings win over.
 Result<void> read_network(const UniqueFd& root, Settings& settings) {
   if (settings.network.says_how() || !exists(root, kNetworkFile.path)) return {};
   std::string text = TRY(read_text(root, kNetworkFile.path, kNetworkFile.largest));
-  NetworkConfig network = TRY_CONTEXT(kNetworkFile.path, parse_network_config(text));
-  network.nameservers.insert(network.nameservers.begin(), settings.network.nameservers.begin(),
-                             settings.network.nameservers.end());
-  settings.network = std::move(network);
+  settings.network.complete_from(TRY_CONTEXT(kNetworkFile.path, parse_network_config(text)));
   return {};
 }
 
@@ -129,23 +125,24 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   set_clock(mounts.root, configuration.settings);
 
   std::string index = TRY(read_text(mounts.root, kModuleIndexFile.path, kModuleIndexFile.largest));
-  configuration.modules = TRY_CONTEXT(kModuleIndexFile.path, parse_module_index(index));
+  ModuleIndex modules = TRY_CONTEXT(kModuleIndexFile.path, parse_module_index(index));
   KernelName kernel = TRY(kernel_name());
-  if (configuration.modules.release != kernel.release && !configuration.modules.modules.empty()) {
-    return Error(concat("this initramfs holds modules for kernel ", configuration.modules.release,
-                        ", but ", kernel.release,
+  if (modules.release != kernel.release && !modules.modules.empty()) {
+    return Error(concat("this initramfs holds modules for kernel ", modules.release, ", but ",
+                        kernel.release,
                         " runs; start the kernel it was built for, or build it for this one"));
   }
+  configuration.modules = std::make_shared<const ModuleIndex>(std::move(modules));
   return configuration;
 }
 
 Facts Configuration::facts() const {
-  return {{"kernel", modules.release}, {"deadline", format_seconds(settings.deadline)}};
+  return {{"kernel", modules->release}, {"deadline", format_seconds(settings.deadline)}};
 }
 
-Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configuration) {
+Result<DriversRunning> load_drivers(const Mounts& mounts, const Configuration& configuration) {
   DriversRunning running;
-  running.drivers = TRY(Drivers::start(mounts.root, std::move(configuration.modules)));
+  running.drivers = TRY(Drivers::start(mounts.root, configuration.modules));
   auto enough = [&] {
     running.nics = count_devices(mounts.root, "sys/class/net");
     running.disks = count_devices(mounts.root, "sys/block");
@@ -205,16 +202,14 @@ Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& con
   ProvenSource source;
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
   source.name = origin.name();
-  HttpOptions options = http_options(settings);
-  options.ca_file = concat("/", kCaBundleFile.path);
-  options.paths = joined.network.get();
+  ImageAccess access;
+  access.ca_file = concat("/", kCaBundleFile.path);
+  access.paths = joined.network.get();
   if (exists(mounts.root, kClientCertificateFile.path)) {
-    options.client_certificate = concat("/", kClientCertificateFile.path);
+    access.client_certificate = concat("/", kClientCertificateFile.path);
   }
-  ImageProofs proofs = wanted_proofs(settings);
-  source.image = TRY(ImageStream::open(origin, options, proofs, configuration.deadline));
-  bool authenticated = !source.image->tls().empty() && !settings.insecure;
-  if (!authenticated && !proofs.any()) {
+  source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
+  if (!is_vouched_for(*source.image, origin, settings)) {
     log_warning(
         concat(source.name,
                ": nothing proves that this is the image you mean; use https or pass sha256="));
@@ -275,10 +270,6 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   }
   proven.target = TRY(open_block_device(proven.disk.path()));
   proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));
-  // The download went on meanwhile. From here on it is retried without end; had it failed for good,
-  // this is the last moment at which that costs nothing.
-  source.image->set_deadline(std::nullopt);
-  if (std::optional<Error> failure = source.image->failure()) return *failure;
   return proven;
 }
 
@@ -289,62 +280,58 @@ Facts ProvenDisk::facts() const {
   return facts;
 }
 
-Result<Committed> commit(DeadMan& dead_man, const ProvenSource&, ProvenDisk& disk) {
+Result<BegunInstallation> commit(DeadMan& dead_man, ProvenSource& source, ProvenDisk& disk) {
   dead_man.disarm();
   // From here on a new try is worth more than a way back: an oops in a driver that is not ours, or
   // keys on a console, shall not end the install.
   Result<UniqueFd> root = open_root("/");
   if (root.ok()) (void)write_existing(root.value(), "proc/sys/kernel/panic_on_oops", "0");
   ignore_ctrl_alt_del();
-  Committed committed{std::move(disk.writer)};
-  TRY(committed.writer->begin());
-  return committed;
+  return BegunInstallation::begin(*source.image, *disk.writer);
 }
 
-Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source) {
+Result<Installed> install(Journal& journal, const BegunInstallation& begun,
+                          const ProvenSource& source) {
   Time start = now();
-  BlockWriter& writer = *committed.writer;
-  ImageStream& image = *source.image;
+  const ImageStream& image = *source.image;
   std::optional<uint64_t> total = image.total();
   Ticker progress(1s, [&, start, total] {
     journal.progress(progress_line("writing", image.consumed(), total, now() - start));
   });
-  TRY(writer.copy(image.image()));
-  TRY(writer.finish());
-  return Installed{now() - start, writer.image_size(), writer.counters().zeroed.load(),
-                   image.downloaded(), image.resumptions()};
+  return Installed{TRY(begun.copy())};
 }
 
 Facts Installed::facts() const {
-  return {{"bytes", concat(image_size)},      {"zero", concat(zeroed)},
-          {"downloaded", concat(downloaded)}, {"resumed", concat(resumptions)},
-          {"seconds", format_seconds(took)},  {"rate", format_rate(image_size, took)}};
+  const CopyReport& report = image.report();
+  return {{"bytes", concat(report.image_size)},
+          {"zero", concat(report.zeroed)},
+          {"downloaded", concat(report.downloaded)},
+          {"resumed", concat(report.resumptions)},
+          {"seconds", format_seconds(report.took)},
+          {"rate", format_rate(report.image_size, report.took)}};
 }
 
-Result<Verified> verify(Journal& journal, const Configuration& configuration, Committed& committed,
-                        ProvenSource& source, const Installed& installed) {
+Result<Verified> verify(Journal& journal, const Configuration& configuration,
+                        const Installed& installed, const ProvenDisk& disk) {
   Time start = now();
-  const Settings& settings = configuration.settings;
-  BlockWriter& writer = *committed.writer;
-  ImageProof proof = TRY(source.image->prove());
-  if (settings.verify == Verify::ReadBack) {
+  ProvenImage proven = TRY(installed.image.prove());
+  if (configuration.settings.verify == Verify::ReadBack) {
     Ticker progress(1s, [&, start] {
-      journal.progress(progress_line("verifying", writer.counters().verified.load(),
-                                     installed.image_size, now() - start));
+      journal.progress(progress_line("verifying", disk.writer->counters().verified.load(),
+                                     installed.image.report().image_size, now() - start));
     });
-    TRY(writer.verify());
-    proof.by.emplace_back("readback");
+    TRY(proven.read_back());
   }
-  TRY(writer.commit(proof.digest));
-  return Verified{now() - start, proof.by.empty() ? "none" : join(proof.by, ",")};
+  TRY(proven.make_bootable());
+  const std::vector<std::string>& by = proven.proven_by();
+  return Verified{now() - start, by.empty() ? "none" : join(by, ",")};
 }
 
 Facts Verified::facts() const { return {{"by", proof}, {"seconds", format_seconds(took)}}; }
 
-Result<Finished> finish(const Mounts& mounts, Committed committed, ProvenDisk disk,
-                        const Verified&) {
+Result<Finished> finish(const Mounts& mounts, ProvenDisk disk, const Verified&) {
   // The kernel reads no partitions of a disk that somebody holds for himself.
-  committed.writer.reset();
+  disk.writer.reset();
   disk.target.reset();
   // Partitions show the table that is on the disk now; a plain file system has none.
   Result<UniqueFd> device = open_at(mounts.root, concat("dev/", disk.disk.name), O_RDONLY);

@@ -12,6 +12,7 @@
 #include "disk/choose.h"
 #include "formats/module_index.h"
 #include "formats/settings.h"
+#include "image/installation.h"
 #include "image/stream.h"
 #include "init/dead_man.h"
 #include "init/drivers.h"
@@ -31,7 +32,7 @@ Result<Mounts> mount_kernel_file_systems();
 // What is to be done, and the modules for the kernel that runs.
 struct Configuration {
   Settings settings;
-  ModuleIndex modules;
+  std::shared_ptr<const ModuleIndex> modules;
   Time deadline;  // of the commit point
   Facts facts() const;
 };
@@ -44,7 +45,7 @@ struct DriversRunning {
   size_t disks = 0;
   Facts facts() const;
 };
-Result<DriversRunning> load_drivers(const Mounts& mounts, Configuration& configuration);
+Result<DriversRunning> load_drivers(const Mounts& mounts, const Configuration& configuration);
 
 // How the source is to be reached. `ca_file`: PEM bundle of the authorities.
 Result<NetworkOrder> network_order(const Settings& settings, const std::string& ca_file);
@@ -76,23 +77,17 @@ struct ProvenDisk {
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
                               const DriversRunning& running, const ProvenSource& source);
 
-// The commit point is behind us: the disk's old partition table is gone.
-struct Committed {
-  std::unique_ptr<BlockWriter> writer;
-};
-// An error means that the disk was touched.
-Result<Committed> commit(DeadMan& dead_man, const ProvenSource& source, ProvenDisk& disk);
+// The commit point was passed: the disk's old partition table is gone. An error means that the disk
+// was touched.
+Result<BegunInstallation> commit(DeadMan& dead_man, ProvenSource& source, ProvenDisk& disk);
 
 // The whole image but its withheld ends is on the medium.
 struct Installed {
-  Duration took;
-  uint64_t image_size = 0;
-  uint64_t zeroed = 0;
-  uint64_t downloaded = 0;
-  unsigned resumptions = 0;
+  CopiedImage image;
   Facts facts() const;
 };
-Result<Installed> install(Journal& journal, Committed& committed, ProvenSource& source);
+Result<Installed> install(Journal& journal, const BegunInstallation& begun,
+                          const ProvenSource& source);
 
 // Digests hold and the disk returns what was written; then the withheld ends are written, too.
 struct Verified {
@@ -100,15 +95,14 @@ struct Verified {
   std::string proof;  // "sha256,readback"
   Facts facts() const;
 };
-Result<Verified> verify(Journal& journal, const Configuration& configuration, Committed& committed,
-                        ProvenSource& source, const Installed& installed);
+Result<Verified> verify(Journal& journal, const Configuration& configuration,
+                        const Installed& installed, const ProvenDisk& disk);
 
 // The disk is closed, and the kernel has read its new partition table.
 struct Finished {
   size_t partitions = 0;
   Facts facts() const;
 };
-Result<Finished> finish(const Mounts& mounts, Committed committed, ProvenDisk disk,
-                        const Verified& verified);
+Result<Finished> finish(const Mounts& mounts, ProvenDisk disk, const Verified& verified);
 
 }  // namespace curlingiron

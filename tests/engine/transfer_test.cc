@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/forms.h"
+#include "image/installation.h"
 #include "image/stream.h"
 #include "support/effort.h"
 #include "sys/file.h"
@@ -137,12 +138,11 @@ Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs
     std::unique_ptr<ImageStream> image =
         TRY(ImageStream::open(origin, quick_options(), proofs, std::nullopt));
     std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(disk, "disk"));
-    TRY(writer->begin());
-    TRY(writer->copy(image->image()));
-    TRY(writer->finish());
-    ImageProof proof = TRY(image->prove());
-    TRY(writer->verify());
-    TRY(writer->commit(proof.digest));
+    BegunInstallation begun = TRY(BegunInstallation::begin(*image, *writer));
+    CopiedImage copied = TRY(begun.copy());
+    ProvenImage proven = TRY(copied.prove());
+    TRY(proven.read_back());
+    TRY(proven.make_bootable());
     outcome.committed = true;
     return {};
   };

@@ -8,6 +8,8 @@
 
 #include "base/time.h"
 #include "base/units.h"
+#include "formats/key_pin.h"
+#include "formats/url.h"
 
 namespace curlingiron {
 
@@ -28,11 +30,11 @@ struct HttpOptions {
   bool insecure = false;  // no certificate check
   // When certificates must be valid, in seconds since the epoch; absent: by the clock.
   std::optional<int64_t> certificate_time;
-  std::string client_certificate;  // PEM file, with the chain; empty: none
-  std::string client_key;          // PEM file, not encrypted; empty: in client_certificate
-  std::string pinned_key;          // "sha256//BASE64" of the server's public key; several with ';'
-  std::vector<std::string> headers;  // "Name: value", secret
-  std::string proxy;                 // "http://[USER:PASSWORD@]HOST[:PORT]"; empty: none
+  std::string client_certificate;    // PEM file, with the chain; empty: none
+  std::string client_key;            // PEM file, not encrypted; empty: in client_certificate
+  std::optional<KeyPin> pinned_key;  // of the server
+  std::vector<std::string> headers;  // each is_request_header(); secret
+  std::optional<Url> proxy;          // spoken to by plain http
   // The ways to the servers, borrowed; null: as this machine is set up (system_path()).
   PathChooser* paths = nullptr;
   std::string user_agent = "curlingiron";

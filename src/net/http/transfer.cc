@@ -15,7 +15,6 @@ constexpr Duration kLongestBackoff = 8s;
 constexpr Duration kLongestRetryAfter = 60s;
 constexpr Duration kLongestPoll = 1s;
 constexpr unsigned kMaxRedirects = 10;
-constexpr size_t kMaxMirrors = 16;
 
 // May see the headers and credentials that were given for `trusted`.
 bool same_origin(const Url& trusted, const Url& url) {
@@ -88,14 +87,13 @@ Result<std::unique_ptr<HttpTransfer>> HttpTransfer::create(std::vector<Url> mirr
 
 Result<void> HttpTransfer::prepare() {
   if (mirrors_.empty()) return Error("no URL to download from");
-  if (mirrors_.size() > kMaxMirrors) return Error("more than 16 mirrors (src=)");
   for (const Mirror& each : mirrors_) {
     bool secure = each.url.scheme == UrlScheme::Https;
     if (secure && !options_.insecure && options_.ca_file.empty()) {
       return Error(
           concat(each.url.host, ": no CA certificates to verify with; pass --ca FILE (ca=)"));
     }
-    if (!secure && !options_.pinned_key.empty()) {
+    if (!secure && options_.pinned_key) {
       return Error(
           concat(each.url.display(), ": a pinned key proves nothing over http; use https"));
     }
@@ -533,7 +531,7 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
   if (to.scheme == UrlScheme::Https && !options_.insecure && options_.ca_file.empty()) {
     return refuse("redirects to https, but there are no CA certificates; pass --ca FILE (ca=)");
   }
-  if (options_.insecure && !options_.pinned_key.empty() && !same_origin(mirror().url, to)) {
+  if (options_.insecure && options_.pinned_key && !same_origin(mirror().url, to)) {
     return refuse(concat("redirects to ", to.display(),
                          ", whose key is not pinned and, with insecure, not checked at all; give "
                          "its URL, or a CA instead of insecure"));

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "formats/base64.h"
 #include "net/tls/policy.h"
 #include "net/tls/trust_store.h"
 #include "sys/clock.h"
@@ -24,9 +23,6 @@ constexpr Duration kConnectTimeout = 15s;  // TCP and TLS
 constexpr Duration kNamePatience = 10s;
 constexpr Duration kKnownNamePatience = 3s;  // where there are addresses of before to go on with
 constexpr size_t kMostKnownHosts = 32;
-constexpr size_t kMaxRequestHeaders = 64;
-constexpr size_t kPinBytes = 32;  // SHA-256
-constexpr std::string_view kPinPrefix = "sha256//";
 
 long milliseconds(Duration duration) {
   return static_cast<long>(std::max<int64_t>(
@@ -42,6 +38,10 @@ struct MultiDeleter {
 struct ListDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
+struct UrlDeleter {
+  void operator()(CURLU* parts) const { curl_url_cleanup(parts); }
+};
+using UrlParts = std::unique_ptr<CURLU, UrlDeleter>;
 using Easy = std::unique_ptr<CURL, EasyDeleter>;
 using Multi = std::unique_ptr<CURLM, MultiDeleter>;
 using StringList = std::unique_ptr<curl_slist, ListDeleter>;
@@ -71,43 +71,29 @@ std::vector<IpAddress> only(const std::vector<IpAddress>& addresses, std::option
   return fitting;
 }
 
-Result<void> check_headers(const std::vector<std::string>& headers) {
-  if (headers.size() > kMaxRequestHeaders) return Error("more than 64 headers (header=)");
-  for (const std::string& header : headers) {
-    bool good = header.find(':') != std::string::npos && header[0] != ':' &&
-                std::all_of(header.begin(), header.end(), [](char c) {
-                  return static_cast<unsigned char>(c) >= 0x20 || c == '\t';
-                });
-    // The value is a secret: not even a part of it is shown.
-    if (!good) return Error("header=: not of the form 'Name: value' on one line");
+// What formats/url.h found in the text: curl takes nothing else out of it. Null: out of memory, or
+// curl does not take a part.
+UrlParts parts_of(const Url& url) {
+  UrlParts parts(curl_url());
+  if (parts == nullptr) return nullptr;
+  bool good = true;
+  auto set = [&](CURLUPart part, std::string_view text) {
+    good = curl_url_set(parts.get(), part, std::string(text).c_str(), 0) == CURLUE_OK && good;
+  };
+  set(CURLUPART_SCHEME, url.scheme == UrlScheme::Https ? "https" : "http");
+  set(CURLUPART_HOST, url.host);
+  set(CURLUPART_PORT, concat(url.port));
+  std::string_view target = url.target;
+  size_t question = target.find('?');
+  set(CURLUPART_PATH, target.substr(0, question));
+  if (question != std::string_view::npos) set(CURLUPART_QUERY, target.substr(question + 1));
+  std::string_view user = url.user_info;
+  if (!user.empty()) {
+    size_t colon = user.find(':');
+    set(CURLUPART_USER, user.substr(0, colon));
+    if (colon != std::string_view::npos) set(CURLUPART_PASSWORD, user.substr(colon + 1));
   }
-  return {};
-}
-
-Result<void> check_pins(std::string_view pins) {
-  for (std::string_view pin : split(pins, ';')) {
-    Result<ByteVector> digest = Error("");
-    if (pin.starts_with(kPinPrefix)) digest = from_base64(pin.substr(kPinPrefix.size()));
-    if (!digest.ok() || digest.value().size() != kPinBytes) {
-      return Error(concat("pin='", printable(pin, 80),
-                          "': not of the form sha256//BASE64 of a SHA-256 digest"));
-    }
-  }
-  return {};
-}
-
-// Absent scheme means http, as everywhere.
-Result<Url> parse_proxy(std::string_view text) {
-  std::string whole(text);
-  if (text.find("://") == std::string_view::npos) whole = concat("http://", text);
-  Result<Url> url = parse_url(whole);
-  // The text may hold a password: it is not shown.
-  if (!url.ok()) return Error(concat("proxy=: ", url.error().message()));
-  if (url.value().scheme != UrlScheme::Http) {
-    return Error(concat("proxy=: ", url.value().display(),
-                        ": the connection to a proxy is plain http; write http://HOST:PORT"));
-  }
-  return url;
+  return good ? std::move(parts) : nullptr;
 }
 
 }  // namespace
@@ -122,7 +108,6 @@ struct HttpWire::State {
   ~State() { drop(); }
 
   const HttpOptions& options;
-  std::optional<Url> proxy;
   HttpPath path;
   Resolver resolver;
   std::map<std::string, std::vector<IpAddress>> known;  // the last addresses that names had
@@ -134,6 +119,7 @@ struct HttpWire::State {
   uint64_t arrived = 0;
 
   // --- the request under way
+  UrlParts url_parts;  // borrowed by easy
   Easy easy;
   StringList request_headers;
   StringList addresses;  // curl resolves nothing itself
@@ -170,8 +156,10 @@ struct HttpWire::State {
   size_t on_body(ConstBytes bytes);
 
   // The one whom a connection is made to: the proxy where there is one.
-  const Url& peer() const { return proxy ? *proxy : ask.url; }
-  std::string peer_name() const { return proxy ? concat("proxy ", proxy->host) : ask.url.host; }
+  const Url& peer() const { return options.proxy ? *options.proxy : ask.url; }
+  std::string peer_name() const {
+    return options.proxy ? concat("proxy ", options.proxy->host) : ask.url.host;
+  }
   HttpFailure make(FailureKind kind, std::string_view text) const {
     return HttpFailure{Error(concat(ask.url.host, ": ", text)), kind, std::nullopt, stage()};
   }
@@ -265,7 +253,7 @@ CURLcode HttpWire::State::on_tls(SSL_CTX* context) {
   bool governed = verdict.govern(
       context, TlsExpectation{.host = ask.url.host,
                               .trusted = options.insecure ? nullptr : &*trusted,
-                              .pins = ask.trusted ? options.pinned_key : std::string_view(),
+                              .pin = ask.trusted ? options.pinned_key : std::nullopt,
                               .time = options.certificate_time.value_or(wall_clock_seconds())});
   if (!governed) return CURLE_OUT_OF_MEMORY;
   if (!ask.trusted || options.client_certificate.empty()) return CURLE_OK;
@@ -325,14 +313,16 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   auto set = [&](CURLoption option, auto value) {
     good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
   };
-  set(CURLOPT_URL, ask.url.text().c_str());
+  url_parts = parts_of(ask.url);
+  if (url_parts == nullptr) good = false;
+  set(CURLOPT_CURLU, url_parts.get());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set(CURLOPT_USERAGENT, options.user_agent.c_str());
   // Empty: none, whatever the environment says.
-  set(CURLOPT_PROXY, proxy ? proxy->text().c_str() : "");
+  set(CURLOPT_PROXY, options.proxy ? options.proxy->text().c_str() : "");
   set(CURLOPT_NOPROXY, "");
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_HEADEROPT, long{CURLHEADER_SEPARATE});
@@ -504,14 +494,14 @@ HttpFailure HttpWire::State::describe_connect() const {
 // What the proxy answered to CONNECT, where it refused.
 std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
   long status = 0;
-  if (!proxy) return std::nullopt;
+  if (!options.proxy) return std::nullopt;
   if (curl_easy_getinfo(easy.get(), CURLINFO_HTTP_CONNECTCODE, &status) != CURLE_OK) {
     return std::nullopt;
   }
   if (status < 300) return std::nullopt;
   std::string where = concat(peer_name(), ": ");
   if (status == 407) {
-    bool given = !proxy->user_info.empty();
+    bool given = !options.proxy->user_info.empty();
     return HttpFailure{Error(concat(where,
                                     given ? "407, does not accept the credentials given"
                                           : "407, asks for credentials",
@@ -584,7 +574,7 @@ HttpFailure HttpWire::State::describe_code(uint64_t position) const {
   if (auto refused = describe_proxy()) return *refused;
   if (verdict.refused_pin()) {
     return make(FailureKind::Certificate,
-                concat("the server's key is not the pinned one but ", verdict.key_pin(),
+                concat("the server's key is not the pinned one but ", verdict.server_key(),
                        "; check the pin, and that nobody stands between"));
   }
   bool unproven = verdict.refused() || (began && code == CURLE_WRITE_ERROR && !is_proven());
@@ -631,13 +621,10 @@ Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
   if (initialized != CURLE_OK) {
     return Error(concat("libcurl does not start: ", curl_easy_strerror(initialized)));
   }
-  TRY(check_headers(options.headers));
-  if (!options.pinned_key.empty()) TRY(check_pins(options.pinned_key));
   if (!options.client_key.empty() && options.client_certificate.empty()) {
     return Error("a client key without its certificate; pass both");
   }
   auto state = std::make_unique<State>(options);
-  if (!options.proxy.empty()) state->proxy = TRY(parse_proxy(options.proxy));
   state->multi.reset(curl_multi_init());
   if (state->multi == nullptr) return Error("libcurl does not start: out of memory");
   curl_multi_setopt(state->multi.get(), CURLMOPT_MAXCONNECTS, 2L);

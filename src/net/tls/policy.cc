@@ -14,7 +14,6 @@
 
 #include "base/address.h"
 #include "base/text.h"
-#include "formats/base64.h"
 #include "io/digest.h"
 #include "io/openssl_owned.h"
 
@@ -66,17 +65,18 @@ int no_password(char* /*out*/, int /*size*/, int /*writing*/, void* /*data*/) { 
 
 // Of the key that the handshake goes on with: what is hashed is the certificate's form of it, and
 // has to be read as that very key again.
-std::string pin_of(X509* certificate) {
+std::optional<KeyPin> key_of(X509* certificate) {
   unsigned char* der = nullptr;
   int size = ::i2d_X509_PUBKEY(::X509_get_X509_PUBKEY(certificate), &der);
-  if (size <= 0) return {};
+  if (size <= 0) return std::nullopt;
   ByteVector form(der, der + size);
   OPENSSL_free(der);
   const unsigned char* at = form.data();
   OpenSslOwned<EVP_PKEY, EVP_PKEY_free> read(::d2i_PUBKEY(nullptr, &at, size));
   const EVP_PKEY* used = ::X509_get0_pubkey(certificate);
-  if (read == nullptr || used == nullptr || ::EVP_PKEY_eq(read.get(), used) != 1) return {};
-  return concat("sha256//", to_base64(digest_of(DigestKind::Sha256, form)));
+  if (read == nullptr || used == nullptr || ::EVP_PKEY_eq(read.get(), used) != 1)
+    return std::nullopt;
+  return key_pin(digest_of(DigestKind::Sha256, form)).value();
 }
 
 // The host of a URL, as certificates have it.
@@ -209,13 +209,11 @@ TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
     fault_ = fault_of(verification);
     return Outcome::BadPath;
   }
-  if (expectation_.pins.empty()) return Outcome::Accepted;
+  if (!expectation_.pin) return Outcome::Accepted;
   // The very object whose key the handshake goes on with.
   X509* own = ::X509_STORE_CTX_get0_cert(verification);
-  pin_ = pin_of(own);
-  std::vector<std::string_view> pins = split(expectation_.pins, ';');
-  bool known = !pin_.empty() && std::ranges::find(pins, std::string_view(pin_)) != pins.end();
-  if (!known) {
+  key_ = key_of(own);
+  if (key_ != expectation_.pin) {
     ::X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
     return Outcome::WrongKey;
   }

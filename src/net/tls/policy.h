@@ -19,10 +19,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include <openssl/x509.h>
 
+#include "formats/key_pin.h"
 #include "net/tls/certificate_report.h"
 #include "net/tls/trust_store.h"
 
@@ -32,7 +32,7 @@ namespace curlingiron {
 struct TlsExpectation {
   std::string host;
   const TrustStore* trusted = nullptr;  // null: anybody will do (insecure)
-  std::string_view pins;                // "sha256//BASE64;…"; empty: any key
+  std::optional<KeyPin> pin;            // of its key; absent: any
   int64_t time = 0;                     // that certificates must be valid at, since the epoch
 };
 
@@ -50,8 +50,8 @@ class TlsVerdict {
   bool refused_pin() const { return outcome_ == Outcome::WrongKey; }
   // The server asked for a client certificate, and there was none to send.
   bool asked_for_certificate() const { return asked_for_certificate_; }
-  // "sha256//BASE64" of the server's public key, as pins are written; "unknown" before it was seen.
-  std::string key_pin() const { return pin_.empty() ? "unknown" : pin_; }
+  // The server's key, as pins are written; "unknown" before it was seen.
+  std::string server_key() const { return key_ ? format_key_pin(*key_) : "unknown"; }
   // For refused(), but for a wrong key.
   std::string explain() const;
   // When the certificate becomes valid, where it was refused for being too young. Seconds since the
@@ -94,7 +94,7 @@ class TlsVerdict {
   const SSL_CTX* context_ = nullptr;  // null: a connection that was there is used
   Outcome outcome_ = Outcome::None;
   bool asked_for_certificate_ = false;
-  std::string pin_;
+  std::optional<KeyPin> key_;  // where a pin is compared with it
   std::optional<CertificateFault> fault_;
   std::string alert_;
   std::string objection_;

@@ -178,7 +178,16 @@ TEST(Settings, HeadersAreCheckedAndNotShown) {
   Result<void> result = apply_setting("header", "Authorization secret", settings);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().message().find("secret"), std::string::npos);
-  EXPECT_FALSE(apply_setting("header", "A: b\r\nInjected: c", settings).ok());
+  for (const char* bad : {"A: hidden\r\nInjected: c", ": hidden", "hidden",
+                          "A: hid\x7f"
+                          "den"}) {
+    Result<void> refused = apply_setting("header", bad, settings);
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_EQ(refused.error().message().find("hid"), std::string::npos);
+  }
+  for (int i = 0; i < 64; ++i)
+    ASSERT_TRUE(apply_setting("header", "Word: gr\xc3\xbc\xc3\x9f e\t", settings).ok());
+  EXPECT_FALSE(apply_setting("header", "One: too many", settings).ok());
   EXPECT_TRUE(is_secret_key("header"));
   EXPECT_TRUE(is_secret_key("src"));
   EXPECT_FALSE(is_secret_key("dst"));
@@ -213,10 +222,26 @@ TEST(Settings, APinHasTheFormThatCurlTakes) {
   Settings settings;
   std::string good = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
   EXPECT_TRUE(apply_setting("pin", good, settings).ok());
-  EXPECT_EQ(settings.pinned_key, good);
+  ASSERT_TRUE(settings.pinned_key);
+  EXPECT_EQ(format_key_pin(*settings.pinned_key), good);
   for (const char* bad : {"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "sha256//",
-                          "sha256//AAAA", "sha512//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}) {
+                          "sha256//AAAA", "sha512//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+                          "sha1//abcd", "sha256//%%%", "sha256//YWJj", "/etc/passwd", ";"}) {
     EXPECT_FALSE(apply_setting("pin", bad, settings).ok()) << bad;
+  }
+}
+
+TEST(Settings, AProxyIsSpokenToByPlainHttp) {
+  Settings settings;
+  EXPECT_TRUE(apply_setting("proxy", "127.0.0.1:3128", settings).ok());
+  ASSERT_TRUE(settings.proxy);
+  EXPECT_EQ(settings.proxy->text(), "http://127.0.0.1:3128/");
+  for (const char* bad : {"socks5://127.0.0.1:1", "https://127.0.0.1:1", "ftp://127.0.0.1/",
+                          "http://bob:hid/den@127.0.0.1:1", "http://"}) {
+    Result<void> refused = apply_setting("proxy", bad, settings);
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_THAT(refused.error().message(), testing::HasSubstr("proxy"));
+    EXPECT_EQ(refused.error().message().find("den"), std::string::npos);
   }
 }
 

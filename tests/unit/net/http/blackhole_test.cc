@@ -131,7 +131,7 @@ TEST_F(HttpBlackholeTest, HandshakesThatDoNotComeThrough) {
     if (out.segment() > 1300) return out.hang();
     out.tunnel(server.port());
   });
-  options_.proxy = concat("127.0.0.1:", proxy.port());
+  options_.proxy = parse_proxy_url(concat("127.0.0.1:", proxy.port())).value();
   Result<std::string> all = fetch(server.url("/"));
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_THAT(segments_, SizeIs(3));

@@ -291,7 +291,7 @@ TEST_F(ClientCertificateTest, MayBeAskedForBehindTheRequest) {
 
 class PinTest : public HttpsSourceTest {
  protected:
-  static std::string pin(const std::string& name) {
+  static KeyPin pin(const std::string& name) {
     std::string out = concat(folder(), "/pin.txt");
     std::string command =
         concat("openssl x509 -in ", folder(), '/', name,
@@ -300,22 +300,20 @@ class PinTest : public HttpsSourceTest {
                out);
     EXPECT_EQ(std::system(command.c_str()), 0);
     UniqueFd root = std::move(open_root("/")).value();
-    return concat("sha256//", read_text(root, out.substr(1)).value());
+    return parse_key_pin(concat("sha256//", read_text(root, out.substr(1)).value())).value();
   }
 };
 
 TEST_F(PinTest, TheRightKeyIsAccepted) {
   options_.pinned_key = pin("good");
   EXPECT_EQ(https_error("good"), "no error");
-  options_.pinned_key = concat(pin("client"), ';', pin("good"));
-  EXPECT_EQ(https_error("good"), "no error");
 }
 
 TEST_F(PinTest, AnotherKeyIsRefusedAndNamed) {
   options_.pinned_key = pin("client");
   EXPECT_EQ(https_error("good"),
-            concat("127.0.0.1: the server's key is not the pinned one but ", pin("good"),
-                   "; check the pin, and that nobody stands between"));
+            concat("127.0.0.1: the server's key is not the pinned one but ",
+                   format_key_pin(pin("good")), "; check the pin, and that nobody stands between"));
 }
 
 TEST_F(PinTest, ThePinDoesNotReplaceTheCertificate) {
@@ -329,7 +327,8 @@ TEST_F(PinTest, WithInsecureThePinAloneCounts) {
   options_.pinned_key = pin("expired");
   EXPECT_EQ(https_error("expired"), "no error");
   options_.pinned_key = pin("good");
-  EXPECT_THAT(https_error("expired"), HasSubstr(concat("not the pinned one but ", pin("expired"))));
+  EXPECT_THAT(https_error("expired"),
+              HasSubstr(concat("not the pinned one but ", format_key_pin(pin("expired")))));
 }
 
 // Anybody can find out such a key, and then is who is pinned.
@@ -340,7 +339,7 @@ TEST_F(PinTest, AWeakKeyProvesNothing) {
     TlsIdentity own = identity(concat("weak", bits));
     own.newest = TLS1_2_VERSION;  // the shorter one is too short for a signature of TLS 1.3
     ScriptedServer server([](const Request&, Exchange& out) { out.send(ok_head(0)); }, &own);
-    options_.pinned_key.clear();
+    options_.pinned_key.reset();
     EXPECT_EQ(error_of(server.url("/")), "no error");
     options_.pinned_key = pin(concat("weak", bits));
     EXPECT_THAT(error_of(server.url("/")),
@@ -365,14 +364,6 @@ TEST_F(PinTest, WithInsecureNoRedirectLeadsAway) {
 TEST_F(PinTest, OverHttpItProvesNothing) {
   options_.pinned_key = pin("good");
   EXPECT_THAT(error_of("http://127.0.0.1/"), HasSubstr("proves nothing over http"));
-}
-
-TEST_F(PinTest, MalformedPinsAreErrors) {
-  for (std::string_view bad :
-       {"sha1//abcd", "sha256//", "sha256//%%%", "sha256//YWJj", "/etc/passwd", ";"}) {
-    options_.pinned_key = std::string(bad);
-    EXPECT_THAT(https_error("good"), HasSubstr("not of the form sha256//BASE64"));
-  }
 }
 
 // --- proxies
@@ -405,7 +396,7 @@ TEST_F(ProxyTest, HttpsGoesThroughATunnelAndSecretsDoNotGoToTheProxy) {
       &own);
   // bob:s3cret
   ScriptedServer gate(proxy(server.port(), "Basic Ym9iOnMzY3JldA=="));
-  options_.proxy = concat("http://bob:s3cret@127.0.0.1:", gate.port());
+  options_.proxy = parse_proxy_url(concat("http://bob:s3cret@127.0.0.1:", gate.port())).value();
   options_.headers = {"X-Token: hidden"};
   Result<std::string> all = fetch(server.url("/a"));
   ASSERT_TRUE(all.ok()) << all.error().message();
@@ -419,7 +410,7 @@ TEST_F(ProxyTest, HttpsGoesThroughATunnelAndSecretsDoNotGoToTheProxy) {
 
 TEST_F(ProxyTest, HttpIsAskedOfIt) {
   ScriptedServer gate(proxy(0));
-  options_.proxy = concat("127.0.0.1:", gate.port());
+  options_.proxy = parse_proxy_url(concat("127.0.0.1:", gate.port())).value();
   Result<std::string> all = fetch("http://image.example/a");
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_EQ(all.value(), "via");
@@ -429,9 +420,9 @@ TEST_F(ProxyTest, HttpIsAskedOfIt) {
 TEST_F(ProxyTest, MissingOrWrongCredentialsAreNamedButNotShown) {
   ScriptedServer gate(proxy(0, "Basic Ym9iOnMzY3JldA=="));
   for (std::string_view url : {"https://image.example/a", "http://image.example/a"}) {
-    options_.proxy = concat("http://127.0.0.1:", gate.port());
+    options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", gate.port())).value();
     EXPECT_THAT(error_of(std::string(url)), HasSubstr("407"));
-    options_.proxy = concat("http://bob:hidden@127.0.0.1:", gate.port());
+    options_.proxy = parse_proxy_url(concat("http://bob:hidden@127.0.0.1:", gate.port())).value();
     std::string error = error_of(std::string(url));
     EXPECT_THAT(error, AllOf(HasSubstr("407"), HasSubstr("redentials"), Not(HasSubstr("hidden"))));
   }
@@ -441,12 +432,12 @@ TEST_F(ProxyTest, MissingOrWrongCredentialsAreNamedButNotShown) {
 TEST_F(ProxyTest, ARefusalToConnectIsTheProxys) {
   ScriptedServer gate(
       [](const Request&, Exchange& out) { out.send(status_head("403 Forbidden")); });
-  options_.proxy = concat("http://127.0.0.1:", gate.port());
+  options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", gate.port())).value();
   EXPECT_THAT(error_of("https://image.example/a"),
               HasSubstr("proxy 127.0.0.1: 403, does not connect to image.example port 443"));
   EXPECT_EQ(gate.requests().size(), 1U);
   ScriptedServer busy([](const Request&, Exchange& out) { out.send(status_head("503 Busy")); });
-  options_.proxy = concat("http://127.0.0.1:", busy.port());
+  options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", busy.port())).value();
   EXPECT_THAT(error_of("https://image.example/a", 60ms), HasSubstr("proxy 127.0.0.1: 503"));
   EXPECT_GT(busy.requests().size(), 1U);
 }
@@ -456,17 +447,9 @@ TEST_F(ProxyTest, OneThatIsDownIsNamed) {
   {
     port = ScriptedServer([](const Request&, Exchange&) {}).port();
   }
-  options_.proxy = concat("http://127.0.0.1:", port);
+  options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", port)).value();
   EXPECT_THAT(error_of("https://image.example/a", 60ms),
               HasSubstr(concat("proxy 127.0.0.1: connection refused on port ", port)));
-}
-
-TEST_F(ProxyTest, OtherKindsAreRefused) {
-  for (std::string_view bad : {"socks5://127.0.0.1:1", "https://127.0.0.1:1",
-                               "http://bob:hid/den@127.0.0.1:1", "http://"}) {
-    options_.proxy = std::string(bad);
-    EXPECT_THAT(error_of("http://127.0.0.1/"), AllOf(HasSubstr("proxy="), Not(HasSubstr("den"))));
-  }
 }
 
 TEST_F(ProxyTest, TheEnvironmentIsNotAsked) {
@@ -480,7 +463,7 @@ TEST_F(ProxyTest, TheEnvironmentIsNotAsked) {
   EXPECT_EQ(error_of(server.url("/")), "no error");
   // And no_proxy does not switch off the one that was named.
   ScriptedServer named(proxy(0));
-  options_.proxy = concat("127.0.0.1:", named.port());
+  options_.proxy = parse_proxy_url(concat("127.0.0.1:", named.port())).value();
   EXPECT_EQ(error_of("http://image.example/a"), "no error");
   for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY", "no_proxy"}) ::unsetenv(name);
   EXPECT_TRUE(gate.requests().empty());

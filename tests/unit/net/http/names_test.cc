@@ -72,11 +72,11 @@ TEST_F(HttpNamesTest, AddressesThatRefuseAreLeftForOthers) {
 
 TEST_F(HttpNamesTest, OfTheProxyTheNameIsAskedFor) {
   ScriptedServer proxy([&](const Request&, Exchange& out) { out.send(concat(ok_head(2), "ab")); });
-  options_.proxy = concat("proxy.test:", proxy.port());
+  options_.proxy = parse_proxy_url(concat("proxy.test:", proxy.port())).value();
   Result<std::string> all = fetch("http://image.test/disk.img");
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_THAT(dns_.queries(), ElementsAre("UDP proxy.test A"));
-  options_.proxy = "nobody.example:3128";
+  options_.proxy = parse_proxy_url("nobody.example:3128").value();
   EXPECT_THAT(error_of("http://image.test/disk.img", 200ms),
               HasSubstr("proxy nobody.example: host not found (127.0.0.1 port "));
 }

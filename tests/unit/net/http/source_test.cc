@@ -517,12 +517,5 @@ TEST_F(HttpSourceTest, ResumesWhereTheRedirectLedAndElseAsksAgain) {
   EXPECT_EQ(mirror.requests()[2].path(), "/signed1");
 }
 
-TEST_F(HttpSourceTest, MalformedHeadersOfTheUserAreNotQuoted) {
-  options_.headers = {"X: hidden\r\nHost: evil"};
-  std::string error = error_of("http://127.0.0.1/");
-  EXPECT_THAT(error, HasSubstr("header="));
-  EXPECT_THAT(error, Not(HasSubstr("hidden")));
-}
-
 }  // namespace
 }  // namespace curlingiron
