@@ -6,19 +6,20 @@ import sys
 
 BELOW = {
     "base": [],
-    "formats": ["base"],
-    "sys": ["base"],
-    "io": ["base", "formats", "sys"],
-    "net/dns": ["base", "formats", "sys", "io"],
-    "net/tls": ["base", "formats", "sys", "io"],
-    "net/http": ["base", "formats", "sys", "io", "net/dns", "net/tls"],
-    "net/join": ["base", "formats", "sys", "io", "net/dns", "net/http"],
-    "net/capture": ["base", "formats", "sys", "io"],
-    "disk": ["base", "formats", "sys", "io"],
-    "image": ["base", "formats", "sys", "io", "net/http", "disk"],
-    "payload": ["base", "formats", "sys", "io"],
-    "init": ["base", "formats", "sys", "io", "net/http", "net/join", "net/capture", "disk", "image"],
-    "host": ["base", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],
+    "formats/netlink": ["base"],
+    "formats": ["base", "formats/netlink"],
+    "sys": ["base", "formats/netlink", "formats"],
+    "io": ["base", "formats/netlink", "formats", "sys"],
+    "net/dns": ["base", "formats/netlink", "formats", "sys", "io"],
+    "net/tls": ["base", "formats/netlink", "formats", "sys", "io"],
+    "net/http": ["base", "formats/netlink", "formats", "sys", "io", "net/dns", "net/tls"],
+    "net/join": ["base", "formats/netlink", "formats", "sys", "io", "net/dns", "net/http"],
+    "net/capture": ["base", "formats/netlink", "formats", "sys", "io"],
+    "disk": ["base", "formats/netlink", "formats", "sys", "io"],
+    "image": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "disk"],
+    "payload": ["base", "formats/netlink", "formats", "sys", "io"],
+    "init": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/join", "net/capture", "disk", "image"],
+    "host": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],
 }
 # A room may use only rooms named before it: so there is no circle of rooms.
 assert all(list(BELOW).index(below) < at for at, room in enumerate(BELOW) for below in BELOW[room])

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "base/address.h"
-#include "base/link_options.h"
 #include "base/result.h"
+#include "formats/netlink/link_options.h"
 
 namespace curlingiron {
 

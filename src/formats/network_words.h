@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "base/link_options.h"
+#include "formats/netlink/link_options.h"
 #include "formats/network_config.h"
 
 namespace curlingiron {

@@ -39,15 +39,6 @@ void UniqueFd::reset() {
   fd_ = -1;
 }
 
-Error system_error(std::string_view operation, int code) {
-  return Error(
-      concat(operation, ": ",
-             ::strerrordesc_np(code) != nullptr ? ::strerrordesc_np(code) : "unknown error"),
-      code);
-}
-
-Error last_system_error(std::string_view operation) { return system_error(operation, errno); }
-
 Result<UniqueFd> open_root(const std::string& path) {
   int fd =
       retry_interrupted([&] { return ::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); });

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/system_error.h"
 #include "base/time.h"
 
 namespace curlingiron {
@@ -33,10 +34,6 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
-
-// Error("OPERATION: strerror", errno).
-Error system_error(std::string_view operation, int code);
-Error last_system_error(std::string_view operation);
 
 // A directory that paths are relative to, so that a test can hand in a tree of files.
 Result<UniqueFd> open_root(const std::string& path);

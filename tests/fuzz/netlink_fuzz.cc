@@ -1,8 +1,11 @@
 // Datagrams from rtnetlink: what is read can be written, and is then read as it was.
 #include <cstdlib>
 
-#include "sys/netlink.h"
-#include "sys/netlink_message.h"
+#include "formats/netlink/address.h"
+#include "formats/netlink/batch.h"
+#include "formats/netlink/link.h"
+#include "formats/netlink/route.h"
+#include "formats/netlink/rule.h"
 
 using namespace curlingiron;
 

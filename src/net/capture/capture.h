@@ -10,8 +10,8 @@
 #include "formats/network_config.h"
 #include "formats/resolv_conf.h"
 #include "sys/fd.h"
-#include "sys/netlink.h"
 #include "sys/nics.h"
+#include "sys/route_socket.h"
 
 namespace curlingiron {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "formats/netlink/types.h"
 #include "formats/network_config.h"
-#include "sys/netlink.h"
 
 namespace curlingiron {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/address.h"
+#include "formats/netlink/types.h"
 #include "formats/network_config.h"
-#include "sys/netlink.h"
 
 namespace curlingiron {
 

@@ -15,8 +15,8 @@
 #include "net/join/port.h"
 #include "sys/clock.h"
 #include "sys/file.h"
-#include "sys/netlink.h"
 #include "sys/nics.h"
+#include "sys/route_socket.h"
 #include "sys/thread.h"
 
 namespace curlingiron {

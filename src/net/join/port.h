@@ -16,8 +16,8 @@
 #include "net/join/link_plan.h"
 #include "sys/fd.h"
 #include "sys/icmp6_socket.h"
-#include "sys/netlink.h"
 #include "sys/packet_socket.h"
+#include "sys/route_socket.h"
 #include "sys/udp6_socket.h"
 
 namespace curlingiron {

@@ -1,10 +1,9 @@
-// Rules of the policy routing: RTM_NEWRULE, RTM_DELRULE (struct fib_rule_hdr).
+#include "formats/netlink/rule.h"
+
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-
-#include "sys/netlink_message.h"
 
 namespace curlingiron {
 namespace {

@@ -1,4 +1,4 @@
-#include "sys/netlink_message.h"
+#include "formats/netlink/message.h"
 
 #include <linux/netlink.h>
 #include <sys/socket.h>
@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/system_error.h"
 #include "base/text.h"
-#include "sys/fd.h"
 
 namespace curlingiron {
 namespace {
@@ -69,6 +69,12 @@ ByteVector format_message(uint16_t type, uint16_t flags, uint32_t sequence, Cons
   out.le32(0);
   out.append(body);
   return std::move(out).bytes();
+}
+
+bool is_answer(const NetlinkMessage& message) { return message.type == NLMSG_ERROR; }
+bool is_done(const NetlinkMessage& message) { return message.type == NLMSG_DONE; }
+bool is_interrupted(const NetlinkMessage& message) {
+  return (message.flags & NLM_F_DUMP_INTR) != 0;
 }
 
 Result<void> parse_answer(const NetlinkMessage& message) {

@@ -1,14 +1,14 @@
-// Messages and attributes of rtnetlink, read and written. For sys/netlink*.cc and their tests.
+// Messages and attributes of netlink(7), read and written.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/address.h"
 #include "base/bytes.h"
 #include "base/result.h"
-#include "sys/netlink.h"
 
 namespace curlingiron {
 
@@ -20,6 +20,10 @@ struct NetlinkMessage {
 };
 Result<NetlinkMessage> next_message(ByteReader& in);
 ByteVector format_message(uint16_t type, uint16_t flags, uint32_t sequence, ConstBytes body);
+
+bool is_answer(const NetlinkMessage& message);       // NLMSG_ERROR
+bool is_done(const NetlinkMessage& message);         // NLMSG_DONE
+bool is_interrupted(const NetlinkMessage& message);  // what a dump lists changed meanwhile
 
 // Nothing for an acknowledgement, else the errno of NLMSG_ERROR, with the kernel's own words where
 // it gave some (NETLINK_EXT_ACK).
@@ -48,21 +52,5 @@ void add_attribute(ByteWriter& out, uint16_t type, ConstBytes value);
 void add_attribute(ByteWriter& out, uint16_t type, std::string_view text);  // with its NUL
 void add_attribute(ByteWriter& out, uint16_t type, const IpAddress& address);
 void add_number(ByteWriter& out, uint16_t type, uint32_t value, uint8_t bytes = 4);
-
-// One message of its kind: appended, or passed over.
-Result<void> parse_link(const NetlinkMessage& message, std::vector<Link>& links);
-Result<void> parse_address(const NetlinkMessage& message, std::vector<AssignedAddress>& addresses);
-Result<void> parse_route(const NetlinkMessage& message, std::vector<Route>& routes);
-Result<void> parse_rule(const NetlinkMessage& message, std::vector<Rule>& rules);
-Result<void> parse_neighbour(const NetlinkMessage& message, std::vector<Neighbour>& neighbours);
-
-// Bodies of requests. The link's: struct ifinfomsg, attributes follow.
-ByteWriter format_link(int index, uint32_t flags, uint32_t change);
-ByteVector format_vlan(const std::string& name, int lower, const VlanOptions& options);
-ByteVector format_bond(const std::string& name, const BondOptions& options, int primary);
-ByteVector format_address(const AssignedAddress& address);
-ByteVector format_route(const Route& route);
-ByteVector format_rule(const Rule& rule);
-ByteVector format_neighbour(const Neighbour& neighbour);
 
 }  // namespace curlingiron

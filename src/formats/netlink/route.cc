@@ -1,9 +1,8 @@
-// Routes: RTM_NEWROUTE, RTM_DELROUTE (struct rtmsg).
+#include "formats/netlink/route.h"
+
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-
-#include "sys/netlink_message.h"
 
 namespace curlingiron {
 namespace {

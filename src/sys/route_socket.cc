@@ -1,4 +1,4 @@
-#include "sys/netlink.h"
+#include "sys/route_socket.h"
 
 #include <linux/fib_rules.h>
 #include <linux/if.h>
@@ -12,7 +12,11 @@
 
 #include "base/text.h"
 #include "base/units.h"
-#include "sys/netlink_message.h"
+#include "formats/netlink/address.h"
+#include "formats/netlink/link.h"
+#include "formats/netlink/message.h"
+#include "formats/netlink/route.h"
+#include "formats/netlink/rule.h"
 
 namespace curlingiron {
 namespace {
@@ -67,58 +71,7 @@ Result<std::optional<ByteVector>> receive(const UniqueFd& fd, int flags) {
   }
 }
 
-// Hands every message but the kernel's own to `take`; a NLMSG_ERROR is an error.
-template <typename Take>
-Result<void> each_message(ConstBytes datagram, bool& done, bool& interrupted, Take take) {
-  ByteReader in(datagram);
-  while (!in.at_end()) {
-    NetlinkMessage message = TRY(next_message(in));
-    interrupted = interrupted || (message.flags & NLM_F_DUMP_INTR) != 0;
-    if (message.type == NLMSG_ERROR) {
-      TRY(parse_answer(message));
-    } else if (message.type == NLMSG_DONE) {
-      TRY(parse_done(message));
-      done = true;
-    } else {
-      TRY(take(message));
-    }
-  }
-  return {};
-}
-
-template <typename T>
-Result<Batch<T>> parse_batch(ConstBytes datagram, uint16_t present, uint16_t removed,
-                             Result<void> (*parse)(const NetlinkMessage&, std::vector<T>&)) {
-  Batch<T> batch;
-  auto take = [&](const NetlinkMessage& message) -> Result<void> {
-    if (message.type != present && message.type != removed) return {};
-    return parse(message, batch.items);
-  };
-  TRY(each_message(datagram, batch.done, batch.interrupted, take));
-  return batch;
-}
-
 }  // namespace
-
-Result<LinkBatch> parse_links(ConstBytes datagram) {
-  return parse_batch(datagram, RTM_NEWLINK, RTM_DELLINK, parse_link);
-}
-
-Result<AddressBatch> parse_addresses(ConstBytes datagram) {
-  return parse_batch(datagram, RTM_NEWADDR, RTM_DELADDR, parse_address);
-}
-
-Result<RouteBatch> parse_routes(ConstBytes datagram) {
-  return parse_batch(datagram, RTM_NEWROUTE, RTM_NEWROUTE, parse_route);
-}
-
-Result<RuleBatch> parse_rules(ConstBytes datagram) {
-  return parse_batch(datagram, RTM_NEWRULE, RTM_NEWRULE, parse_rule);
-}
-
-Result<NeighbourBatch> parse_neighbours(ConstBytes datagram) {
-  return parse_batch(datagram, RTM_NEWNEIGH, RTM_DELNEIGH, parse_neighbour);
-}
 
 Result<RouteSocket> RouteSocket::open() { return RouteSocket(TRY(open_route_socket(0))); }
 

@@ -1,12 +1,11 @@
-// Links, VLANs and bonds: RTM_NEWLINK, RTM_DELLINK (struct ifinfomsg).
+#include "formats/netlink/link.h"
+
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
-
-#include "sys/netlink_message.h"
 
 namespace curlingiron {
 namespace {

@@ -1,9 +1,8 @@
-// Addresses and neighbours: RTM_NEWADDR (struct ifaddrmsg), RTM_NEWNEIGH (struct ndmsg).
+#include "formats/netlink/address.h"
+
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-
-#include "sys/netlink_message.h"
 
 namespace curlingiron {
 namespace {

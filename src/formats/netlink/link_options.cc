@@ -1,4 +1,4 @@
-#include "base/link_options.h"
+#include "formats/netlink/link_options.h"
 
 #include <algorithm>
 #include <iterator>
