@@ -91,7 +91,7 @@ Result<void> check_links(const NetworkConfig& config) {
 
 Result<void> check_route(const NetworkConfig& config, const RouteConfig& route) {
   std::string what = concat("route ", format_prefix(route.destination));
-  Family family = route.destination.address.family();
+  Family family = route.family();
   if (is_dead_end(route.type) != route.hops.empty()) {
     return Error(concat(what, route.hops.empty()
                                   ? " says neither via nor dev"
@@ -230,7 +230,7 @@ Result<void> check_network_config(const NetworkConfig& config) {
     }
   }
   for (const RouteConfig& route : config.routes) TRY(check_route(config, route));
-  for (const RuleConfig& rule : config.rules) {
+  for (const Rule& rule : config.rules) {
     std::string what = concat("rule ", rule.priority);
     TRY(check_device(config, what, rule.iif));
     TRY(check_device(config, what, rule.oif));

@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "base/result.h"
 #include "formats/netlink/link_options.h"
+#include "formats/netlink/types.h"
 
 namespace curlingiron {
 
@@ -55,40 +56,22 @@ struct LinkConfig {
   bool operator==(const LinkConfig&) const = default;
 };
 
-struct AddressConfig {
-  std::string device;  // empty: the first NIC that has carrier
-  IpPrefix prefix;
-  std::optional<IpAddress> peer;
-  std::optional<Ipv4> broadcast;
-  uint8_t scope = 0;             // RT_SCOPE_*, of IPv4
-  uint32_t metric = 0;           // of the route to its prefix
+struct AddressConfig : AddressFacts {
+  std::string device;            // empty: the first NIC that has carrier
   bool no_prefix_route = false;  // the kernel makes no such route
   Origin origin = Origin::Static;
 
   bool operator==(const AddressConfig&) const = default;
 };
 
-struct HopConfig {
+struct HopConfig : HopFacts {
   std::string device;  // empty: that of the device-less address, or by which the gateway is reached
-  std::optional<IpAddress> gateway;  // IPv6 in an IPv4 route, too
-  bool on_link = false;              // the gateway need not be within a prefix of the link
-  uint16_t weight = 1;               // 1 to 256
 
   bool operator==(const HopConfig&) const = default;
 };
 
-struct RouteConfig {
-  IpPrefix destination;  // its family is the route's
-  RouteType type = RouteType::Unicast;
-  std::optional<IpPrefix> source;  // IPv6 source-specific
-  std::vector<HopConfig> hops;     // none of blackhole, unreachable, prohibit, throw
-  uint32_t table = kMainTable;
-  uint32_t metric = 0;
-  uint8_t scope = 0;  // RT_SCOPE_*
-  uint8_t tos = 0;
-  std::optional<IpAddress> preferred;  // source address of what is sent
-  RouteMetrics metrics;
-  uint8_t preference = 0;  // RFC 4191: 0 medium, 1 high, 3 low
+struct RouteConfig : RouteFacts {
+  std::vector<HopConfig> hops;  // none of those that lead nowhere (is_dead_end)
   Origin origin = Origin::Static;
 
   bool operator==(const RouteConfig&) const = default;
@@ -96,38 +79,8 @@ struct RouteConfig {
 // RT_SCOPE_* of a route whose text says none: link where there is no gateway, host of local ones.
 uint8_t usual_scope(const RouteConfig& route);
 
-enum class RuleAction : uint8_t {
-  Lookup = 1,
-  Goto = 2,
-  Nop = 3,
-  Blackhole = 6,
-  Unreachable = 7,
-  Prohibit = 8
-};
-
-struct RuleConfig {
-  Family family = Family::V4;
-  uint32_t priority = 0;
-  bool invert = false;
-  std::optional<IpPrefix> from, to;
-  std::string iif, oif;  // links; "lo" is the machine itself
-  uint32_t mark = 0, mask = 0;
-  uint8_t tos = 0;
-  uint8_t ip_protocol = 0;  // 6: TCP
-  std::optional<NumberRange<uint16_t>> source_ports, destination_ports;
-  std::optional<NumberRange<uint32_t>> users;
-  RuleAction action = RuleAction::Lookup;
-  uint32_t table = 0;  // of Lookup
-  uint32_t jump = 0;   // of Goto: a priority
-  std::optional<uint32_t> suppress_prefix;
-
-  bool operator==(const RuleConfig&) const = default;
-};
-
-struct NeighbourConfig {
+struct NeighbourConfig : NeighbourFacts {
   std::string device;
-  IpAddress address;
-  MacAddress mac{};
   bool permanent = false;  // else a first guess
 
   bool operator==(const NeighbourConfig&) const = default;
@@ -146,7 +99,7 @@ struct NetworkConfig {
   std::vector<LinkConfig> links;
   std::vector<AddressConfig> addresses;
   std::vector<RouteConfig> routes;
-  std::vector<RuleConfig> rules;
+  std::vector<Rule> rules;
   std::vector<NeighbourConfig> neighbours;
   std::vector<NameServerConfig> nameservers;
   std::vector<std::string> search;  // domains

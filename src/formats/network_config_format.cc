@@ -119,7 +119,7 @@ std::string range_words(std::string_view word, const std::optional<NumberRange<T
   return concat(" ", word, " ", range->first, "-", range->last);
 }
 
-std::string format_line(const RuleConfig& rule) {
+std::string format_line(const Rule& rule) {
   std::string text = concat("rule ", rule.priority);
   if (rule.family == Family::V6 && !rule.from && !rule.to) text += " inet6";
   if (rule.invert) text += " not";

@@ -328,7 +328,7 @@ Result<void> parse_route(Line& line, NetworkConfig& config) {
   return {};
 }
 
-Result<void> parse_mark(Line& line, RuleConfig& rule) {
+Result<void> parse_mark(Line& line, Rule& rule) {
   std::string_view text = TRY(line.value("fwmark"));
   size_t slash = text.find('/');
   rule.mark = TRY_CONTEXT("fwmark", parse_number<uint32_t>(text.substr(0, slash), 0, UINT32_MAX));
@@ -339,7 +339,7 @@ Result<void> parse_mark(Line& line, RuleConfig& rule) {
 }
 
 Result<void> parse_rule(Line& line, NetworkConfig& config) {
-  RuleConfig rule;
+  Rule rule;
   rule.priority = TRY(number<uint32_t>(line, "rule"));
   bool acts = false;
   std::optional<Family> family;

@@ -26,14 +26,6 @@ uint32_t seconds_of(const std::optional<Duration>& lifetime) {
 
 }  // namespace
 
-bool AssignedAddress::permanent() const { return !valid; }
-
-bool AssignedAddress::tentative() const {
-  return (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
-}
-
-bool AssignedAddress::duplicate() const { return (flags & IFA_F_DADFAILED) != 0; }
-
 Result<void> parse_address(const NetlinkMessage& message, std::vector<AssignedAddress>& addresses) {
   AssignedAddress address;
   address.change = message.type == RTM_DELADDR ? Change::Removed : Change::Present;

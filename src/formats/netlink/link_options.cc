@@ -69,17 +69,6 @@ constexpr BondOption kOptions[] = {
     {"lacp_active", &O::lacp_active, 29, 1, 1, kLacp, {"off", "on"}},
 };
 
-constexpr RouteMetric kMetrics[] = {
-    {"mtu", 2, &RouteMetrics::mtu},
-    {"window", 3, &RouteMetrics::window},
-    {"advmss", 8, &RouteMetrics::advmss},
-    {"hoplimit", 10, &RouteMetrics::hop_limit},
-    {"initcwnd", 11, &RouteMetrics::initcwnd},
-    {"rto_min", 13, &RouteMetrics::rto_min},
-    {"initrwnd", 14, &RouteMetrics::initrwnd},
-    {"quickack", 15, &RouteMetrics::quickack},
-};
-
 }  // namespace
 
 std::span<const BondOption> bond_options() { return kOptions; }
@@ -96,13 +85,6 @@ std::optional<BondMode> parse_bond_mode(std::string_view text) {
 
 bool takes(BondMode mode, const BondOption& option) {
   return (option.modes >> static_cast<uint8_t>(mode) & 1) != 0;
-}
-
-std::span<const RouteMetric> route_metrics() { return kMetrics; }
-
-bool is_dead_end(RouteType type) {
-  return type == RouteType::Blackhole || type == RouteType::Unreachable ||
-         type == RouteType::Prohibit || type == RouteType::Throw;
 }
 
 }  // namespace curlingiron

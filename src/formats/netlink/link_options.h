@@ -71,45 +71,4 @@ struct VlanOptions {
   bool operator==(const VlanOptions&) const = default;
 };
 
-// Absent: the kernel's own.
-struct RouteMetrics {
-  using Number = std::optional<uint32_t>;
-
-  uint32_t lock = 0;  // those that nothing learnt may replace: 1 << number
-  Number mtu, window, advmss, hop_limit, initcwnd, rto_min, initrwnd, quickack;
-
-  bool operator==(const RouteMetrics&) const = default;
-};
-
-struct RouteMetric {
-  std::string_view name;  // as ip-route(8) has it
-  uint16_t number;        // RTAX_*
-  RouteMetrics::Number RouteMetrics::*value;
-};
-std::span<const RouteMetric> route_metrics();
-
-// RTN_* of linux/rtnetlink.h.
-enum class RouteType : uint8_t {
-  Unicast = 1,
-  Local = 2,
-  Broadcast = 3,
-  Anycast = 4,
-  Multicast = 5,
-  Blackhole = 6,
-  Unreachable = 7,
-  Prohibit = 8,
-  Throw = 9,
-};
-// Whether routes of this type lead nowhere, and have no next hop.
-bool is_dead_end(RouteType type);
-
-inline constexpr uint32_t kMainTable = 254;  // RT_TABLE_MAIN
-
-// From a first to a last one, both included.
-template <typename T>
-struct NumberRange {
-  T first = 0, last = 0;
-  bool operator==(const NumberRange&) const = default;
-};
-
 }  // namespace curlingiron

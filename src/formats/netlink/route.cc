@@ -90,7 +90,7 @@ void add_hops(ByteWriter& out, const Route& route) {
   ByteWriter hops;
   for (const NextHop& hop : route.hops) {
     ByteWriter attributes;
-    add_gateway(attributes, route.family, hop);
+    add_gateway(attributes, route.family(), hop);
     hops.le16(static_cast<uint16_t>(8 + attributes.size()));
     hops.u8(hop.on_link ? RTNH_F_ONLINK : 0);
     hops.u8(static_cast<uint8_t>(hop.weight - 1));
@@ -107,7 +107,6 @@ Result<void> parse_route(const NetlinkMessage& message, std::vector<Route>& rout
   ByteReader in(message.body);
   std::optional<Family> family = family_of(TRY(in.u8()));
   if (!family) return {};
-  route.family = *family;
   route.destination.length = TRY(in.u8());
   uint8_t source_length = TRY(in.u8());
   if (std::max(route.destination.length, source_length) > address_bits(*family)) {
@@ -151,7 +150,7 @@ Result<void> parse_route(const NetlinkMessage& message, std::vector<Route>& rout
 ByteVector format_route(const Route& route) {
   bool single = route.hops.size() == 1 && route.hops[0].weight == 1;
   ByteWriter out;
-  out.u8(address_family(route.family));
+  out.u8(address_family(route.family()));
   out.u8(route.destination.length);
   out.u8(route.source ? route.source->length : 0);
   out.u8(route.tos);
@@ -169,7 +168,7 @@ ByteVector format_route(const Route& route) {
   ByteVector metrics = format_metrics(route.metrics);
   if (!metrics.empty()) add_attribute(out, RTA_METRICS, metrics);
   if (single) {
-    add_gateway(out, route.family, route.hops[0]);
+    add_gateway(out, route.family(), route.hops[0]);
     if (route.hops[0].index != 0) {
       add_number(out, RTA_OIF, static_cast<uint32_t>(route.hops[0].index));
     }

@@ -40,7 +40,7 @@ Result<void> parse_rule(const NetlinkMessage& message, std::vector<Rule>& rules)
   rule.tos = TRY(in.u8());
   rule.table = TRY(in.u8());
   TRY(in.skip(2));
-  rule.action = TRY(in.u8());
+  rule.action = RuleAction{TRY(in.u8())};
   rule.invert = (TRY(in.le32()) & FIB_RULE_INVERT) != 0;
   while (!in.at_end()) {
     auto [type, value] = TRY(next_attribute(in));
@@ -80,7 +80,7 @@ ByteVector format_rule(const Rule& rule) {
   out.u8(rule.tos);
   out.u8(rule.table <= 0xff ? static_cast<uint8_t>(rule.table) : uint8_t{RT_TABLE_UNSPEC});
   out.zeros(2);
-  out.u8(rule.action);
+  out.u8(static_cast<uint8_t>(rule.action));
   out.le32(rule.invert ? FIB_RULE_INVERT : 0);
   if (rule.to) add_attribute(out, FRA_DST, rule.to->address);
   if (rule.from) add_attribute(out, FRA_SRC, rule.from->address);

@@ -165,12 +165,9 @@ class Capture {
         return;
       }
       AddressConfig config;
+      static_cast<AddressFacts&>(config) = address;
       config.device = device(*home);
-      config.prefix = address.prefix;
-      config.peer = address.peer;
-      config.broadcast = address.broadcast;
-      config.scope = address.prefix.address.is_v4() ? address.scope : uint8_t{0};
-      config.metric = address.metric;
+      if (address.prefix.address.is_v6()) config.scope = 0;
       config.no_prefix_route = (address.flags & IFA_F_NOPREFIXROUTE) != 0;
       config.origin = origin_of(address);
       bool known = std::any_of(config_.addresses.begin(), config_.addresses.end(),
@@ -217,7 +214,7 @@ class Capture {
   }
 
   Origin origin_of(const Route& route) const {
-    bool v4 = route.family == Family::V4;
+    bool v4 = route.family() == Family::V4;
     if (route.protocol == RTPROT_DHCP) return v4 ? Origin::Dhcp4 : Origin::Dhcp6;
     if (route.protocol == RTPROT_RA) return Origin::Ra;
     if (route.protocol == RTPROT_KERNEL) {
@@ -238,7 +235,7 @@ class Capture {
         left_out_.insert(hop.index);
         continue;
       }
-      config.hops.push_back({device(*home), hop.gateway, hop.on_link, hop.weight});
+      config.hops.push_back({hop, device(*home)});
     }
     return !config.hops.empty() || route.hops.empty();
   }
@@ -255,17 +252,8 @@ class Capture {
       if (many && !essential) continue;
       RouteConfig config;
       if (!take_hops(route, config) || config.hops.empty() != is_dead_end(route.type)) continue;
-      config.destination = route.destination;
-      config.type = route.type;
-      config.source = route.source;
-      config.table = route.table;
-      config.metric = route.metric;
-      config.scope = route.scope;
-      config.tos = route.tos;
-      config.preferred = route.preferred;
-      config.metrics = route.metrics;
+      static_cast<RouteFacts&>(config) = route;
       drop_locks_of_nothing(config.metrics);
-      config.preference = route.preference;
       config.origin = origin_of(route);
       if (config_.routes.size() >= kMostRoutes) break;
       bool known =
@@ -318,42 +306,29 @@ class Capture {
   bool has_routes(uint32_t table, Family family) const {
     if (table == RT_TABLE_MAIN || table == RT_TABLE_LOCAL || table == RT_TABLE_DEFAULT) return true;
     return std::any_of(config_.routes.begin(), config_.routes.end(), [&](const RouteConfig& route) {
-      return route.table == table && route.destination.address.family() == family;
+      return route.table == table && route.family() == family;
     });
   }
 
   void add_rules() {
     bool jumps = std::any_of(state_.rules.begin(), state_.rules.end(),
-                             [](const Rule& rule) { return rule.action == 2; });
+                             [](const Rule& rule) { return rule.action == RuleAction::Goto; });
     for (const Rule& rule : state_.rules) {
       if (is_default(rule) || rule.l3mdev) continue;
       static constexpr RuleAction kActions[] = {RuleAction::Lookup,      RuleAction::Goto,
                                                 RuleAction::Nop,         RuleAction::Blackhole,
                                                 RuleAction::Unreachable, RuleAction::Prohibit};
-      const RuleAction* action =
-          std::find(std::begin(kActions), std::end(kActions), RuleAction{rule.action});
-      if (action == std::end(kActions)) continue;
+      bool known =
+          std::find(std::begin(kActions), std::end(kActions), rule.action) != std::end(kActions);
+      if (!known) continue;
       // A table whose routes are left out decides nothing.
-      bool decides = *action != RuleAction::Lookup || has_routes(rule.table, rule.family);
-      RuleConfig config;
+      bool decides = rule.action != RuleAction::Lookup || has_routes(rule.table, rule.family);
+      Rule config = rule;
+      config.protocol = 0;
+      config.table = rule.action == RuleAction::Lookup ? rule.table : 0;
+      config.jump = rule.action == RuleAction::Goto ? rule.jump : 0;
       if (!take_device(rule.iif, config.iif) || !take_device(rule.oif, config.oif)) continue;
       if (!decides && !jumps) continue;
-      config.family = rule.family;
-      config.priority = rule.priority;
-      config.invert = rule.invert;
-      config.from = rule.from;
-      config.to = rule.to;
-      config.mark = rule.mark;
-      config.mask = rule.mask;
-      config.tos = rule.tos;
-      config.ip_protocol = rule.ip_protocol;
-      config.source_ports = rule.source_ports;
-      config.destination_ports = rule.destination_ports;
-      config.users = rule.users;
-      config.action = *action;
-      if (*action == RuleAction::Lookup) config.table = rule.table;
-      if (*action == RuleAction::Goto) config.jump = rule.jump;
-      config.suppress_prefix = rule.suppress_prefix;
       config_.rules.push_back(std::move(config));
     }
   }
@@ -375,7 +350,7 @@ class Capture {
       bool permanent = (neighbour.state & NUD_PERMANENT) != 0;
       if (!permanent && !is_gateway(name_of(*home), neighbour.address)) continue;
       if (config_.neighbours.size() == kMost) return;
-      NeighbourConfig config{device(*home), neighbour.address, neighbour.mac, permanent};
+      NeighbourConfig config{neighbour, device(*home), permanent};
       bool known = std::find(config_.neighbours.begin(), config_.neighbours.end(), config) !=
                    config_.neighbours.end();
       if (!known) config_.neighbours.push_back(std::move(config));

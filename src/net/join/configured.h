@@ -17,8 +17,7 @@ using IndexOf = std::function<std::optional<int>(const std::string& device)>;
 std::optional<Route> kernel_route(const RouteConfig& config, const IndexOf& index_of);
 std::optional<Neighbour> kernel_neighbour(const NeighbourConfig& config, const IndexOf& index_of);
 // `name_of`: what the kernel calls an interface of the configuration.
-Rule kernel_rule(const RuleConfig& config,
-                 const std::function<std::string(const std::string& device)>& name_of);
+Rule kernel_rule(Rule rule, const std::function<std::string(const std::string& device)>& name_of);
 AssignedAddress kernel_address(const AddressConfig& config, int index);
 
 }  // namespace curlingiron

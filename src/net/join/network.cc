@@ -453,7 +453,7 @@ class Loop {
   void set_rules() {
     rules_set_.resize(order_.config.rules.size(), false);
     for (size_t i = 0; i < rules_set_.size(); ++i) {
-      const RuleConfig& wanted = order_.config.rules[i];
+      const Rule& wanted = order_.config.rules[i];
       auto there = [&](const std::string& device) {
         return device.empty() || device == kLoopback || find_port(device) != nullptr;
       };
@@ -600,7 +600,7 @@ class Loop {
       bool replaced =
           std::any_of(wanted.hops.begin(), wanted.hops.end(), [&](const HopConfig& hop) {
             const Port* port = find_port(hop.device);
-            return port != nullptr && port->gateway(wanted.destination.address.family());
+            return port != nullptr && port->gateway(wanted.family());
           });
       if (replaced) remove_route(i, RouteState::Withdrawn);
     }
@@ -644,8 +644,8 @@ class Loop {
 
   std::optional<IpAddress> configured_gateway(const Port& port, Family family) const {
     for (const RouteConfig& wanted : order_.config.routes) {
-      bool is_default = wanted.destination.address.family() == family &&
-                        wanted.destination.length == 0 && wanted.table == kMainTable;
+      bool is_default =
+          wanted.family() == family && wanted.destination.length == 0 && wanted.table == kMainTable;
       if (!is_default || !port.has_set(wanted.origin)) continue;
       for (const HopConfig& hop : wanted.hops) {
         bool here = hop.device == port.plan().name ||

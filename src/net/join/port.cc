@@ -39,7 +39,6 @@ bool same_address(const AssignedAddress& a, const AssignedAddress& b) {
 Route link_route(int index, const IpPrefix& destination, const IpAddress& preferred,
                  uint32_t metric) {
   Route route;
-  route.family = destination.address.family();
   route.destination = network_of(destination);
   route.protocol = RTPROT_DHCP;
   route.scope = RT_SCOPE_LINK;

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
+#include "base/text.h"
+
 namespace curlingiron {
 namespace {
 
@@ -18,6 +23,15 @@ TEST(Settings, CommandLineTakesOnlyOwnTokens) {
   EXPECT_THAT(settings.sources, testing::ElementsAre("https://h/x.img"));
   EXPECT_EQ(settings.destination, "/dev/sda");
   EXPECT_TRUE(settings.insecure);
+}
+
+TEST(Settings, EachHasItsRowInTheManual) {
+  std::stringstream manual;
+  manual << std::ifstream("../docs/settings.md").rdbuf();
+  for (std::string_view key : setting_keys()) {
+    EXPECT_THAT(manual.str(), testing::HasSubstr(concat("\n| `", key, "` | ")))
+        << "docs/settings.md does not explain " << key;
+  }
 }
 
 TEST(Settings, QuotesGroupBlanks) {

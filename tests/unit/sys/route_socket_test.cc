@@ -258,7 +258,6 @@ TEST_F(LiveNetlink, RivalsStandBesideEachOther) {
   run("ip -6 addr add fe80::5/64 dev eth0 nodad");
   run("ip -6 addr add fe80::6/64 dev eth1 nodad");
   Route route;
-  route.family = Family::V6;
   route.destination = {Ipv6{}, 0};
   route.metric = 1024;
   for (const char* name : {"eth0", "eth1"}) {

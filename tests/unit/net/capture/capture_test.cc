@@ -75,12 +75,12 @@ class Machine {
                uint8_t protocol) {
     Route route;
     route.destination = parse_prefix(destination).value();
-    route.family = route.destination.address.family();
     route.protocol = protocol;
     NextHop hop;
     hop.index = index(device);
     if (!gateway.empty()) hop.gateway = ip(gateway);
-    route.scope = route.family == Family::V4 && gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    route.scope =
+        route.family() == Family::V4 && gateway.empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     route.hops = {hop};
     state.routes.push_back(route);
     return state.routes.back();
@@ -154,8 +154,8 @@ TEST(CaptureConfig, LeasesAsNetworkManagerSetsThem) {
   machine.route("eth0", "2001:db8::/64", "", RTPROT_RA).metric = 100;
   machine.route("eth0", "::/0", "fe80::1", RTPROT_RA).metric = 100;
   machine.files.resolv_conf = servers("nameserver 10.0.2.3\n");
-  Neighbour gateway{Change::Present, 1, ip("10.0.2.2"), {2, 0, 0, 0, 0, 9}, NUD_STALE};
-  Neighbour other{Change::Present, 1, ip("10.0.2.9"), {2, 0, 0, 0, 0, 8}, NUD_STALE};
+  Neighbour gateway{{ip("10.0.2.2"), {2, 0, 0, 0, 0, 9}}, Change::Present, 1, NUD_STALE};
+  Neighbour other{{ip("10.0.2.9"), {2, 0, 0, 0, 0, 8}}, Change::Present, 1, NUD_STALE};
   machine.state.neighbours = {gateway, other};
   EXPECT_THAT(machine.lines(),
               ElementsAre("link eth0 mac 02:00:00:00:00:01 ipv4 dhcp ipv6 auto",
@@ -331,7 +331,7 @@ TEST(CaptureConfig, DeadEndsAndSeveralHops) {
   machine.add("wg0", "wireguard");
   machine.address("eth0", "10.0.0.5/24");
   Route& several = machine.route("eth0", "10.8.0.0/16", "10.0.0.1", RTPROT_STATIC);
-  several.hops.push_back({2, std::nullopt, false, 1});
+  several.hops.push_back({{}, 2});
   Route& hole = machine.route("eth0", "10.9.0.0/16", "", RTPROT_STATIC);
   hole.type = RouteType::Blackhole;
   hole.hops.clear();
