@@ -87,7 +87,7 @@ LinkPlan plan_link(const NetworkConfig& config, const Link& link) {
   if (about == nullptr && floats) about = &kAnyNic;
   if (about == nullptr) return plan;
   plan.wanted = true;
-  if (!about->name.empty()) plan.name = plan.told = about->name;
+  if (!about->name.empty()) plan.name = plan.config_name = about->name;
   plan.floating = floats;
   plan.mtu = about->mtu;
   plan.set_mac = about->set_mac;

@@ -20,11 +20,11 @@ enum class Ipv6Plan {
 };
 
 struct LinkPlan {
-  std::string name;     // in the configuration; that of the kernel where the configuration has none
-  std::string told;     // the statement that is about it; empty: none, or one about every NIC
-  std::string bond;     // that it is a member of; empty: none
-  bool wanted = false;  // false: it is not mentioned, and is left alone unless all else fails
-  uint32_t mtu = 0;     // 0: as it is
+  std::string name;  // in the configuration; that of the kernel where the configuration has none
+  std::string config_name;  // the statement that is about it; empty: none, or one about every NIC
+  std::string bond;         // that it is a member of; empty: none
+  bool wanted = false;      // false: it is not mentioned, and is left alone unless all else fails
+  uint32_t mtu = 0;         // 0: as it is
   std::optional<MacAddress> set_mac;
   bool floating = false;  // `addresses` are meant for whichever NIC leads to the source
   bool dhcp4 = false;

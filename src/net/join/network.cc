@@ -1,18 +1,24 @@
 #include "net/join/network.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "net/join/configured.h"
+#include "net/join/configured_routes.h"
+#include "net/join/floating_address.h"
+#include "net/join/interfaces.h"
 #include "net/join/link_plan.h"
+#include "net/join/made_links.h"
+#include "net/join/name_servers.h"
 #include "net/join/path_table.h"
-#include "net/join/port.h"
+#include "net/join/resolver_file.h"
+#include "net/join/turns.h"
+#include "net/join/unreached.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/nics.h"
@@ -22,24 +28,46 @@
 namespace curlingiron {
 namespace {
 
-// Routes of leases: each port adds a step, so that the first is preferred. Beyond what is
+// Routes of leases: each interface adds a step, so that the first is preferred. Beyond what is
 // configured, as a route with the same metric would take the place of another.
 constexpr uint32_t kMetricBase = 20'000;
 constexpr uint32_t kMetricStep = 100;
 constexpr std::string_view kLoopback = "lo";
-constexpr std::string_view kResolvConf = "etc/resolv.conf";
-// What was captured has led nowhere for so long: whatever else the network offers is tried, too.
-constexpr Duration kCapturedPatience = 12s;
-// An address that may be any NIC's is tried on each for so long.
-constexpr Duration kFloatingPatience = 5s;
-// How soon to try again to make a bond or VLAN while its module may still be loading.
-constexpr Duration kVirtualRetry = 250ms;
-constexpr Duration kLongestVirtualRetry = 8s;
 constexpr Duration kAfterTrouble = 1s;
 
-enum class RouteState : uint8_t { Missing, Set, Withdrawn };
+// The kernel, as those who decide see it.
+class Kernel final : public RouteTarget, public LinkTarget {
+ public:
+  explicit Kernel(RouteSocket& socket) : socket_(socket) {}
 
-// All ports in one event loop. Used by one thread at a time.
+  Result<void> add_route(const Route& route) override {
+    return socket_.add_route(route, Rival::Kept);
+  }
+  Result<void> remove_route(const Route& route) override { return socket_.remove_route(route); }
+  Result<void> add_rule(const Rule& rule) override { return socket_.add_rule(rule); }
+  Result<void> add_neighbour(const Neighbour& neighbour) override {
+    return socket_.add_neighbour(neighbour);
+  }
+  Result<std::vector<Link>> links() override { return socket_.links(); }
+  Result<int> create_vlan(const std::string& name, int lower, const VlanOptions& options) override {
+    return socket_.create_vlan(name, lower, options);
+  }
+  Result<int> create_bond(const std::string& name, const BondOptions& options,
+                          int primary) override {
+    return socket_.create_bond(name, options, primary);
+  }
+  Result<void> remove_link(int index) override { return socket_.remove_link(index); }
+  Result<void> set_down(int index) override { return socket_.set_down(index); }
+  Result<void> set_master(int index, int master) override {
+    return socket_.set_master(index, master);
+  }
+
+ private:
+  RouteSocket& socket_;
+};
+
+// The event loop of the network: hands what happens to those who decide. Used by one thread at a
+// time.
 class Loop {
  public:
   static Result<std::unique_ptr<Loop>> start(const UniqueFd& root, NetworkOrder order) {
@@ -51,7 +79,6 @@ class Loop {
     std::unique_ptr<Loop> loop(new Loop(std::move(own_root), std::move(order), std::move(monitor),
                                         std::move(routes), std::move(probed)));
     loop->prepare_kernel();
-    if (loop->order_.config.captured) loop->plain_at_ = now() + kCapturedPatience;
     TRY_CONTEXT("network", loop->list());
     return loop;
   }
@@ -70,124 +97,39 @@ class Loop {
     if (Result<void> listed = list(); !listed.ok()) log_debug(listed.error().message());
   }
 
-  Result<void> step(std::optional<Time> until, const WakeEvent& stop) {
-    std::optional<Time> next = until;
-    auto sooner = [&](const std::optional<Time>& time) {
-      if (time && (!next || *time < *next)) next = time;
-    };
-    std::vector<PollItem> items = {PollItem{stop.fd()}, PollItem{monitor_.fd()},
-                                   PollItem{probed_.fd()}};
-    for (const auto& [index, port] : ports_) {
-      sooner(port.wake());
-      port.add_descriptors(items);
-    }
-    sooner(make_virtual_at_);
-    sooner(plain_at_);
-    sooner(turn_at_);
-    sooner(float_at_);
-    sooner(paths_.wake());
-    std::optional<Duration> timeout;
-    if (next) timeout = std::max<Duration>(*next - now(), Duration(0));
-    TRY(poll_items(items, timeout));
-    if (items[1].ready) TRY_CONTEXT("network", follow());
-    Time time = now();
-    bool heard = std::any_of(items.begin() + 3, items.end(),
-                             [](const PollItem& item) { return item.ready; });
-    for (auto& [index, port] : ports_) {
-      if (heard) port.hear(time);
-      port.on_time(time);
-    }
-    handle_timers(time);
-    place_floating(time);
-    take_turns(time);
-    set_routes();
-    withdraw_captured_ways();
-    update_paths(time);
-    if (items[2].ready) probed_.clear();
-    if (paths_.collect(time)) write_resolver_settings();
-    raise_clock();
-    return {};
-  }
-
-  // For the deadline: how far each NIC and family got, and what to do.
-  Error report() const {
-    if (ports_.empty()) return Error("no network card found; its driver may be missing");
-    std::string text = "the source cannot be reached: ";
-    bool first = true;
-    for (const auto& [index, port] : ports_) {
-      if (is_carrying(port) || !port.plan().wanted) continue;
-      if (!first) text += "; ";
-      first = false;
-      text += concat(port.label(), ": ");
-      std::string own = port.report();
-      if (!own.empty()) {
-        text += own;
-        continue;
-      }
-      text += concat("IPv4: ", report(index, port, Family::V4),
-                     ", IPv6: ", report(index, port, Family::V6));
-    }
-    for (const LinkConfig& wanted : order_.config.links) {
-      bool there =
-          wanted.name.empty() || std::any_of(ports_.begin(), ports_.end(), [&](const auto& entry) {
-            return entry.second.plan().told == wanted.name;
-          });
-      if (there) continue;
-      if (!first) text += "; ";
-      first = false;
-      auto trouble = virtual_trouble_.find(wanted.name);
-      if (trouble != virtual_trouble_.end()) {
-        text += concat(wanted.name, " cannot be made (", trouble->second,
-                       "); the initramfs must hold the module ", wanted.bond ? "bonding" : "8021q");
-      } else if (is_virtual(wanted)) {
-        text += concat(wanted.name, " cannot be made without what it lies on");
-      } else if (wanted.mac) {
-        text += concat("no network card has the address ", format_mac(*wanted.mac), ", which ",
-                       wanted.name, " has in the network settings; its driver may be missing");
-      } else {
-        text += concat("no network card is called ", wanted.name,
-                       ", as in the network settings; name it by its MAC address");
-      }
-    }
-    if (first) text += "no network card is among those that the network settings name";
-    text += "; check cables, VLANs and servers, or tell the network by ip=";
-    return Error(std::move(text));
-  }
+  Error report() const { return describe_unreached(order_.config, interfaces_, made_, paths_); }
 
   Connection connection() const {
     Connection connection;
     if (!paths_.found()) return connection;
     auto [index, family] = *paths_.found();
-    auto found = ports_.find(index);
-    if (found == ports_.end()) return connection;
-    const Port& port = found->second;
-    connection.interface = port.link().name;
-    if (std::optional<AssignedAddress> address = port.usable(family)) {
+    const Interface* interface = interfaces_.at(index);
+    if (interface == nullptr) return connection;
+    connection.interface = interface->link().name;
+    if (std::optional<AssignedAddress> address = interface->usable(family)) {
       connection.address = format_prefix(address->prefix);
-      connection.via = port.via(*address);
+      connection.via = interface->via(*address);
     }
-    std::optional<IpAddress> gateway = port.gateway(family);
-    if (!gateway || captured_turn_) gateway = configured_gateway(port, family);
+    std::optional<IpAddress> gateway = interface->gateway(family);
+    if (!gateway || turns_.prefers_captured()) {
+      gateway = configured_.gateway(interface->plan().name, interfaces_.floats(*interface), family,
+                                    [&](Origin origin) { return interface->has_set(origin); });
+    }
     if (gateway) connection.gateway = format_ip(*gateway);
-    for (const NameServer& server : servers_for(port, now())) {
+    for (const NameServer& server : name_servers_of(*interface, order_.config, now())) {
       connection.nameservers.push_back(format_ip(server.address));
     }
     return connection;
   }
 
   void leave() {
-    for (auto& [index, port] : ports_) {
-      port.leave();
+    for (auto& [index, interface] : interfaces_.all()) {
+      interface.leave();
       if (auto down = routes_.set_down(index); !down.ok() && down.error().code() != ENODEV) {
-        log_warning(concat(port.label(), " stays up"), down.error());
+        log_warning(concat(interface.label(), " stays up"), down.error());
       }
     }
-    // Those made last lie on those made before.
-    for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
-      if (auto gone = routes_.remove_link(*it); !gone.ok() && gone.error().code() != ENODEV) {
-        log_warning(concat("the interface with index ", *it, " stays"), gone.error());
-      }
-    }
+    made_.remove_all();
   }
 
  private:
@@ -198,7 +140,12 @@ class Loop {
         monitor_(std::move(monitor)),
         routes_(std::move(routes)),
         probed_(std::move(probed)),
+        kernel_(routes_),
         context_{root_, routes_, order_.hostname, order_.mtu},
+        interfaces_(order_.config),
+        made_(order_.config, kernel_, interfaces_, [this](const Link& link) { see(link); }),
+        configured_(order_.config, kernel_, interfaces_),
+        turns_(order_.config.captured, now()),
         paths_(order_.sources, order_.http, probed_) {}
 
   void prepare_kernel() {
@@ -211,16 +158,62 @@ class Loop {
     }
   }
 
-  // --- links
+  Result<void> step(std::optional<Time> until, const WakeEvent& stop) {
+    std::vector<PollItem> items = {PollItem{stop.fd()}, PollItem{monitor_.fd()},
+                                   PollItem{probed_.fd()}};
+    for (const auto& [index, interface] : interfaces_.all()) interface.add_descriptors(items);
+    std::optional<Duration> timeout;
+    if (std::optional<Time> next = earliest_wake(until)) {
+      timeout = std::max<Duration>(*next - now(), Duration(0));
+    }
+    TRY(poll_items(items, timeout));
+    if (items[1].ready) TRY_CONTEXT("network", follow());
+    Time time = now();
+    bool heard = std::any_of(items.begin() + 3, items.end(),
+                             [](const PollItem& item) { return item.ready; });
+    for (auto& [index, interface] : interfaces_.all()) {
+      if (heard) interface.hear(time);
+      interface.on_time(time);
+    }
+    if (made_.wake() && time >= *made_.wake()) made_.make(time);
+    take_turns(time);
+    place_floating(time);
+    // Only what changed in the kernel can make possible what was not before.
+    if (std::exchange(kernel_changed_, false)) configured_.set_missing();
+    withdraw_captured_paths();
+    update_paths(time);
+    if (items[2].ready) probed_.clear();
+    if (paths_.collect(time)) {
+      turns_.on_found();
+      write_resolver_file(time);
+    }
+    raise_clock();
+    return {};
+  }
+
+  std::optional<Time> earliest_wake(std::optional<Time> until) const {
+    std::optional<Time> next = until;
+    auto sooner = [&](const std::optional<Time>& time) {
+      if (time && (!next || *time < *next)) next = time;
+    };
+    for (const auto& [index, interface] : interfaces_.all()) sooner(interface.wake());
+    sooner(made_.wake());
+    sooner(turns_.wake());
+    sooner(floating_.wake());
+    sooner(paths_.wake());
+    return next;
+  }
+
+  // --- what the kernel reports
 
   Result<void> list() {
     kernel_changed_ = true;
     std::vector<Link> links = TRY(routes_.links());
     std::vector<Link> gone;
-    for (const auto& [index, port] : ports_) {
+    for (const auto& [index, interface] : interfaces_.all()) {
       bool there = std::any_of(links.begin(), links.end(),
                                [&, i = index](const Link& link) { return link.index == i; });
-      if (!there) gone.push_back(port.link());
+      if (!there) gone.push_back(interface.link());
     }
     for (Link& link : gone) {
       link.change = Change::Removed;
@@ -228,11 +221,11 @@ class Loop {
     }
     for (const Link& link : links) see(link);
     std::vector<AssignedAddress> addresses = TRY(routes_.addresses());
-    for (auto& [index, port] : ports_) {
-      port.see_all(addresses, now());
-      forget_routes(port);
+    for (auto& [index, interface] : interfaces_.all()) {
+      interface.see_all(addresses, now());
+      forget_routes(interface);
     }
-    make_virtual_links();
+    made_.make(now());
     return {};
   }
 
@@ -245,23 +238,27 @@ class Loop {
     kernel_changed_ = true;
     for (const Link& link : changes.value().links) see(link);
     for (const AssignedAddress& address : changes.value().addresses) {
-      auto found = ports_.find(address.index);
-      if (found == ports_.end()) continue;
-      found->second.see(address, now());
+      Interface* interface = interfaces_.at(address.index);
+      if (interface == nullptr) continue;
+      interface->see(address, now());
       // Routes that prefer it go with it, and with the last one all.
-      if (address.change == Change::Removed) forget_routes(found->second);
+      if (address.change == Change::Removed) forget_routes(*interface);
     }
-    if (!changes.value().links.empty()) make_virtual_links();
+    if (!changes.value().links.empty()) made_.make(now());
     return {};
+  }
+
+  void forget_routes(const Interface& interface) {
+    configured_.forget(interface.plan().name, interfaces_.floats(interface));
   }
 
   bool is_eligible(const Link& link) const {
     if (!link.ethernet) return false;
-    if (std::find(made_.begin(), made_.end(), link.index) != made_.end()) return true;
+    if (made_.holds(link.index)) return true;
     // Somebody else's: the virtual function below a synthetic NIC (Azure), a bridge's port.
-    auto port = ports_.find(link.index);
-    bool member = port != ports_.end() ? !port->second.plan().bond.empty()
-                                       : find_bond_of(order_.config, link) != nullptr;
+    const Interface* known = interfaces_.at(link.index);
+    bool member = known != nullptr ? !known->plan().bond.empty()
+                                   : find_bond_of(order_.config, link) != nullptr;
     if (link.master != 0 && !member) return false;
     return order_.nics == NicRule::AnyEthernet || is_physical(root_, link.name);
   }
@@ -270,7 +267,8 @@ class Loop {
     if (!link.up) {
       if (auto up = routes_.set_up(link.index); !up.ok()) log_warning(link.name, up.error());
     }
-    if (std::exchange(loopback_, link.index)) return;
+    if (interfaces_.loopback()) return;
+    interfaces_.set_loopback(link.index);
     for (const AddressConfig& wanted : order_.config.addresses) {
       if (wanted.device != kLoopback) continue;
       if (auto added = routes_.add_address(kernel_address(wanted, link.index)); !added.ok()) {
@@ -285,27 +283,21 @@ class Loop {
       if (link.change == Change::Present) prepare_loopback(link);
       return;
     }
-    auto found = ports_.find(link.index);
+    Interface* interface = interfaces_.at(link.index);
     if (link.change == Change::Removed || !is_eligible(link)) {
-      if (found != ports_.end()) {
-        log_info(concat(link.name, ": the network card is gone"));
-        forget_routes(found->second);
-        ports_.erase(found);
-        std::erase(made_, link.index);
-      }
+      if (interface == nullptr) return;
+      log_info(concat(link.name, ": the network card is gone"));
+      forget_routes(*interface);
+      interfaces_.all().erase(link.index);
+      made_.forget(link.index);
       return;
     }
-    if (found == ports_.end()) found = add_port(link);
-    Port& port = found->second;
-    port.see(link, now());
-    // Until then, no NIC that was captured has been found with its cable in.
-    bool first = port.carrier() && port.plan().wanted && !std::exchange(carrier_seen_, true);
-    if (first && order_.config.captured && plain_at_ != Time::max()) {
-      plain_at_ = now() + kCapturedPatience;
-    }
+    if (interface == nullptr) interface = &add_interface(link);
+    interface->see(link, now());
+    if (interface->carrier() && interface->plan().wanted) turns_.on_carrier(now());
   }
 
-  std::map<int, Port>::iterator add_port(Link link) {
+  Interface& add_interface(Link link) {
     LinkPlan plan = plan_link(order_.config, link);
     const LinkConfig* about = find_link(order_.config, link);
     bool named = about != nullptr && !(about->mac && plan.name == name_of_mac(*about->mac));
@@ -319,420 +311,101 @@ class Loop {
       }
     }
     next_metric_ += kMetricStep;
-    auto port = ports_
-                    .try_emplace(link.index, context_, link, plan, driver_of(root_, link.name),
-                                 next_metric_)
-                    .first;
-    if (!plan.bond.empty()) return port;  // up with its bond
-    if (plain_at_ == Time::max()) port->second.try_everything(now());
-    bool needed = port->second.plan().wanted || is_lower(order_.config, port->second.plan().name);
-    if (!needed) return port;
-    port->second.prepare();
-    if (!link.up) port->second.bring_up(now());
-    return port;
+    Interface& interface = interfaces_.all()
+                               .try_emplace(link.index, context_, link, plan,
+                                            driver_of(root_, link.name), next_metric_)
+                               .first->second;
+    if (!plan.bond.empty()) return interface;  // up with its bond
+    if (turns_.tries_everything()) interface.try_everything(now());
+    bool needed = interface.plan().wanted || is_lower(order_.config, interface.plan().name);
+    if (!needed) return interface;
+    interface.prepare();
+    if (!link.up) interface.bring_up(now());
+    return interface;
   }
 
-  // It carries others and has nothing of its own to report.
-  bool is_carrying(const Port& port) const {
-    return !port.plan().bond.empty() || (is_lower(order_.config, port.plan().name) &&
-                                         port.plan().addresses.empty() && !port.plan().dhcp4);
-  }
+  // --- what those decided who decide
 
-  Port* find_port(std::string_view name) {
-    bool told = order_.config.find(name) != nullptr;
-    for (auto& [index, port] : ports_) {
-      // Another NIC may have that name in this kernel.
-      if ((told ? port.plan().told : port.link().name) == name) return &port;
-    }
-    return nullptr;
-  }
-
-  Port* floating_port() {
-    auto found = floating_ ? ports_.find(*floating_) : ports_.end();
-    return found == ports_.end() ? nullptr : &found->second;
-  }
-
-  // Each behind what it lies on; again with each NIC that shows itself.
-  void make_virtual_links() {
-    make_virtual_at_.reset();
-    bool failed = false;
-    for (const LinkConfig* wanted : order_of_making(order_.config)) {
-      if (wanted->bond) failed = !make_bond(*wanted) || failed;
-      if (wanted->vlan) failed = !make_vlan(*wanted) || failed;
-    }
-    if (!failed) {
-      virtual_pause_ = kVirtualRetry;
-      return;
-    }
-    make_virtual_at_ = now() + virtual_pause_;
-    virtual_pause_ = std::min(virtual_pause_ * 2, kLongestVirtualRetry);
-  }
-
-  bool made(const std::string& name, const Result<int>& index) {
-    if (!index.ok()) {
-      log_debug(concat(name, " cannot be made yet: ", index.error().message()));
-      virtual_trouble_[name] = index.error().message();
-      return false;
-    }
-    virtual_trouble_.erase(name);
-    made_.push_back(index.value());
-    Result<std::vector<Link>> links = routes_.links();
-    if (!links.ok()) return false;
-    for (const Link& link : links.value()) {
-      if (link.index == index.value()) see(link);
-    }
-    return true;
-  }
-
-  bool remove_bond(const std::string& name) {
-    Result<std::vector<Link>> links = routes_.links();
-    if (!links.ok()) return false;
-    for (const Link& link : links.value()) {
-      if (link.name == name && link.kind == "bond") return routes_.remove_link(link.index).ok();
-    }
-    return false;
-  }
-
-  // As the kernel has it now: its message may still be on the way.
-  int master_of(int index) {
-    Result<std::vector<Link>> links = routes_.links();
-    if (!links.ok()) return 0;
-    for (const Link& link : links.value()) {
-      if (link.index == index) return link.master;
-    }
-    return 0;
-  }
-
-  bool make_bond(const LinkConfig& wanted) {
-    Port* bond = find_port(wanted.name);
-    if (bond == nullptr) {
-      Port* primary = find_port(wanted.bond->primary);
-      int preferred = primary == nullptr ? 0 : primary->link().index;
-      Result<int> index = routes_.create_bond(wanted.name, wanted.bond->options, preferred);
-      // A driver that is built in has made one of its own.
-      if (!index.ok() && index.error().code() == EEXIST && remove_bond(wanted.name)) {
-        index = routes_.create_bond(wanted.name, wanted.bond->options, preferred);
-      }
-      if (!made(wanted.name, index)) return false;
-      bond = find_port(wanted.name);
-      if (bond == nullptr) return false;
-    }
-    bool good = true;
-    for (const std::string& name : wanted.bond->members) {
-      Port* member = find_port(name);
-      if (member == nullptr || master_of(member->link().index) == bond->link().index) continue;
-      // A member must be down to be taken in; the bond brings it up.
-      Result<void> taken = routes_.set_down(member->link().index);
-      if (taken.ok()) taken = routes_.set_master(member->link().index, bond->link().index);
-      if (taken.ok()) continue;
-      good = false;
-      std::string what = concat(member->label(), ": not taken into ", wanted.name, " (",
-                                taken.error().message(), ')');
-      if (std::exchange(virtual_trouble_[name], what) != what) log_warning(what);
-    }
-    return good;
-  }
-
-  bool make_vlan(const LinkConfig& wanted) {
-    if (find_port(wanted.name) != nullptr) return true;
-    Port* lower = find_port(wanted.vlan->lower);
-    if (lower == nullptr) return true;  // comes back when it is there
-    return made(wanted.name,
-                routes_.create_vlan(wanted.name, lower->link().index, wanted.vlan->options));
-  }
-
-  // --- routes and rules as configured
-
-  // What the kernel calls an interface of the configuration.
-  std::string kernel_name(const std::string& device) {
-    const Port* port = find_port(device);
-    return port == nullptr ? device : port->link().name;
-  }
-
-  // A rule that names an interface waits for it.
-  void set_rules() {
-    rules_set_.resize(order_.config.rules.size(), false);
-    for (size_t i = 0; i < rules_set_.size(); ++i) {
-      const Rule& wanted = order_.config.rules[i];
-      auto there = [&](const std::string& device) {
-        return device.empty() || device == kLoopback || find_port(device) != nullptr;
-      };
-      if (rules_set_[i] || !there(wanted.iif) || !there(wanted.oif)) continue;
-      Rule rule = kernel_rule(wanted, [&](const std::string& name) { return kernel_name(name); });
-      rules_set_[i] = true;
-      if (auto added = routes_.add_rule(rule); !added.ok()) {
-        log_warning(concat("rule ", wanted.priority,
-                           " of the network settings is not set; what needs it fails"),
-                    added.error());
-      }
-    }
-  }
-
-  // The kernel's form of a configured route; nullopt while an interface is not there, or the
-  // addresses of that origin are not in force.
-  std::optional<Route> resolve(const RouteConfig& wanted) {
-    return kernel_route(wanted, [&](const std::string& device) -> std::optional<int> {
-      if (device == kLoopback) return loopback_;
-      Port* port = port_for(device, wanted);
-      if (port == nullptr || !port->has_set(wanted.origin)) return std::nullopt;
-      return port->link().index;
-    });
-  }
-
-  // A route without a device goes where the address went that was given without one, or to the link
-  // that reaches its gateway.
-  Port* port_for(const std::string& device, const RouteConfig& wanted) {
-    if (!device.empty()) return find_port(device);
-    if (Port* floating = floating_port()) return floating;
-    for (const HopConfig& hop : wanted.hops) {
-      for (auto& [index, port] : ports_) {
-        if (hop.gateway && port.reaches(*hop.gateway)) return &port;
-      }
-    }
-    return nullptr;
-  }
-
-  void set_neighbours() {
-    neighbours_set_.resize(order_.config.neighbours.size(), false);
-    for (size_t i = 0; i < neighbours_set_.size(); ++i) {
-      if (neighbours_set_[i]) continue;
-      std::optional<Neighbour> neighbour = kernel_neighbour(
-          order_.config.neighbours[i], [&](const std::string& device) -> std::optional<int> {
-            Port* port = find_port(device);
-            if (port == nullptr || !port->carrier()) return std::nullopt;
-            return port->link().index;
-          });
-      if (!neighbour) continue;
-      neighbours_set_[i] = true;
-      if (auto added = routes_.add_neighbour(*neighbour); !added.ok()) {
-        log_debug(
-            concat("neighbour ", format_ip(neighbour->address), ": ", added.error().message()));
-      }
-    }
-  }
-
-  // An address that was given for no NIC in particular goes from one NIC with carrier to the next
-  // until the source answers.
-  void place_floating(Time time) {
-    auto holder = floating_ ? ports_.find(*floating_) : ports_.end();
-    bool holds = holder != ports_.end() && holder->second.carrier() &&
-                 holder->second.has_set(Origin::Static);
-    // Before the source answers, and whenever it no longer does.
-    bool searching = paths_.searching();
-    if (holds && searching && !float_at_) float_at_ = time + kFloatingPatience;
-    if (holds && searching && time < *float_at_) return;
-    float_at_.reset();
-    if (holds && !searching) return;
-    auto floats = [](const Port& port) {
-      return port.plan().floating && !port.plan().addresses.empty() && port.carrier();
-    };
-    // The next one by index, and behind the last the first again.
-    auto next = floating_ ? ports_.upper_bound(*floating_) : ports_.begin();
-    for (size_t i = 0; i < ports_.size(); ++i, ++next) {
-      if (next == ports_.end()) next = ports_.begin();
-      if (!floats(next->second)) continue;
-      if (next != holder && holder != ports_.end()) let_go_of_floating(holder->second);
-      floating_ = next->first;
-      next->second.take_planned();
-      float_at_ = time + kFloatingPatience;
-      return;
-    }
-  }
-
-  void let_go_of_floating(Port& port) {
-    for (size_t i = 0; i < routes_set_.size(); ++i) {
-      const RouteConfig& wanted = order_.config.routes[i];
-      bool floats = std::any_of(wanted.hops.begin(), wanted.hops.end(),
-                                [](const HopConfig& hop) { return hop.device.empty(); });
-      if (floats) remove_route(i, RouteState::Missing);
-    }
-    port.release_planned();
-  }
-
-  // A route may need another one that is told behind it: those to the link first, then again as
-  // long as it helps.
-  void set_routes() {
-    // Only then can one be set that could not be before.
-    if (!std::exchange(kernel_changed_, false)) return;
-    set_rules();
-    set_neighbours();
-    routes_set_.resize(order_.config.routes.size(), RouteState::Missing);
-    bool helped = true;
-    while (helped) {
-      helped = false;
-      for (size_t i = 0; i < routes_set_.size(); ++i)
-        helped = set_route(i, OnLink::AsTold) || helped;
-    }
-    // A gateway outside all prefixes is as good as on the link: nothing else leads to it.
-    for (size_t i = 0; i < routes_set_.size(); ++i) set_route(i, OnLink::Always);
-  }
-
-  void remove_route(size_t i, RouteState state) {
-    if (routes_set_[i] != RouteState::Set) return;
-    if (std::optional<Route> route = resolve(order_.config.routes[i])) {
-      // It may have gone with its link.
-      [[maybe_unused]] Result<void> removed = routes_.remove_route(*route);
-    }
-    routes_set_[i] = state;
-  }
-
-  // Both may be right, and the source or a switch only slow: they take turns until it answers.
   void take_turns(Time time) {
-    if (!turn_at_ || time < *turn_at_) return;
-    turn_at_.reset();
-    if (found()) return;
-    turn_at_ = time + kCapturedPatience;
-    captured_turn_ = !captured_turn_;
-    for (auto& [index, port] : ports_) port.prefer_learnt(!captured_turn_);
-    if (!captured_turn_) return;
-    for (RouteState& state : routes_set_) {
-      if (state == RouteState::Withdrawn) state = RouteState::Missing;
-    }
-    kernel_changed_ = true;
-  }
-
-  // Where a captured way out led nowhere and a server or router tells another one, that one counts.
-  void withdraw_captured_ways() {
-    if (plain_at_ != Time::max() || found() || captured_turn_) return;
-    for (size_t i = 0; i < routes_set_.size(); ++i) {
-      const RouteConfig& wanted = order_.config.routes[i];
-      if (wanted.destination.length != 0) continue;
-      bool replaced =
-          std::any_of(wanted.hops.begin(), wanted.hops.end(), [&](const HopConfig& hop) {
-            const Port* port = find_port(hop.device);
-            return port != nullptr && port->gateway(wanted.family());
-          });
-      if (replaced) remove_route(i, RouteState::Withdrawn);
-    }
-  }
-
-  // They may have gone; as soon as they can be they are set again.
-  void forget_routes(const Port& port) {
-    const std::string& name = port.plan().name;
-    bool floats = floating_ == port.link().index;
-    for (size_t i = 0; i < routes_set_.size(); ++i) {
-      const std::vector<HopConfig>& hops = order_.config.routes[i].hops;
-      bool there = std::any_of(hops.begin(), hops.end(), [&](const HopConfig& hop) {
-        return hop.device.empty() ? floats : hop.device == name;
-      });
-      if (there && routes_set_[i] == RouteState::Set) routes_set_[i] = RouteState::Missing;
-    }
-    for (size_t i = 0; i < neighbours_set_.size(); ++i) {
-      if (order_.config.neighbours[i].device == name) neighbours_set_[i] = false;
-    }
-  }
-
-  enum class OnLink { AsTold, Always };
-  // True where it is set now and was not before.
-  bool set_route(size_t i, OnLink how) {
-    if (routes_set_[i] != RouteState::Missing) return false;
-    std::optional<Route> route = resolve(order_.config.routes[i]);
-    if (!route) return false;
-    for (NextHop& hop : route->hops) {
-      if (how == OnLink::Always && hop.gateway) hop.on_link = true;
-    }
-    Result<void> added = routes_.add_route(*route, Rival::Kept);
-    if (added.ok()) routes_set_[i] = RouteState::Set;
-    if (!added.ok() && how == OnLink::Always) {
-      std::string what = concat("route to ", format_prefix(route->destination),
-                                " of the network settings is not set (", added.error().message(),
-                                "); check its gateway and device");
-      if (std::exchange(route_trouble_[i], what) != what) log_warning(what);
-    }
-    return added.ok();
-  }
-
-  std::optional<IpAddress> configured_gateway(const Port& port, Family family) const {
-    for (const RouteConfig& wanted : order_.config.routes) {
-      bool is_default =
-          wanted.family() == family && wanted.destination.length == 0 && wanted.table == kMainTable;
-      if (!is_default || !port.has_set(wanted.origin)) continue;
-      for (const HopConfig& hop : wanted.hops) {
-        bool here = hop.device == port.plan().name ||
-                    (hop.device.empty() && floating_ == port.link().index);
-        if (here && hop.gateway) return hop.gateway;
-      }
-    }
-    return std::nullopt;
-  }
-
-  // --- ways
-
-  void handle_timers(Time time) {
-    if (make_virtual_at_ && time >= *make_virtual_at_) make_virtual_links();
-    if (plain_at_ && time >= *plain_at_) {
-      plain_at_ = Time::max();
-      if (found()) return;
-      turn_at_ = time + 2 * kCapturedPatience;
+    Turns::Actions actions = turns_.on_time(time);
+    if (actions.try_everything) {
       log_warning(
           "the network as it was captured does not lead to the source; DHCP and router "
           "advertisements are tried on every network card");
-      for (auto& [index, port] : ports_) {
-        if (!port.plan().bond.empty()) continue;
-        port.try_everything(time);
-        if (port.link().up) continue;
-        port.prepare();
-        port.bring_up(time);
+      for (auto& [index, interface] : interfaces_.all()) {
+        if (!interface.plan().bond.empty()) continue;
+        interface.try_everything(time);
+        if (interface.link().up) continue;
+        interface.prepare();
+        interface.bring_up(time);
       }
     }
+    if (!actions.preferred) return;
+    bool learnt = *actions.preferred == Turns::Side::Learnt;
+    for (auto& [index, interface] : interfaces_.all()) interface.prefer_learnt(learnt);
+    if (learnt) return;
+    configured_.restore_withdrawn();
+    kernel_changed_ = true;
   }
 
-  std::vector<NameServer> servers_for(const Port& port, Time time) const {
-    std::vector<NameServer> servers;
-    auto add = [&](NameServer server) {
-      bool known = std::any_of(servers.begin(), servers.end(), [&](const NameServer& other) {
-        return other.address == server.address && other.port == server.port;
-      });
-      if (!known) servers.push_back(std::move(server));
-    };
-    for (const NameServerConfig& config : order_.config.nameservers) {
-      bool here = config.device.empty() || config.device == port.plan().name;
-      // What a server told the running system is not asked while it tells something else.
-      bool current = config.origin == Origin::Static || port.has_set(config.origin);
-      if (here && current) add({config.address, port.link().name, config.port});
+  void place_floating(Time time) {
+    std::vector<FloatingAddress::Nic> nics;
+    for (const auto& [index, interface] : interfaces_.all()) {
+      bool fit = interface.plan().floating && !interface.plan().addresses.empty();
+      nics.push_back({index, fit && interface.carrier(),
+                      interface.carrier() && interface.has_set(Origin::Static)});
     }
-    for (NameServer& server : port.name_servers(time)) add(std::move(server));
-    return servers;
+    std::optional<FloatingAddress::Move> move = floating_.place(nics, paths_.searching(), time);
+    if (!move) return;
+    if (Interface* from = interfaces_.at(move->from)) {
+      configured_.remove_floating();
+      from->release_planned();
+    }
+    interfaces_.set_floating(move->to);
+    interfaces_.at(move->to)->take_planned();
   }
 
-  ResolverConfig resolver_for(const Port& port, Time time) const {
-    ResolverConfig resolver;
-    resolver.servers = servers_for(port, time);
-    if (resolver.servers.empty()) {
-      // Those learnt elsewhere are better than none.
-      for (const auto& [index, other] : ports_) {
-        for (NameServer& server : servers_for(other, time)) {
-          resolver.servers.push_back(std::move(server));
-        }
-      }
-    }
-    resolver.search = order_.config.search;
-    for (std::string& domain : port.search_domains(time)) {
-      resolver.search.push_back(std::move(domain));
-    }
-    return resolver;
+  // Where a captured path out led nowhere and a server or router names another one, that one
+  // counts.
+  void withdraw_captured_paths() {
+    if (!turns_.prefers_learnt()) return;
+    configured_.withdraw_replaced([&](const std::string& device, Family family) {
+      const Interface* interface = interfaces_.find(device);
+      return interface != nullptr && interface->gateway(family);
+    });
   }
 
   void update_paths(Time time) {
     std::map<PathKey, HttpPath> paths;
-    for (const auto& [index, port] : ports_) {
-      if (!port.carrier()) continue;
+    bool waiting = false;
+    for (const auto& [index, interface] : interfaces_.all()) {
+      if (!interface.carrier()) continue;
+      bool usable = false;
       for (Family family : {Family::V4, Family::V6}) {
-        if (!port.usable(family)) continue;
+        if (!interface.usable(family)) continue;
+        usable = true;
         HttpPath path;
-        path.interface = port.link().name;
+        path.interface = interface.link().name;
         path.family = family;
-        path.resolver = resolver_for(port, time);
+        path.resolver = resolver_of(interface, interfaces_, order_.config, time);
         paths.emplace(PathKey{index, family}, std::move(path));
       }
+      waiting = waiting || !usable;
     }
-    bool waiting = std::any_of(ports_.begin(), ports_.end(), [](const auto& entry) {
-      const Port& port = entry.second;
-      return port.carrier() && !port.usable(Family::V4) && !port.usable(Family::V6);
-    });
     paths_.set_paths(std::move(paths),
                      waiting ? PathTable::More::Expected : PathTable::More::Unlikely);
-    write_resolver_settings();
+    write_resolver_file(time);
+  }
+
+  // Those of the path in use first.
+  void write_resolver_file(Time time) {
+    std::vector<ResolverConfig> resolvers;
+    for (const auto& [index, interface] : interfaces_.all()) {
+      bool first = paths_.found() && paths_.found()->first == index;
+      resolvers.insert(first ? resolvers.begin() : resolvers.end(),
+                       resolver_of(interface, interfaces_, order_.config, time));
+    }
+    resolver_file_.write(root_, format_resolver_file(resolvers));
   }
 
   void raise_clock() {
@@ -753,83 +426,23 @@ class Loop {
     }
   }
 
-  std::string report(int index, const Port& port, Family family) const {
-    std::string trouble = paths_.trouble({index, family});
-    std::optional<AssignedAddress> address = port.usable(family);
-    if (!address) return port.report(family);
-    std::string text =
-        concat("has ", format_prefix(address->prefix), " (", port.via(*address), "), but ",
-               trouble.empty() ? "the source has not answered yet" : trouble);
-    bool unanswered = family == Family::V4 && port.waits_for_lease();
-    return unanswered ? concat(port.report(family), "; ", text) : text;
-  }
-
-  // For whoever sits at the machine: all servers, those of the way in use first.
-  void write_resolver_settings() {
-    std::vector<const Port*> order;
-    for (const auto& [index, port] : ports_) {
-      bool first = paths_.found() && paths_.found()->first == index;
-      order.insert(first ? order.begin() : order.end(), &port);
-    }
-    Time time = now();
-    std::vector<std::string> servers;
-    std::string search;
-    for (const Port* port : order) {
-      ResolverConfig resolver = resolver_for(*port, time);
-      for (const NameServer& server : resolver.servers) {
-        std::string text = format_ip(server.address);
-        if (server.address.is_link_local()) text += concat('%', server.interface);
-        if (std::find(servers.begin(), servers.end(), text) == servers.end()) {
-          servers.push_back(std::move(text));
-        }
-      }
-      if (search.empty()) search = join(resolver.search, " ");
-    }
-    std::string text;
-    for (const std::string& server : servers) text += concat("nameserver ", server, '\n');
-    if (!search.empty()) text += concat("search ", search, '\n');
-    text += "options timeout:2 attempts:3\n";
-    if (text == resolver_text_) return;
-    if (auto written = write_resolver_file(text); !written.ok()) {
-      log_warning("/etc/resolv.conf", written.error());
-    } else {
-      resolver_text_ = std::move(text);
-    }
-  }
-
-  Result<void> write_resolver_file(std::string_view text) {
-    TRY(make_directory(root_, "etc"));
-    UniqueFd file = TRY(open_at(root_, std::string(kResolvConf), O_WRONLY | O_CREAT | O_TRUNC));
-    return write_all(file, as_bytes(text));
-  }
-
   UniqueFd root_;
   NetworkOrder order_;
   NetworkMonitor monitor_;
   RouteSocket routes_;
-  WakeEvent probed_;
-  PortContext context_;
-  std::map<int, Port> ports_;                           // by interface index
-  std::vector<int> made_;                               // indexes of bonds and VLANs that we made
-  std::map<size_t, std::string> route_trouble_;         // of order_.config.routes
-  std::map<std::string, std::string> virtual_trouble_;  // why one could not be made
-  std::optional<Time> make_virtual_at_;
-  Duration virtual_pause_ = kVirtualRetry;
-  std::optional<Time> plain_at_;  // when all NICs are asked everything; max: they are
-  int64_t clock_raised_ = 0;      // seconds, by servers' Dates
-  bool carrier_seen_ = false;
-  std::optional<Time> turn_at_;  // when captured and learnt ways out change places
-  bool captured_turn_ = false;
-  std::optional<int> floating_;         // who has the address that may be any NIC's
-  std::optional<Time> float_at_;        // when the next one gets it
-  std::optional<int> loopback_;         // its index, once its addresses are set
-  bool kernel_changed_ = true;          // links, addresses or routes, since routes were set last
-  std::vector<bool> rules_set_;         // of order_.config.rules
-  std::vector<bool> neighbours_set_;    // of order_.config.neighbours
-  std::vector<RouteState> routes_set_;  // of order_.config.routes
-  uint32_t next_metric_ = kMetricBase;
-  std::string resolver_text_;
+  WakeEvent probed_;  // a probe has ended or found something
+  Kernel kernel_;
+  InterfaceContext context_;
+  Interfaces interfaces_;
+  MadeLinks made_;
+  ConfiguredRoutes configured_;
+  bool kernel_changed_ = true;  // since configured_ was asked last
+  Turns turns_;
+  FloatingAddress floating_;
+  ResolverFile resolver_file_;
   PathTable paths_;
+  int64_t clock_raised_ = 0;  // seconds, by servers' Dates
+  uint32_t next_metric_ = kMetricBase;
 };
 
 }  // namespace
