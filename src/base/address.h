@@ -83,7 +83,7 @@ Result<MacAddress> parse_mac(std::string_view text);
 // Bits of an address: 32 or 128.
 uint8_t address_bits(Family family);
 IpPrefix host_prefix(const IpAddress& address);  // /32, /128
-// The prefix without the bits behind its length.
+// The prefix without the bits after its length.
 IpPrefix network_of(const IpPrefix& prefix);
 bool contains(const IpPrefix& prefix, const IpAddress& address);
 

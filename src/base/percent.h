@@ -6,7 +6,7 @@
 
 namespace curlingiron {
 
-// A '%' without two hexadecimal digits behind it stands for itself.
+// A '%' without two hexadecimal digits after it stands for itself.
 std::string percent_decode(std::string_view text);
 
 }  // namespace curlingiron

@@ -181,7 +181,7 @@ Result<void> BlockWriter::State::begin() {
 }
 
 // The first sector goes first: a power cut in between must not leave boot code that finds nothing
-// behind it.
+// after it.
 Result<void> BlockWriter::State::clear_head() {
   TRY(zero(target, 0, geometry.logical_sector));
   TRY(flush(target));

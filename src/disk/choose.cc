@@ -274,7 +274,7 @@ Result<Disk> choose_disk(const std::vector<Disk>& disks, std::string_view wanted
     }
     if (!wanted.starts_with(prefix)) continue;
     std::string value = percent_decode(wanted.substr(prefix.size()));
-    if (value.empty()) return Error(concat(prefix, " needs a value behind it; ", list_of(disks)));
+    if (value.empty()) return Error(concat(prefix, " needs a value after it; ", list_of(disks)));
     if (way.prefix == "size") TRY_CONTEXT("size", parse_size(value));
     return the_one(disks, wanted, way.matches, value);
   }

@@ -90,7 +90,7 @@ Result<void> check_mbr_sectors(ConstBytes head, const Mbr& mbr, const Disk& disk
         concat("the image's partition table (MBR) is for disks with sectors of ", other, " bytes"),
         disk);
   }
-  // Behind the first 512 bytes of a larger sector there is nothing: a boot loader there was put
+  // After the first 512 bytes of a larger sector there is nothing: a boot loader there was put
   // into the next sectors of a disk with smaller ones.
   ConstBytes behind = head.first(std::min<size_t>(head.size(), sector)).subspan(kMbrSector);
   if (!all_zero(behind)) {

@@ -12,7 +12,7 @@ namespace {
 
 bool is_hex(std::string_view text) { return parse_hex_u64(text).ok(); }
 
-// The number behind `prefix` when that is all there is.
+// The number after `prefix` when that is all there is.
 std::optional<uint64_t> number_behind(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
   Result<uint64_t> number = parse_u64(text.substr(prefix.size()));

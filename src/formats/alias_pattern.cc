@@ -8,10 +8,10 @@ namespace {
 struct SetMatch {
   bool closed = false;   // a ']' was found: it is a set at all
   bool matched = false;  // the character is in it
-  size_t end = 0;        // index behind the ']'
+  size_t end = 0;        // index after the ']'
 };
 
-// `pattern[begin]` is the character behind '['.
+// `pattern[begin]` is the character after '['.
 SetMatch match_set(std::string_view pattern, size_t begin, char c) {
   SetMatch result;
   size_t i = begin;
@@ -43,7 +43,7 @@ SetMatch match_set(std::string_view pattern, size_t begin, char c) {
 }
 
 // Matches one element of the pattern (never '*') at `p` against `c`; 0: no match, else the index
-// behind the element.
+// after the element.
 size_t match_one(std::string_view pattern, size_t p, char c) {
   switch (pattern[p]) {
     case '?': return p + 1;

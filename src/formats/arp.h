@@ -20,7 +20,7 @@ struct ArpPacket {
   Ipv4 target;
 };
 
-// What follows the Ethernet header; padding behind it is passed over. Other hardware, protocols and
+// What follows the Ethernet header; padding after it is passed over. Other hardware, protocols and
 // operations are errors.
 Result<ArpPacket> parse_arp(ConstBytes payload);
 ByteVector format_arp(const ArpPacket& packet);

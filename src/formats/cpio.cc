@@ -184,7 +184,7 @@ Result<std::optional<CpioEntry>> CpioParser::parse_path(ConstBytes bytes) {
     position_ += uint64_t{entry_.path_padding} + entry_.size + entry_.padding;
     return std::optional<CpioEntry>(entry_);
   }
-  if (entry_.size != 0) return Error("cpio end mark with data behind it");
+  if (entry_.size != 0) return Error("cpio end mark with data after it");
   inside_ = false;
   ++archives_;
   return std::optional<CpioEntry>();

@@ -53,13 +53,13 @@ struct CpioEntry {
   uint32_t device_minor = 0;
   uint32_t size = 0;          // of the data; of a symlink, of its target
   uint32_t path_padding = 0;  // bytes between the path and the data
-  uint32_t padding = 0;       // bytes behind the data
+  uint32_t padding = 0;       // bytes after the data
   size_t head_size = 0;       // bytes before the data, with path_padding
   ConstBytes data;            // by CpioReader alone
 };
 
 // newc (and "crc", whose sums are not checked) archives as a stream, without I/O: several in a row
-// with zeros between them. The owner of the stream loops: accept(wanted() bytes), and behind an
+// with zeros between them. The owner of the stream loops: accept(wanted() bytes), and after an
 // entry takes `path_padding`, `size` and `padding` bytes for itself.
 class CpioParser {
  public:

@@ -134,7 +134,7 @@ Result<std::vector<DhcpRoute>> classless_routes(ConstBytes value) {
       if (bits < route.prefix_length) byte = TRY(in.u8());
       route.destination.value = route.destination.value << 8 | byte;
     }
-    // Servers send bits behind the prefix; the kernel would refuse such a route.
+    // Servers send bits after the prefix; the kernel would refuse such a route.
     route.destination.value &= prefix_mask(route.prefix_length).value;
     route.gateway = TRY(read_ipv4(in));
     routes.push_back(route);
@@ -281,7 +281,7 @@ std::vector<DhcpRoute> DhcpLease::routes() const {
   for (DhcpRoute& route : list) {
     if (route.gateway == address) route.gateway = Ipv4{};
   }
-  // A gateway may be reachable only through an on-link route named behind it.
+  // A gateway may be reachable only through an on-link route named after it.
   std::stable_partition(list.begin(), list.end(), [](const DhcpRoute& route) {
     return route.gateway.is_zero() && route.prefix_length != 0;
   });
@@ -333,7 +333,7 @@ Result<UdpDatagram> parse_udp_packet(ConstBytes packet, uint16_t port, bool chec
   if (version_and_length >> 4 != 4 || header_size < 20) return Error("no IPv4 header");
   TRY(in.skip(1));
   uint16_t total = TRY(in.be16());
-  // A short frame is padded behind the packet's own length.
+  // A short frame is padded after the packet's own length.
   if (total > packet.size() || total < header_size + 8) return Error("a wrong IPv4 length");
   TRY(in.skip(2));
   uint16_t fragment = TRY(in.be16());

@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kInfinite = 0xffffffff;
 constexpr uint32_t kXidMask = 0xffffff;
 constexpr size_t kShortestDuid =
-    3;  // RFC 8415 section 11.1: the type, and at least a byte behind it
+    3;  // RFC 8415 section 11.1: the type, and at least a byte after it
 constexpr size_t kLongestDuid = 130;
 constexpr size_t kLongestMessage = 512;  // of a status
 constexpr size_t kMostAssociations = 4;

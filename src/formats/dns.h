@@ -44,7 +44,7 @@ std::string_view describe(DnsCode code);
 struct DnsAnswer {
   DnsCode code = DnsCode::NoError;
   bool truncated = false;  // the whole answer is to be had over TCP
-  // Of the question's name and type, behind any aliases (CNAME). Of a truncated answer those that
+  // Of the question's name and type, after any aliases (CNAME). Of a truncated answer those that
   // were in it; empty where there are none.
   std::vector<IpAddress> addresses;
 };

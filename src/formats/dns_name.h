@@ -23,14 +23,14 @@ enum class DnsCompression { Allowed, Refused };
 // that every name has one text. Compare with equal_ignoring_case().
 struct DnsNameAt {
   std::string name;
-  size_t end = 0;  // offset behind the name
+  size_t end = 0;  // offset after the name
 };
 
-// The name at `offset` of `message`. A pointer must lead to before the labels it stands behind, so
+// The name at `offset` of `message`. A pointer must lead to before the labels it stands after, so
 // every name ends; where compression is refused a pointer is an error.
 Result<DnsNameAt> parse_dns_name(ConstBytes message, size_t offset,
                                  DnsCompression compression = DnsCompression::Allowed);
-// The same for a reader of the whole of `message`, which is moved behind the name.
+// The same for a reader of the whole of `message`, which is moved after the name.
 Result<std::string> read_dns_name(ByteReader& in, ConstBytes message);
 
 // The wire form without compression; one dot at the end is fine. An empty label, one of more than
@@ -41,7 +41,7 @@ Result<ByteVector> format_dns_name(std::string_view name);
 // altogether, no dot at the end: what may go into resolv.conf and onto a console.
 bool is_host_name(std::string_view text);
 
-// Names one behind the other until the end (RFC 3397, RFC 8415 section 21.14, RFC 8106
+// Names one after the other until the end (RFC 3397, RFC 8415 section 21.14, RFC 8106
 // section 5.2); the root, which pads, repetitions and what is no host name are left out. A name
 // that is cut off or malformed is an error.
 Result<std::vector<std::string>> parse_domain_list(ConstBytes list, DnsCompression compression);

@@ -512,7 +512,7 @@ class Stripper {
   size_t symbol_table_ = 0;
   size_t string_table_ = 0;
   std::vector<Symbol> symbols_;
-  std::unordered_map<uint16_t, uint32_t> section_symbols_;  // ours, behind the file's
+  std::unordered_map<uint16_t, uint32_t> section_symbols_;  // ours, after the file's
   std::vector<std::vector<Relocation>> relocations_;        // by section
   std::deque<ByteVector> patched_code_;
   size_t modinfo_section_ = 0;

@@ -29,7 +29,7 @@ struct Mbr {
   uint32_t signature = 0;  // "disk identifier"; 0: none
   std::array<MbrPartition, 4> partitions;
 
-  // A protective MBR (type 0xEE): the GPT behind it is the partition table.
+  // A protective MBR (type 0xEE): the GPT after it is the partition table.
   bool is_protective() const;
 };
 

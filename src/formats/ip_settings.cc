@@ -223,7 +223,7 @@ Result<void> apply_static(const std::vector<std::string_view>& fields, const std
   return {};
 }
 
-// What stands behind METHOD: MTU and MAC, or name servers and a time server.
+// What stands after METHOD: MTU and MAC, or name servers and a time server.
 Result<void> apply_tail(const std::vector<std::string_view>& fields, const std::string& device,
                         NetworkConfig& config) {
   constexpr size_t kTail = 7;

@@ -35,7 +35,7 @@ int compare_names(std::string_view a, std::string_view b) {
   size_t j = 0;
   auto take_number = [](std::string_view text, size_t& at) {
     uint32_t value = 0;
-    // The loader's int would overflow behind 9 digits; no such names are known.
+    // The loader's int would overflow after 9 digits; no such names are known.
     for (; at < text.size() && is_digit(text[at]); ++at) {
       value = value * 10 + static_cast<uint32_t>(text[at] - '0');
     }

@@ -52,12 +52,12 @@ struct Signature {
 // A .minisig file, or a .sig file of signify.
 Result<Signature> parse_signature(std::string_view text);
 
-// What "signify -S -e" writes, and OpenBSD's SHA256.sig: a signature with its message behind it.
+// What "signify -S -e" writes, and OpenBSD's SHA256.sig: a signature with its message after it.
 struct SignedText {
   Signature signature;
   std::string_view message;  // of the text that was parsed
 };
-// Nullopt: the text does not begin as a signature, or has nothing behind it.
+// Nullopt: the text does not begin as a signature, or has nothing after it.
 std::optional<SignedText> parse_signed_text(std::string_view text);
 
 }  // namespace curlingiron

@@ -118,7 +118,7 @@ struct NetworkConfig {
   bool operator==(const NetworkConfig&) const = default;
 };
 
-// The links, each behind those it lies on; those that lie on themselves are left out.
+// The links, each after those it lies on; those that lie on themselves are left out.
 std::vector<const LinkConfig*> order_of_making(const NetworkConfig& config);
 // The value of a bond's option: a word of its own, or a number.
 Result<uint32_t> parse_bond_value(const BondOption& option, std::string_view text);

@@ -20,9 +20,9 @@ class Line {
   bool at_end() const { return position_ == words_.size(); }
   std::string_view word() { return words_[position_++]; }  // not at the end
   std::string_view peek() const { return at_end() ? std::string_view() : words_[position_]; }
-  // The word behind one that wants another.
+  // The word after one that wants another.
   Result<std::string_view> value(std::string_view what) {
-    if (at_end()) return Error(concat("behind \"", what, "\" a value is missing"));
+    if (at_end()) return Error(concat("after \"", what, "\" a value is missing"));
     return word();
   }
 
@@ -193,7 +193,7 @@ Result<void> parse_link(Line& line, NetworkConfig& config) {
       link.bond.emplace().members = TRY(names(line, word));
     } else if (!link.bond || !TRY(parse_bond_word(line, word, *link.bond))) {
       return not_a_word(word, "link",
-                        "mac, address, mtu, ipv4, ipv6, vlan, qinq, bond, and behind bond its "
+                        "mac, address, mtu, ipv4, ipv6, vlan, qinq, bond, and after bond its "
                         "options");
     }
   }
@@ -300,7 +300,7 @@ Result<void> parse_route_words(Line& line, RouteConfig& route, std::optional<uin
     }
   }
   if (single == HopConfig{}) return {};
-  if (!route.hops.empty()) return Error("via and dev stand behind each nexthop, or there is none");
+  if (!route.hops.empty()) return Error("via and dev stand after each nexthop, or there is none");
   route.hops.push_back(std::move(single));
   return {};
 }

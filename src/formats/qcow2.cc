@@ -258,7 +258,7 @@ Result<Qcow2Extent> map_packed(const Qcow2Header& header, uint64_t entry, uint64
   if ((entry & kCopiedBit) != 0 || bitmap != 0 || (host >> 56) != 0) {
     return damaged(cluster, concat("reserved bits are set in its compressed entry ", entry));
   }
-  // Only the first byte must be there: the last sector may lie behind the file's end, and whether
+  // Only the first byte must be there: the last sector may lie after the file's end, and whether
   // the stream is whole, its decoder tells.
   TRY(check_host(header, cluster, host, 1));
   uint64_t size = sectors * kSector - host % kSector;

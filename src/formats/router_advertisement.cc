@@ -53,7 +53,7 @@ bool is_host_address(const Ipv6& address) {
   return !ip.is_zero() && !ip.is_loopback() && !address.is_multicast();
 }
 
-// --- options; each reader begins behind type and length
+// --- options; each reader begins after type and length
 
 Result<void> read_link_address(ByteReader in, RouterAdvertisement& into) {
   MacAddress mac{};

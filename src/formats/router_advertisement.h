@@ -17,7 +17,7 @@ namespace curlingiron {
 enum class RouterPreference : uint8_t { Low, Medium, High };
 
 struct AdvertisedPrefix {
-  IpPrefix prefix;                           // without bits behind its length
+  IpPrefix prefix;                           // without bits after its length
   bool on_link = false;                      // L
   bool autonomous = false;                   // A: addresses may be made from it
   std::optional<Duration> valid, preferred;  // nullopt: for ever

@@ -215,7 +215,7 @@ Result<int64_t> parse_time(std::string_view text) {
     uint64_t seconds = TRY(parse_u64(text));
     constexpr uint64_t kYear9999 = 253402300800;
     if (seconds > kYear9999)
-      return Error(concat("\"", printable(text, 40), "\" lies behind the year 9999"));
+      return Error(concat("\"", printable(text, 40), "\" lies after the year 9999"));
     return static_cast<int64_t>(seconds);
   }
   // 2026-11-22T12:00:00Z

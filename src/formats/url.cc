@@ -45,7 +45,7 @@ Result<void> parse_host(std::string_view text, Url& url) {
     if (close == std::string_view::npos) return Error("'[' without ']' in the host");
     host = text.substr(0, close + 1);
     std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest[0] != ':') return Error("unexpected text behind ']' in the host");
+    if (!rest.empty() && rest[0] != ':') return Error("unexpected text after ']' in the host");
     port = rest.empty() ? rest : rest.substr(1);
     url.host = to_lower(host);
     std::string_view inner = std::string_view(url.host).substr(1, url.host.size() - 2);
@@ -204,7 +204,7 @@ Result<Url> resolve_reference(const Url& base, std::string_view reference) {
   if (reference.size() > kMaxUrl) return Error("the URL is longer than 4096 bytes");
   std::string encoded = encode_raw_bytes(reference);
   std::string_view ref = encoded;
-  // What a server says is for machines: there a '@' behind the host is the path's.
+  // What a server says is for machines: there a '@' after the host is the path's.
   if (has_scheme(ref)) return parse_absolute(ref);
   Url url = base;
   url.user_info.clear();

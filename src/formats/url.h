@@ -25,7 +25,7 @@ struct Url {
 uint16_t default_port(UrlScheme scheme);
 
 // At most 4,096 bytes; other schemes, blanks and control characters are errors, and so is a '@' in
-// the path behind a port, which may be a password with a raw '/' in it. A fragment is dropped;
+// the path after a port, which may be a password with a raw '/' in it. A fragment is dropped;
 // bytes outside ASCII in the path are percent-encoded.
 Result<Url> parse_url(std::string_view text);
 

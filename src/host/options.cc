@@ -178,7 +178,7 @@ Command parse_command(int argc, char** argv) {
   run_verb->add_option("--append", run.append,
                        "more kernel command line, such as curlingiron.src=URL");
   run_verb->add_option("--memory", run.memory, "memory of the machine")->capture_default_str();
-  run_verb->add_option("QEMU_OPTIONS", run.qemu, "behind --: passed to QEMU as they are");
+  run_verb->add_option("QEMU_OPTIONS", run.qemu, "after --: passed to QEMU as they are");
 
   // CLI11 says only that a subcommand is missing.
   static constexpr std::string_view kVerbs[] = {"flash",   "write",   "build",

@@ -176,7 +176,7 @@ Result<void> ImageStream::State::open_stream() {
 }
 
 void ImageStream::State::close_stream() {
-  // A read that waits for a dead server ends now: the read-ahead thread is joined behind this.
+  // A read that waits for a dead server ends now: the read-ahead thread is joined after this.
   if (http != nullptr) http->set_deadline(now());
   file.reset();
   consumed.reset();

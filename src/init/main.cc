@@ -55,7 +55,7 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
   // From here on a hang ends in the old system.
   proven.dead_man = TRY(DeadMan::start(journal, proven.configuration.deadline + kDeadManGrace));
 
-  // Drivers go on loading behind the phases that follow.
+  // Drivers go on loading during the phases that follow.
   proven.drivers = TRY(run_phase(
       journal, "drivers", [&] { return load_drivers(proven.mounts, proven.configuration); }));
   proven.joined = TRY(run_phase(journal, "network", [&] {
@@ -147,7 +147,7 @@ std::string_view leave_name(Leave how) {
   leave_machine(journal, Leave::Restart);
 }
 
-// Behind the commit point.
+// After the commit point.
 [[noreturn]] void after_failure(Journal& journal, Proven& proven) {
   switch (proven.configuration.settings.on_failure) {
     case AfterFailure::Reboot: leave_machine(journal, Leave::Restart);

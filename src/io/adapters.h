@@ -78,7 +78,7 @@ class CountingSource final : public Source {
 inline constexpr size_t kReadAhead = 4_MiB;
 
 // Pulls from `inner` on a thread of its own, up to kReadAhead bytes ahead: network and decoder
-// overlap. An error of `inner` is handed on behind the bytes that came before it, and stays. The
+// overlap. An error of `inner` is handed on after the bytes that came before it, and stays. The
 // destructor waits for the inner read that is under way.
 class ReadAheadSource final : public Source {
  public:

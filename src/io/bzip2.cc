@@ -2,7 +2,7 @@
 // begin at any bit, with a mark of 48 bits, and know nothing of each other. So the marks are
 // searched, what lies between two of them is decoded by whichever thread is free, and the blocks
 // are handed out in order. A mark that stands inside a block by chance (or by malice) cuts that
-// block, whose decoding then fails: it is tried again up to the marks behind. Each block's CRC is
+// block, whose decoding then fails: it is tried again up to the marks after. Each block's CRC is
 // checked, and the one over a stream's blocks.
 #include <algorithm>
 #include <array>
@@ -51,7 +51,7 @@ constexpr std::array<uint16_t, 256> kThirdBytes = make_third_bytes();
 
 // The bits between two marks, and what became of them.
 struct Block {
-  // Cut: the block goes on behind the bits; nothing was decoded. More: there is more than was
+  // Cut: the block goes on after the bits; nothing was decoded. More: there is more than was
   // asked for.
   enum class Outcome { Cut, Wrong, More, Complete };
   struct Run {
@@ -235,7 +235,7 @@ class Bzip2Decoder final : public Decoder {
 
   // Where the reader is, for messages.
   uint64_t byte_position() const { return position_ / 8; }
-  // Of the byte behind the last one in the window.
+  // Of the byte after the last one in the window.
   uint64_t window_end() const { return window_begin_ + window_.size(); }
 
   ConstBytes window_from(uint64_t byte) const {
@@ -444,7 +444,7 @@ class Bzip2Decoder final : public Decoder {
     return block;
   }
 
-  // The block up to the mark behind the one that cut it.
+  // The block up to the mark after the one that cut it.
   Result<std::unique_ptr<Block>> join(const Block& cut) {
     auto later = [&] {
       return std::find_if(marks_.begin(), marks_.end(), [&](uint64_t mark) {
@@ -536,7 +536,7 @@ class Bzip2Decoder final : public Decoder {
   uint64_t scanned_ = 0;  // bytes
   uint64_t last_mark_ = 0;
   bool last_begins_block_ = false;
-  std::deque<uint64_t> marks_;  // behind position_
+  std::deque<uint64_t> marks_;  // after position_
   Crew crew_;
   std::deque<std::unique_ptr<Block>> blocks_;
   size_t most_blocks_ = 1;

@@ -17,8 +17,8 @@ class Bzip2Block {
 
   enum class Outcome {
     Complete,
-    Cut,    // the block goes on behind the bits
-    Wrong,  // no bits behind these make it right
+    Cut,    // the block goes on after the bits
+    Wrong,  // no bits after these make it right
   };
 
   // Reads the block that begins with its mark at bit `begin` and must end at bit `end` (the first

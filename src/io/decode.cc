@@ -125,7 +125,7 @@ std::optional<Format> sniff_text(ConstBytes head) {
 }
 
 bool is_iso(ConstBytes head) {
-  constexpr size_t kDescriptor = 32769;  // ECMA-119, 6.2.1 and 8.1: sector 16, behind its type
+  constexpr size_t kDescriptor = 32769;  // ECMA-119, 6.2.1 and 8.1: sector 16, after its type
   return head.size() > kDescriptor && starts_with(head.subspan(kDescriptor), "CD001");
 }
 

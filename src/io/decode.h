@@ -72,7 +72,7 @@ DecodeLimits machine_limits();
 
 // A Source of the decoded bytes that pulls from `inner`, which must outlive it. Raw is passed
 // through, zeros_ahead() as well. Formats that are not decodable are errors that say what to do.
-// Truncation, a bad checksum and bytes behind the end are errors; only zeros may follow gzip and
+// Truncation, a bad checksum and bytes after the end are errors; only zeros may follow gzip and
 // bzip2 (tapes pad). Several members, streams and frames in one file are decoded one after the
 // other; a zip archive has one file beside directories, empty files and macOS's side files. The
 // legacy lz4 format has no checksum and no end mark: a digest must prove it.

@@ -27,7 +27,7 @@ inline bool starts_with(ConstBytes bytes, std::string_view magic) {
 
 // Zstd and lz4 alike: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878, 3.1.2).
 bool is_skippable_magic(ConstBytes bytes);
-// The bytes behind leading skippable frames; empty where they reach past `head`.
+// The bytes after leading skippable frames; empty where they reach past `head`.
 ConstBytes behind_skippable_frames(ConstBytes head);
 
 // The compressed bytes not yet taken by a decoder, refilled from a Source.

@@ -12,7 +12,7 @@ std::string_view explain(int code) {
   switch (code) {
     case ISAL_INVALID_BLOCK: return "an invalid block header";
     case ISAL_INVALID_SYMBOL: return "an invalid symbol";
-    case ISAL_INVALID_LOOKBACK: return "a distance that reaches behind the start";
+    case ISAL_INVALID_LOOKBACK: return "a distance that reaches before the start";
     default: return "inflate failed";
   }
 }
@@ -48,7 +48,7 @@ Result<size_t> Inflater::decode(CompressedInput& input, MutableBytes into) {
   if (code != ISAL_DECOMP_OK) return Error(std::string(explain(code)));
   if (state.block_state == ISAL_BLOCK_FINISH) {
     ended_ = true;
-    // What was read ahead into the bit buffer lies behind the stream.
+    // What was read ahead into the bit buffer lies after the stream.
     input.give_back(static_cast<size_t>(state.read_in_length) / 8);
   } else if (produced == 0 && taken == 0 && !compressed.empty()) {
     return Error("the decoder does not go on");

@@ -20,7 +20,7 @@ class Inflater {
   void reset();
 
   // Decodes from `input` into `into`. 0: more input is needed, or the stream has ended(); then
-  // `input` begins with the byte behind it. Errors say only what is wrong.
+  // `input` begins with the byte after it. Errors say only what is wrong.
   Result<size_t> decode(CompressedInput& input, MutableBytes into);
   bool ended() const { return ended_; }
   // Decoded bytes may still wait: do not ask for more input yet.
@@ -32,7 +32,7 @@ class Inflater {
   bool output_pending_ = false;
 };
 
-// CRC-32 as in gzip and zip (RFC 1952, 8), of more bytes behind those that gave `crc` (0: none).
+// CRC-32 as in gzip and zip (RFC 1952, 8), of more bytes after those that gave `crc` (0: none).
 uint32_t deflate_crc32(uint32_t crc, ConstBytes bytes);
 
 }  // namespace curlingiron

@@ -113,7 +113,7 @@ class Lz4Decoder final : public Decoder {
     return produced;
   }
 
-  // Blocks of 8 MiB, each behind its compressed length, up to the end of the file: that it is
+  // Blocks of 8 MiB, each after its compressed length, up to the end of the file: that it is
   // complete is for a digest to show, or for the length that the server declared.
   Result<size_t> decode_legacy(MutableBytes into) {
     if (legacy_begin_ == legacy_end_ && !TRY(next_legacy_block())) {

@@ -1,4 +1,4 @@
-// One compressed stream within a file that goes on behind it, as in an initramfs: a gzip member, an
+// One compressed stream within a file that goes on after it, as in an initramfs: a gzip member, an
 // xz, bzip2, lzma or lzop stream, a zstd or lz4 frame.
 #pragma once
 
@@ -19,7 +19,7 @@ class MemberSource : public Source {
 
 // Gzip, Zstd, Xz, Bzip2, Lz4 (the legacy format, the only one that the kernel has), Lzma and Lzop.
 // Decodes what begins at the first byte of `inner`, which must outlive it, up to that member's own
-// end, and looks at nothing behind. Truncation and a bad checksum are errors. A member of legacy
+// end, and looks at nothing after. Truncation and a bad checksum are errors. A member of legacy
 // lz4 has no end mark: as in the kernel (lib/decompress_unlz4.c) it ends before a block length of
 // zero, the next magic, or the last 3 bytes; lzma(1)'s has no checksum.
 // Memory is as open_decoder()'s; with lzma the dictionary.

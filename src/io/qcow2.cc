@@ -180,7 +180,7 @@ struct Qcow2Source::State {
   uint64_t tail = 0;
   uint64_t next_unpack = 0;  // the first slot that no unpacker has looked at
   bool stop = false;
-  bool done = false;  // no slot comes behind `tail`: the end, or `fetch_failure`
+  bool done = false;  // no slot comes after `tail`: the end, or `fetch_failure`
   std::optional<Error> fetch_failure;
 
   std::vector<Thread> unpackers;
@@ -376,7 +376,7 @@ Result<void> Qcow2Source::State::advance() {
   return {};
 }
 
-// Leaves the slot that was read and waits for the one behind it.
+// Leaves the slot that was read and waits for the one after it.
 Result<void> Qcow2Source::State::next_slot() {
   std::unique_lock lock(mutex);
   if (has_slot) {

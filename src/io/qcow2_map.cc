@@ -85,7 +85,7 @@ Result<void> Qcow2Map::load_window(uint64_t guest) {
   return {};
 }
 
-// As many tables as the window takes, and the hole behind the last of them.
+// As many tables as the window takes, and the hole after the last of them.
 Result<void> Qcow2Map::find_tables(uint64_t first) {
   tables_.clear();
   last_table_ = 0;

@@ -89,7 +89,7 @@ class Qcow2Map {
   // What guest bytes [window_begin_, window_end_) are is known: they are in these tables, or zeros.
   uint64_t window_begin_ = 0;
   uint64_t window_end_ = 0;
-  uint64_t l1_end_ = 0;        // the first entry behind the window
+  uint64_t l1_end_ = 0;        // the first entry after the window
   std::vector<Table> tables_;  // by l1_index
   ByteVector table_bytes_;
   size_t last_table_ = 0;  // where table_of() looks first

@@ -33,7 +33,7 @@ struct ReadAheadSource::State {
   uint64_t filled = 0;
   uint64_t drained = 0;
   bool stop = false;   // the reader goes away
-  bool ended = false;  // nothing comes behind `filled`: the end, or `failure`
+  bool ended = false;  // nothing comes after `filled`: the end, or `failure`
   std::optional<Error> failure;
 };
 
@@ -45,7 +45,7 @@ void ReadAheadSource::State::fill() {
     size_t start = static_cast<size_t>(filled % kReadAhead);
     size_t room = std::min({kReadAhead - static_cast<size_t>(filled - drained), kReadAhead - start,
                             static_cast<size_t>(kLargestRead)});
-    lock.unlock();  // The reader never touches the room behind `filled`.
+    lock.unlock();  // The reader never touches the room after `filled`.
     Result<size_t> n = inner.read({ring.get() + start, room});
     lock.lock();
     if (!n.ok()) failure = n.error();

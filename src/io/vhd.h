@@ -1,5 +1,5 @@
 // Fixed virtual hard disks (Microsoft's "Virtual Hard Disk Image Format Specification", 2006): a
-// raw image with a footer of 512 bytes behind it.
+// raw image with a footer of 512 bytes after it.
 #pragma once
 
 #include <array>

@@ -18,8 +18,8 @@ constexpr std::string_view kZip64End = "PK\x06\x06";
 constexpr std::string_view kZip64Locator = "PK\x06\x07";
 constexpr std::string_view kEnd = "PK\x05\x06";
 constexpr size_t kSignature = 4;
-constexpr size_t kLocalFixed = 26;    // behind the signature
-constexpr size_t kCentralFixed = 42;  // behind the signature
+constexpr size_t kLocalFixed = 26;    // after the signature
+constexpr size_t kCentralFixed = 42;  // after the signature
 
 constexpr uint16_t kEncrypted = 1 << 0 | 1 << 6 | 1 << 13;
 constexpr uint16_t kSizesFollow = 1 << 3;
@@ -63,7 +63,7 @@ struct Entry {
   }
 };
 
-// The fixed part of a local header, behind its signature; name and extra field follow.
+// The fixed part of a local header, after its signature; name and extra field follow.
 struct LocalHeader {
   Entry entry;
   uint16_t name_length = 0;
@@ -257,7 +257,7 @@ class ZipDecoder final : public Decoder {
   }
 
   // 4.3.9: with or without a signature, with sizes of 32 or 64 bits: the one that fits what was
-  // decoded, and behind which the archive goes on.
+  // decoded, and after which the archive goes on.
   Result<void> read_descriptor(uint64_t compressed) {
     constexpr size_t kLongest = kSignature + 4 + 8 + 8 + 2;
     TRY(input().require(kLongest));

@@ -180,7 +180,7 @@ std::string InitramfsReader::where() const {
   return concat("archive ", archives_.size(), " (", format, ", at byte ", archive.offset, ")");
 }
 
-// Behind it, a boot loader may have put up to 3 bytes of padding (init/main.c).
+// After it, a boot loader may have put up to 3 bytes of padding (init/main.c).
 Result<void> InitramfsReader::find_boot_config() {
   constexpr std::string_view kMagic = "#BOOTCONFIG\n";
   constexpr size_t kFields = 8;  // size and checksum, little-endian

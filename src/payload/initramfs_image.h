@@ -1,4 +1,4 @@
-// Initramfs images as the kernel reads them, whoever made them: cpio archives one behind the other,
+// Initramfs images as the kernel reads them, whoever made them: cpio archives one after the other,
 // plain or compressed, zeros between them, a boot configuration at the end
 // (Documentation/driver-api/early-userspace/buffer-format.rst, init/initramfs.c,
 // Documentation/admin-guide/bootconfig.rst).
@@ -38,7 +38,7 @@ struct ImageEntry {
   uint32_t gid = 0;
   uint32_t device_major = 0;
   uint32_t device_minor = 0;
-  uint64_t head_size = 0;  // bytes of the unpacked archive before and behind the data
+  uint64_t head_size = 0;  // bytes of the unpacked archive before and after the data
   size_t archive = 0;      // index into archives()
 };
 
@@ -60,7 +60,7 @@ std::string describe_file(ConstBytes head);
 
 // The entries in the order in which the kernel unpacks them. Memory: the decoder's window and a
 // buffer, however large the image. Errors stay: what is no initramfs (and what it is instead), a
-// damaged or truncated stream, bytes that are no archive behind one, more than the limits.
+// damaged or truncated stream, bytes that are no archive after one, more than the limits.
 class InitramfsReader {
  public:
   // `file` must outlive the reader.
@@ -76,7 +76,7 @@ class InitramfsReader {
 
   // Those that were begun, complete at the end.
   const std::vector<ImageArchive>& archives() const { return archives_; }
-  // Known at the end: zeros behind the last archive, and the boot configuration behind these.
+  // Known at the end: zeros after the last archive, and the boot configuration after these.
   uint64_t padding_behind() const { return padding_; }
   uint64_t boot_config_size() const { return file_.size() - end_; }
 
@@ -107,14 +107,14 @@ class InitramfsReader {
   uint64_t padding_ = 0;   // zeros since the last archive
 
   // The open archive.
-  std::unique_ptr<Source> range_;  // its bytes in the file, and all behind
+  std::unique_ptr<Source> range_;  // its bytes in the file, and all after
   std::unique_ptr<MemberSource> member_;
   CpioParser parser_;
   bool open_ = false;
   ByteVector buffer_;  // unpacked
   size_t used_ = 0;    // of the buffer
   uint64_t data_left_ = 0;
-  uint64_t padding_left_ = 0;  // behind the data
+  uint64_t padding_left_ = 0;  // after the data
 
   std::vector<ImageArchive> archives_;
   uint64_t unpacked_ = 0;  // of all archives

@@ -1,4 +1,4 @@
-"""The show behind scripts/demo, with the machine's console live on this terminal."""
+"""The show of scripts/demo, with the machine's console live on this terminal."""
 
 import argparse
 import os

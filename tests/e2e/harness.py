@@ -238,7 +238,7 @@ class Network:
         return process
 
     def tap(self, bridge="br0"):
-        """A port for a machine; without a bridge, one behind which nobody is."""
+        """A port for a machine; without a bridge, one with nobody at its other end."""
         name = f"tap{self.taps}"
         self.taps += 1
         self.namespace.run(["ip", "tuntap", "add", name, "mode", "tap"])
@@ -531,7 +531,7 @@ def sha256_of(path, begin=0, length=None):
 
 def first_difference(disk, image, length=None):
     """Offset of the first byte of `image` (its first `length` bytes) that `disk` has not; None when
-    there is none. Extra bytes behind it on the disk do not count."""
+    there is none. Extra bytes after it on the disk do not count."""
     position = 0
     with open(disk, "rb") as a, open(image, "rb") as b:
         while length is None or position < length:

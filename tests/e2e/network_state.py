@@ -235,7 +235,7 @@ def _options(words, repeated="nexthop"):
         else:
             position += 1
             if position == len(words):
-                raise ValueError(f"a value is missing behind {word!r}: {' '.join(words)}")
+                raise ValueError(f"a value is missing after {word!r}: {' '.join(words)}")
             if words[position] == "lock":
                 position += 1
             into[word] = words[position]

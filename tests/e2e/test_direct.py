@@ -175,12 +175,12 @@ class Clock(DirectTest):
     def test_behind(self):
         """As before the certificate was made: the server's own Date tells better, and only forwards."""
         self.serve("raw")
-        behind = int(time.time()) - 3 * 86400
-        facts = self.installs([f"src=https://image.test/{self.name}", "dst=/dev/vda", f"time={behind}"])
+        after = int(time.time()) - 3 * 86400
+        facts = self.installs([f"src=https://image.test/{self.name}", "dst=/dev/vda", f"time={after}"])
         self.assertEqual(facts["source"]["tls"], "TLSv1.3")
 
     def test_ahead(self):
-        """As behind the certificate's end: no Date turns the clock back."""
+        """As after the certificate's end: no Date turns the clock back."""
         self.serve("raw")
         ahead = int(time.time()) + 40 * 86400
         before = harness.sha256_of(self.disk)
@@ -318,7 +318,7 @@ class Resumes(DirectTest):
 
     def resumed_at_the_byte(self, form, **faults):
         server, size, cuts = self.resumes(form, **faults)
-        # Behind each cut: the rest, from exactly where the client was, pinned to the same file.
+        # After each cut: the rest, from exactly where the client was, pinned to the same file.
         asked = [r for r in server.requests if r["range"] and not r["range"].startswith("bytes=0-")]
         self.assertEqual(len(asked), 3, server.requests)
         for request, cut in zip(asked, cuts):

@@ -102,7 +102,7 @@ class Inspect(unittest.TestCase):
             expected.append((words[0], words[-1].split(" -> ")[0]))
         for name, command in {"plain": None, **COMPRESSORS}.items():
             packed = plain if command is None else piped(command, plain)
-            # At a multiple of 4; behind lz4, which has no end of its own, the kernel wants 4 zeros or more.
+            # At a multiple of 4; after lz4, which has no end of its own, the kernel wants 4 zeros or more.
             image = early + packed + bytes(512 - len(packed) % 4) + packed + bytes(512)
             path = self.file(f"{name}.img", image)
             with self.subTest(name):

@@ -1,6 +1,6 @@
 // Decodes fuzzed bytes in pieces whose sizes the input chooses, twice, once on one thread and once
 // on several: the outcome must not depend on how the bytes arrive, and nothing may be written
-// behind the buffer (assembler is not watched by the sanitizers).
+// after the buffer (assembler is not watched by the sanitizers).
 #pragma once
 
 #include <algorithm>

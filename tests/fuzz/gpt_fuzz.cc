@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         std::min<size_t>(rest.size(), static_cast<size_t>(header.value().entries_bytes()));
     Result<std::vector<GptPartition>> partitions =
         parse_gpt_entries(header.value(), rest.first(length));
-    // The checksum stops mutations: the entries behind it are parsed with one that fits as well.
+    // The checksum stops mutations: the entries after it are parsed with one that fits as well.
     GptHeader trusted = header.value();
     trusted.entry_count = static_cast<uint32_t>(length / trusted.entry_size);
     ConstBytes entries = rest.first(static_cast<size_t>(trusted.entries_bytes()));

@@ -350,7 +350,7 @@ class Rogue(world.NetnsTest):
         join.leave()
 
     def test_advertisements_of_noise(self):
-        """Lengths of 0, options that end behind the packet, an MTU of 0 and of 68, prefixes of 255 bits."""
+        """Lengths of 0, options that end after the packet, an MTU of 0 and of 68, prefixes of 255 bits."""
         router, join = self.flood()
         generator = random.Random(4)
         for mtu in (0, 68, 1279, 0xffffffff):

@@ -21,7 +21,7 @@ constexpr uint16_t kTypeMask = 0x3fff;  // NLA_TYPE_MASK: without the nested and
 
 size_t align4(size_t size) { return (size + 3) & ~size_t{3}; }
 
-// The padding behind the last one may be missing.
+// The padding after the last one may be missing.
 Result<void> skip_padding(ByteReader& in, size_t length) {
   return in.skip(std::min(align4(length) - length, in.rest().size()));
 }
@@ -32,7 +32,7 @@ Result<int> errno_of(ByteReader& in) {
   return -value;
 }
 
-// What the kernel says in words, behind the request that it answers.
+// What the kernel says in words, after the request that it answers.
 Result<std::string_view> words_of(const NetlinkMessage& message, ByteReader& in) {
   if ((message.flags & NLM_F_ACK_TLVS) == 0) return std::string_view();
   uint32_t length = TRY(in.le32());

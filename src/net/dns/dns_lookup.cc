@@ -26,7 +26,7 @@ std::vector<std::string> names_to_try(const std::string& host,
   return names;
 }
 
-// The interval behind the `sent`th question, between 3/4 and 5/4 of what it is on average.
+// The interval after the `sent`th question, between 3/4 and 5/4 of what it is on average.
 Duration repetition(unsigned sent, uint64_t random) {
   Duration base = std::min<Duration>(kFirstRepetition * (int64_t{1} << std::min(sent - 1, 8U)),
                                      kLongestRepetition);
@@ -68,7 +68,7 @@ void DnsLookup::begin_name(Time now) {
       slot.query = std::move(query).value();
       continue;
     }
-    // With a search domain behind it, it may be too long.
+    // With a search domain after it, it may be too long.
     settle(slot, Verdict::NoSuchName);
     slot.next_send = Time::max();
   }

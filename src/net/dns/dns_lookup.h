@@ -27,7 +27,7 @@ struct DnsLookupPlan {
   std::string host;  // a name, no address
   std::vector<Family> families;
   std::vector<std::string> servers;  // as messages name them
-  // Behind a name without a dot these are tried before it, else behind it; a dot at its end rules
+  // After a name without a dot these are tried before it, else after it; a dot at its end rules
   // them out.
   std::vector<std::string> search;
   Time deadline;
@@ -50,7 +50,7 @@ class DnsLookup {
   // `random`: uniform bits.
   DnsLookup(DnsLookupPlan plan, std::function<uint64_t()> random, Time now);
 
-  // What is to be sent by now. Call it again at next(), and behind every answer or failure.
+  // What is to be sent by now. Call it again at next(), and after every answer or failure.
   std::vector<DnsSend> due(Time now);
   Time next(Time now) const;
   // Whether an answer on this slot's socket counts: else close it. A new name begins with new

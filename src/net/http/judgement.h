@@ -52,7 +52,7 @@ struct HttpPin {
 enum class HttpVerdict {
   Body,       // what follows are the bytes from the first one asked for on
   FromStart,  // what follows are the bytes from 0 on: compare what is known, then go on
-  AtEnd,      // the first byte asked for is behind the proven end
+  AtEnd,      // the first byte asked for is after the proven end
   Redirect,   // see Location
 };
 

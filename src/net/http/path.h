@@ -24,7 +24,7 @@ struct HttpPath {
 // A connection made over one serves the other, whatever their name servers.
 bool same_way(const HttpPath& a, const HttpPath& b);
 
-// The next smaller limit of TCP segments to be tried behind a stall: `told` is what the server was
+// The next smaller limit of TCP segments to be tried after a stall: `told` is what the server was
 // told, 0 where that is not known. nullopt: it is small enough for any way (IPv6's least MTU).
 std::optional<uint16_t> smaller_segment(uint32_t told);
 

@@ -5,11 +5,11 @@
 // from its start and the bytes already delivered are compared by digest. 5xx, 408, 425, 429, DNS
 // and TCP failures are retried with jittered backoff until the deadline, or without end when there
 // is none. 4xx, TLS verification failures and a changed image are errors at once; but a certificate
-// that is refused when a download without deadline resumes is tried again: behind the commit point
+// that is refused when a download without deadline resumes is tried again: after the commit point
 // nothing is lost by that.
 //
 // Each request goes over the path that HttpOptions::paths gives for it, and asks for the host's
-// addresses anew behind a failure; those of before serve where no name server answers any more. A
+// addresses anew after a failure; those of before serve where no name server answers any more. A
 // connection that is made and then brings next to nothing is given up after first_bytes, and the
 // next one made with smaller TCP segments, as long as that can help.
 //

@@ -692,7 +692,7 @@ Duration HttpTransfer::backoff() const {
   return base / 2 + Duration(static_cast<int64_t>(random_u64() % half));
 }
 
-// The first behind the current one, which itself comes last.
+// The first after the current one, which itself comes last.
 std::optional<size_t> HttpTransfer::next_mirror_that(bool (*fits)(const Mirror&, Time),
                                                      Time time) const {
   for (size_t i = 1; i <= mirrors_.size(); ++i) {
@@ -702,7 +702,7 @@ std::optional<size_t> HttpTransfer::next_mirror_that(bool (*fits)(const Mirror&,
   return std::nullopt;
 }
 
-// Behind a failure that may pass. Returns how long to wait before the next request.
+// After a transient failure. Returns how long to wait before the next request.
 Duration HttpTransfer::choose_next_mirror(bool same_again) {
   if (same_again) return Duration(0);
   Time time = now();

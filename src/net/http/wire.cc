@@ -515,7 +515,7 @@ std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
 }
 
 // TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
-// TLS 1.3 they arrive behind the handshake, as an error of reading.
+// TLS 1.3 they arrive after the handshake, as an error of reading.
 std::optional<HttpFailure> HttpWire::State::describe_refused_client() const {
   if (verdict.alert().empty()) return std::nullopt;
   bool sent = ask.trusted && !options.client_certificate.empty();

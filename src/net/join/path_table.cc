@@ -14,7 +14,7 @@ constexpr Duration kRefusalPatience = 15s;
 constexpr Duration kHopelessPatience = 2s;
 // What was not the source may be it a little later (a server that is overloaded).
 constexpr Duration kAskAgain = 2s;
-// Each is a thread for each way; mirrors behind these are tried by the download itself.
+// Each is a thread for each way; mirrors after these are tried by the download itself.
 constexpr size_t kMostSources = 4;
 
 std::string name_of(const HttpPath& path) {

@@ -174,7 +174,7 @@ TEST(BootMode, OnBios) {
   EXPECT_THAT(by_bios(with_boot_code(gpt_of({kEfiSystem, kLinux}))), StartsWith("doubt: "));
   EXPECT_THAT(by_bios(gpt_of({kBiosBoot, kEfiSystem})), StartsWith("no: "));
   EXPECT_THAT(by_bios(mbr_of({{0x83, true, 2048, 4096}})), StartsWith("no: "));
-  // The disk signature behind the code is no code.
+  // The disk signature after the code is no code.
   ByteVector signature = mbr_of({{0x83, true, 2048, 4096}});
   signature[440] = 0x77;
   EXPECT_THAT(by_bios(signature), StartsWith("no: "));

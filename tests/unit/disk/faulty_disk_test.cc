@@ -141,7 +141,7 @@ TEST(LyingDisks, LostAndMisplacedWritesAreFoundOut) {
       (disk.*break_write)(n);
       Outcome outcome = install(disk, image);
       if (break_write == &FakeDisk::misdirect_write && !outcome.error) {
-        // There is no sector behind the last one: it went where it should.
+        // There is no sector after the last one: it went where it should.
         EXPECT_TRUE(disk.content() == image) << n;
         continue;
       }

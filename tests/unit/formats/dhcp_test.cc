@@ -48,7 +48,7 @@ TEST(Dhcp, EveryTruncationIsAnErrorOrLosesOnlyTheEnd) {
   size_t end_of_options = 240 + 3 + 6;
   for (size_t size = 0; size < end_of_options; ++size) {
     Result<DhcpPacket> cut = parse_dhcp(ConstBytes(bytes).first(size));
-    EXPECT_EQ(cut.ok(), size == 243) << size;  // behind a whole option
+    EXPECT_EQ(cut.ok(), size == 243) << size;  // after a whole option
   }
 }
 

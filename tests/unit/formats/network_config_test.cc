@@ -92,7 +92,7 @@ TEST(NetworkConfig, MistakesAreNamed) {
   };
   const Row kRows[] = {
       {"lnik eth0", "network line 1: \"lnik\" begins no line; a line begins with link, address"},
-      {"link eth0\nlink eth1 mtu", "network line 2: behind \"mtu\" a value is missing"},
+      {"link eth0\nlink eth1 mtu", "network line 2: after \"mtu\" a value is missing"},
       {"link eth0 frob", "\"frob\" is no word of link"},
       {"link eth0 mtu 5", "mtu: 5 is not between 68 and 65535"},
       {"link eth0 ipv4 maybe", "ipv4: \"maybe\" is none of dhcp, off"},
@@ -117,7 +117,7 @@ TEST(NetworkConfig, MistakesAreNamed) {
       {"route 10.0.0.0/8", "neither via nor dev"},
       {"route 2001:db8::/32 via 10.0.0.1", "other family"},
       {"route default via 10.0.0.1 src fe80::1", "two families"},
-      {"route default via 10.0.0.1 nexthop via 10.0.0.2", "behind each nexthop"},
+      {"route default via 10.0.0.1 nexthop via 10.0.0.2", "after each nexthop"},
       {"rule 5 from 10.0.0.1", "a rule says what to do"},
       {"rule 5 from 10.0.0.1 to ::1 lookup 7", "two families"},
       {"rule 5 sport 9-3 lookup 7", "3 is not between 9 and 65535"},

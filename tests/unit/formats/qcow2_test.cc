@@ -277,7 +277,7 @@ TEST_F(Qcow2Entries, CompressedClusters) {
   EXPECT_EQ(extent.length, 0x10000u);
   extent = map_qcow2_entry(h, entry(0x70000, 256), 0, 0x50000).value();
   EXPECT_EQ(extent.packed_size, 256 * 512u);
-  // The last sector may lie behind the file's end; the first byte not.
+  // The last sector may lie after the file's end; the first byte not.
   extent = map_qcow2_entry(h, entry(1_GiB - 100, 2), 0, 0x50000).value();
   EXPECT_EQ(extent.packed_size, 100u);
   EXPECT_THAT(damage(h, entry(1_GiB, 1)), HasSubstr("truncated"));

@@ -69,7 +69,7 @@ TEST(PeekSource, PeekingDoesNotConsume) {
   EXPECT_EQ(inner.reads_at_end, 1u);
   ByteVector rest = read_all(source, 1000).value();
   EXPECT_TRUE(std::equal(rest.begin(), rest.end(), bytes.begin() + 600, bytes.end()));
-  EXPECT_EQ(inner.reads_at_end, 1u) << "asked again behind the end";
+  EXPECT_EQ(inner.reads_at_end, 1u) << "asked again after the end";
   EXPECT_EQ(source.peek(10).value().size(), 0u);
 }
 

@@ -195,7 +195,7 @@ TEST(Bzip2, AcceptsWhatLibbz2Accepts) {
     ByteVector plain = sample(1 + random() % 400, random());
     if (i % 3 == 0) plain.insert(plain.end(), random() % 2000, 'a');
     ByteVector compressed = bzip2(plain);
-    // In the tables and behind them, not in the CRC.
+    // In the tables and after them, not in the CRC.
     if (i % 2 == 0) {
       size_t bit = 32 + 48 + 32 + random() % (compressed.size() * 8 - 112);
       compressed[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);

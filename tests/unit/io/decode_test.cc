@@ -190,7 +190,7 @@ struct Subject {
   Format format;
   ByteVector plain;
   ByteVector compressed;
-  // Ends at which the stream is complete: behind a member, stream or frame.
+  // Ends at which the stream is complete: after a member, stream or frame.
   std::vector<size_t> edges;
   std::string_view name = format_name(format);
 };
@@ -240,7 +240,7 @@ TEST(Decoders, TruncationAnywhereIsAnError) {
           ConstBytes cut = ConstBytes(subject.compressed).first(end);
           bool edge = std::count(subject.edges.begin(), subject.edges.end(), end) != 0;
           Result<ByteVector> result = decode(subject.format, cut, 100, 65536, limits);
-          // Behind a whole member nothing tells that another was to come: only a digest or the
+          // After a whole member nothing tells that another was to come: only a digest or the
           // length that the server declared does.
           ASSERT_EQ(result.ok(), edge) << subject.name << " " << end;
           if (result.ok()) continue;

@@ -77,7 +77,7 @@ Result<ByteVector> read_disk(RandomSource& file, Fetch fetch, size_t chunk, Hole
     std::copy_n(piece.data(), n, disk.data() + disk.size() - n);
   }
   if (disk.size() != source->virtual_size()) return Error("not as many bytes as virtual_size()");
-  if (TRY(source->read(piece)) != 0) return Error("bytes behind the end");
+  if (TRY(source->read(piece)) != 0) return Error("bytes after the end");
   return disk;
 }
 

@@ -11,8 +11,8 @@
 
 namespace curlingiron {
 
-// Hands out at most `largest` bytes at a time, fails behind `fail_after` bytes, and counts reads
-// behind the end.
+// Hands out at most `largest` bytes at a time, fails after `fail_after` bytes, and counts reads
+// after the end.
 class DripSource final : public Source {
  public:
   DripSource(ConstBytes bytes, size_t largest, std::optional<size_t> fail_after = std::nullopt)

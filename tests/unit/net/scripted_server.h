@@ -69,7 +69,7 @@ struct TlsIdentity {
   std::string key_file;
   std::string client_ca_file;  // clients are asked for a certificate of this CA; empty: not at all
   bool client_optional = false;  // those without one are let in
-  bool client_later = false;     // asked behind the request (RFC 8446, 4.6.2), by TLS 1.3
+  bool client_later = false;     // asked after the request (RFC 8446, 4.6.2), by TLS 1.3
   int oldest = 0;                // TLS1_2_VERSION, …; 0: any
   int newest = 0;
   std::string groups = "";   // of the key exchange, as "P-384"

@@ -150,16 +150,16 @@ TEST(InitramfsImage, ZerosAroundAndABootConfigurationBehind) {
   footer.le32(static_cast<uint32_t>(config.size()));
   footer.le32(0);
   footer.append("#BOOTCONFIG\n");
-  for (size_t behind : {0, 3}) {
+  for (size_t after : {0, 3}) {
     ByteVector bytes = zeros(512) + archive_of(kMicrocode) + zeros(400) +
                        packed(archive_of(kRoot), Compression::Gzip) + zeros(20) + footer.bytes() +
-                       zeros(behind);
+                       zeros(after);
     Image image = read_image(bytes).value();
     EXPECT_THAT(image.paths, SizeIs(8));
     EXPECT_EQ(image.archives[0].padding_before, 512U);
     // The end mark's own padding is counted with the zeros.
     EXPECT_GE(image.archives[1].padding_before, 400U);
-    EXPECT_EQ(image.boot_config, footer.size() + behind);
+    EXPECT_EQ(image.boot_config, footer.size() + after);
     expect_accounted(image, bytes.size());
   }
 }
@@ -208,7 +208,7 @@ TEST_P(EveryCompressor, OneBehindTheOther) {
     EXPECT_EQ(image.value().archives[2].packed_size, b.size());
     expect_accounted(image.value(), bytes.size());
   }
-  // Another compressor behind it, and a plain archive.
+  // Another compressor after it, and a plain archive.
   ByteVector mixed = a + zeros(512 - a.size() % 4) + archive_of(kMicrocode) + zeros(4) +
                      packed(archive_of(kRoot), Compression::Xz);
   EXPECT_THAT(read_image(mixed).value().archives, SizeIs(3));
@@ -247,7 +247,7 @@ TEST_P(EveryCompressor, ABombIsAnError) {
   ImageLimits limits;
   limits.unpacked = 10_MiB;
   EXPECT_THAT(error_of(bytes, limits), HasSubstr("more than 10.0 MiB unpacked"));
-  // Zeros behind the end mark, without an entry to blame.
+  // Zeros after the end mark, without an entry to blame.
   bytes = pack(GetParam(), archive_of(kRoot) + zeros(20'000'000));
   EXPECT_THAT(error_of(bytes, limits), HasSubstr("more than 10.0 MiB unpacked"));
 }

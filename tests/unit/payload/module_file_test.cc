@@ -59,7 +59,7 @@ TEST(Compress, RoundTripsAndIsReproducible) {
 // The filters of the first block, from its header (the .xz file format, 3.1): pairs of filter and
 // first property byte.
 std::vector<std::pair<int, int>> filters_of(ConstBytes xz) {
-  size_t at = 12 + 1;  // behind the stream header and the block header's size
+  size_t at = 12 + 1;  // after the stream header and the block header's size
   uint8_t flags = xz[at++];
   for (int bit : {0x40, 0x80}) {
     if ((flags & bit) == 0) continue;

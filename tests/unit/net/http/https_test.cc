@@ -165,7 +165,7 @@ TEST_F(HttpsSourceTest, AHandshakeThatIsCutIsRetried) {
 
 TEST_F(HttpsSourceTest, ARefusedCertificateIsRetriedOnlyBehindTheCommitPoint) {
   // The first connection is good; then another server with a bad certificate takes the port's
-  // place behind a redirect.
+  // place after a redirect.
   TlsIdentity good = identity("good");
   TlsIdentity expired = identity("expired");
   std::string file = make_file(1000);

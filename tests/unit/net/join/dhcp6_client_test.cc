@@ -370,8 +370,8 @@ TEST_F(Dhcp6ClientTest, TimesThatMakeNoSense) {
   };
   const Case cases[] = {
       {0s, 0s, 100s, 200s, 50s},                                 // as the client likes
-      {90s, 80s, 100s, 200s, 50s},                               // T1 behind T2
-      {150s, 300s, 100s, 200s, 50s},                             // T2 behind the end
+      {90s, 80s, 100s, 200s, 50s},                               // T1 after T2
+      {150s, 300s, 100s, 200s, 50s},                             // T2 after the end
       {1s, 2s, 1s, 1s, 5s},                                      // hardly a lease
       {0s, 0s, 0s, 200s, 100s},                                  // deprecated from the start
       {{}, {}, {}, {}, {}},                                      // for ever
