@@ -281,7 +281,7 @@ Result<Disk> choose_disk(const std::vector<Disk>& disks, std::string_view wanted
   size_t colon = wanted.find(':');
   if (colon != std::string_view::npos && !wanted.starts_with('/')) {
     return Error(concat("\"", printable(wanted.substr(0, colon)),
-                        ":\" is no way to name a disk; use serial:, wwn:, by-path:, by-id:, "
+                        ":\" does not name a disk; use serial:, wwn:, by-path:, by-id:, "
                         "ptuuid:, size: or /dev/NAME"));
   }
   return choose_by_name(disks, wanted);
@@ -303,8 +303,7 @@ Result<std::string> identity_of(const Disk& disk, const std::vector<Disk>& disks
     if (chosen.ok() && chosen.value().name == disk.name) return std::move(candidate);
   }
   return Error(concat(disk.describe(),
-                      " cannot be told from the other disks by serial, wwn, path, partition table "
-                      "or size; ",
+                      " has no serial, wwn, path, partition table or size that no other disk has; ",
                       list_of(disks)));
 }
 

@@ -18,7 +18,7 @@ constexpr uint8_t kScopeHost = 254;
 
 Error unknown_device(std::string_view what, std::string_view name) {
   return Error(
-      concat(what, " names the device \"", printable(name, 40), "\", which no link line tells of"));
+      concat(what, " names the device \"", printable(name, 40), "\", which has no link line"));
 }
 
 Result<void> check_device(const NetworkConfig& config, std::string_view what,
@@ -72,7 +72,7 @@ Result<void> check_links(const NetworkConfig& config) {
     }
     for (const LinkConfig& other : config.links) {
       if (&other == &link) break;
-      if (other.name == link.name) return Error(concat(link.name, " is told of twice"));
+      if (other.name == link.name) return Error(concat(link.name, " is described twice"));
       if (link.mac && other.mac == link.mac) {
         return Error(concat(other.name, " and ", link.name, " have the same mac"));
       }
@@ -225,7 +225,7 @@ Result<void> check_network_config(const NetworkConfig& config) {
       if (&other == &address) break;
       if (other.device == address.device && other.prefix == address.prefix &&
           other.peer == address.peer) {
-        return Error(concat(what, " is told of twice"));
+        return Error(concat(what, " is described twice"));
       }
     }
   }

@@ -159,9 +159,9 @@ Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
                             const Settings& settings, const KernelNetwork& state, FlashPlan& plan) {
   if (settings.network.says_how()) {
     if (!options.network.empty()) {
-      return Error("--network and --set both tell of a network; give one of them");
+      return Error("--network and --set both give a network; give one of them");
     }
-    plan.network_of = "set up as --set tells";
+    plan.network_of = "set up as --set says";
     return {};
   }
   if (!options.network.empty()) {

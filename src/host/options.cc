@@ -90,7 +90,7 @@ Command parse_command(int argc, char** argv) {
   add_also(*flash_verb, flash.also);
   add_modules(*flash_verb, flash.modules);
   add_extras(*flash_verb, flash.add);
-  add_network(*flash_verb, flash.network, "this machine's, unless --set tells of one");
+  add_network(*flash_verb, flash.network, "this machine's, unless --set gives one");
   flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
 

@@ -278,7 +278,7 @@ std::string explain_missing(const UniqueFd& root, Kind kind, std::span<const Dis
   if (reasons.size() > named) text += concat("; and ", reasons.size() - named, " more");
   if (lacks_driver) {
     text +=
-        "; build with --profile server, with --module NAME (modprobe -R MODALIAS tells it), or on "
+        "; build with --profile server, with --module NAME (modprobe -R MODALIAS names it), or on "
         "that machine";
   }
   return text;

@@ -93,7 +93,7 @@ Result<void> InitramfsReasons::read_names() {
   // Ours has them wherever it was built (formats/payload_layout.h).
   static constexpr Place kPlaces[] = {
       {kConfigFile.path, "holds the settings given to build"},
-      {kModuleIndexFile.path, "is the index of the modules, which tells all this"},
+      {kModuleIndexFile.path, "is the index of the modules, which has all this"},
       {kCaBundleFile.path, "holds the authorities that servers' certificates are verified with"},
       {kClientCertificateFile.path, "is the client's certificate, of --cert"},
   };

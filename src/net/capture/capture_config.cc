@@ -581,9 +581,10 @@ std::string describe_network(const NetworkConfig& config) {
       if (route.destination.length != 0) continue;
       for (const HopConfig& hop : route.hops) {
         if (hop.device != link.name) continue;
-        text += concat("  way out", hop.gateway ? concat(" via ", format_ip(*hop.gateway)) : "",
-                       route.table != kMainTable ? concat(", table ", route.table) : "",
-                       describe_origin(route.origin), "\n");
+        text +=
+            concat("  default route", hop.gateway ? concat(" via ", format_ip(*hop.gateway)) : "",
+                   route.table != kMainTable ? concat(", table ", route.table) : "",
+                   describe_origin(route.origin), "\n");
       }
     }
   }

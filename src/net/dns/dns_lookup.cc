@@ -47,7 +47,7 @@ DnsLookup::DnsLookup(DnsLookupPlan plan, std::function<uint64_t()> random, Time 
       names_(names_to_try(plan_.host, plan_.search)),
       silent_(plan_.servers.size()) {
   if (plan_.servers.empty()) {
-    result_ = Error("no DNS server is known; check what DHCP tells, or name one (nameserver=)");
+    result_ = Error("no DNS server is known; check what DHCP gives, or name one (nameserver=)");
     return;
   }
   begin_name(now);

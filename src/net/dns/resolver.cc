@@ -120,7 +120,7 @@ std::optional<Result<Addresses>> Resolver::State::without_asking(
     const std::string& host, std::optional<Family> family) const {
   if (Result<IpAddress> literal = parse_ip(host); literal.ok()) {
     if (family && literal.value().family() != *family) {
-      return Error(concat("is no ", name_of(*family), " address, and this way carries no other"));
+      return Error(concat("is no ", name_of(*family), " address, and this path carries no other"));
     }
     return Addresses{literal.value()};
   }

@@ -75,7 +75,7 @@ std::optional<HttpJudgement> judge_body_form(const HttpHead& head, const std::st
   if (!head.length && !head.chunked) {
     return fail(FailureKind::Final,
                 concat(subject,
-                       ": the server tells neither length nor chunks, so that a cut "
+                       ": the server sends neither a length nor chunks, so that a cut "
                        "would look like the end; serve it with Content-Length"));
   }
   return std::nullopt;

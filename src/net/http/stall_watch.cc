@@ -8,18 +8,18 @@ namespace curlingiron {
 
 std::string Stall::advice() const {
   if (!smaller_segment) return {};
-  return concat("; big packets may be lost on the way, so TCP segments are at most ",
+  return concat("; big packets may be lost on the path, so TCP segments are at most ",
                 *smaller_segment, " bytes from now on");
 }
 
-void StallWatch::begin(const HttpWire& wire, Time time) {
+void StallWatch::begin(const HttpExchange& wire, Time time) {
   last_activity_ = time;
   stage_ = HttpStage::Dns;
   activity_ = wire.activity();
   arrived_at_start_ = wire.arrived();
 }
 
-std::optional<Stall> StallWatch::look(const HttpWire& wire, const HttpPath& path,
+std::optional<Stall> StallWatch::look(const HttpExchange& wire, const HttpPath& path,
                                       const HttpOptions& options, Time time) {
   uint64_t activity = wire.activity();
   HttpStage stage = wire.stage();

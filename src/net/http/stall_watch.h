@@ -10,9 +10,9 @@
 #include <string>
 
 #include "base/time.h"
+#include "net/http/exchange.h"
 #include "net/http/options.h"
 #include "net/http/path.h"
-#include "net/http/wire.h"
 
 namespace curlingiron {
 
@@ -31,11 +31,11 @@ struct Stall {
 class StallWatch {
  public:
   // A request begins.
-  void begin(const HttpWire& wire, Time time);
+  void begin(const HttpExchange& wire, Time time);
   // Nothing was asked for until now: that is no stall.
   void resume(Time time) { last_activity_ = time; }
-  std::optional<Stall> look(const HttpWire& wire, const HttpPath& path, const HttpOptions& options,
-                            Time time);
+  std::optional<Stall> look(const HttpExchange& wire, const HttpPath& path,
+                            const HttpOptions& options, Time time);
   // For so long nothing has come, and the request stood at one stage; as of the last look().
   Duration silence(Time time) const { return time - last_activity_; }
   // When to look again.

@@ -5,14 +5,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "net/http/wire.h"
 #include "sys/clock.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr size_t kBuffer = 1_MiB;  // what arrived beyond the reader's own buffer
-constexpr Duration kLongestBackoff = 8s;
-constexpr Duration kLongestRetryAfter = 60s;
 constexpr Duration kLongestPoll = 1s;
 constexpr unsigned kMaxRedirects = 10;
 
@@ -41,53 +40,28 @@ bool is_web_page(const HttpHead& head) {
 
 }  // namespace
 
-// --- the last bytes of a stream
-
-void HttpTransfer::Tail::add(uint64_t at, ConstBytes bytes) {
-  if (bytes.size() > ring_.size()) {
-    at += bytes.size() - ring_.size();
-    bytes = bytes.last(ring_.size());
-  }
-  while (!bytes.empty()) {
-    auto start = static_cast<size_t>(at % ring_.size());
-    size_t count = std::min(bytes.size(), ring_.size() - start);
-    std::memcpy(ring_.data() + start, bytes.data(), count);
-    bytes = bytes.subspan(count);
-    at += count;
-  }
-}
-
-std::optional<uint64_t> HttpTransfer::Tail::differs(uint64_t at, ConstBytes bytes) const {
-  for (uint8_t byte : bytes) {
-    if (ring_[static_cast<size_t>(at % ring_.size())] != byte) return at;
-    ++at;
-  }
-  return std::nullopt;
-}
-
 // --- the transfer as a whole
 
 HttpTransfer::HttpTransfer(std::vector<Url> mirrors, const HttpOptions& options, HttpMode mode)
-    : options_(options), mode_(mode), buffer_(kBuffer) {
-  for (Url& url : mirrors) {
-    mirrors_.emplace_back();
-    mirrors_.back().url = std::move(url);
-  }
-}
+    : options_(options),
+      mode_(mode),
+      mirrors_(std::move(mirrors), options.first_backoff),
+      buffer_(kBuffer) {}
 
 HttpTransfer::~HttpTransfer() = default;
 
 Result<std::unique_ptr<HttpTransfer>> HttpTransfer::create(std::vector<Url> mirrors,
                                                            const HttpOptions& options,
-                                                           HttpMode mode) {
+                                                           HttpMode mode,
+                                                           std::unique_ptr<HttpExchange> exchange) {
+  if (mirrors.empty()) return Error("no URL to download from");
   std::unique_ptr<HttpTransfer> transfer(new HttpTransfer(std::move(mirrors), options, mode));
-  TRY(transfer->prepare());
+  TRY(transfer->prepare(std::move(exchange)));
   return transfer;
 }
 
-Result<void> HttpTransfer::prepare() {
-  if (mirrors_.empty()) return Error("no URL to download from");
-  for (const Mirror& each : mirrors_) {
+Result<void> HttpTransfer::prepare(std::unique_ptr<HttpExchange> exchange) {
+  for (const Mirror& each : mirrors_.all()) {
     bool secure = each.url.scheme == UrlScheme::Https;
     if (secure && !options_.insecure && options_.ca_file.empty()) {
       return Error(
@@ -98,7 +72,8 @@ Result<void> HttpTransfer::prepare() {
           concat(each.url.display(), ": a pinned key proves nothing over http; use https"));
     }
   }
-  wire_ = TRY(HttpWire::create(options_));
+  wire_ = std::move(exchange);
+  if (wire_ == nullptr) wire_ = TRY(HttpWire::create(options_));
   return {};
 }
 
@@ -122,7 +97,7 @@ std::optional<Time> HttpTransfer::current_deadline() const {
 
 bool HttpTransfer::deadline_passed() const {
   std::optional<Time> limit = current_deadline();
-  return limit && now() >= *limit;
+  return limit && wire_->now() >= *limit;
 }
 
 void HttpTransfer::set_deadline(std::optional<Time> deadline) {
@@ -154,7 +129,7 @@ Result<size_t> HttpTransfer::read(MutableBytes into) {
   if (ended_) return size_t{0};
   reader_space_ = into;
   reader_filled_ = 0;
-  stalls_.resume(now());
+  stalls_.resume(wire_->now());
   Result<void> pumped = pump_until_progress();
   size_t count = std::exchange(reader_filled_, 0);
   reader_space_ = {};
@@ -174,9 +149,7 @@ Result<void> HttpTransfer::pump_until_progress() {
   for (;;) {
     // Asked before the bytes are, or a server that drips would never let it pass.
     if (deadline_passed()) {
-      bool told = std::any_of(mirrors_.begin(), mirrors_.end(),
-                              [](const Mirror& each) { return each.cause.has_value(); });
-      if (told) return all_causes();
+      if (mirrors_.any_failed()) return mirrors_.all_causes();
       return Error(concat(mirror().url.host,
                           opened_ ? concat(": the deadline passed at byte ", position_)
                                   : std::string(": no answer before the deadline"),
@@ -208,7 +181,7 @@ HttpTransfer::Plan HttpTransfer::next_plan() const {
   plan.proof = Proof::Validator;
   plan.if_range = from.pin.if_range();
   if (from.known && !plan.if_range.empty()) return plan;
-  if (tail_) {
+  if (memory_.has_tail()) {
     plan.proof = Proof::Overlap;
     plan.first = position_ - std::min<uint64_t>(position_, kOverlap);
     plan.if_range.clear();
@@ -232,40 +205,34 @@ std::optional<HttpFailure> HttpTransfer::begin_next_request() {
 }
 
 std::optional<HttpFailure> HttpTransfer::start_request() {
-  plan_ = next_plan();
-  head_ = HttpHead();
-  verdict_.reset();
-  failure_.reset();
-  unproven_ = false;
-  compared_ = plan_.first;
-  compared_digest_.emplace();
-  answer_left_ = kUnknownEnd;
-  fetched_before_ = fetched_;
-  asked_for_ways_ = false;
-  waited_ = Duration(0);
+  request_ = Request();
+  request_.plan = next_plan();
+  request_.compared = request_.plan.first;
+  request_.fetched_before = fetched_;
+  memory_.begin_comparison(false);
 
   HttpAsk ask;
   ask.trusted = same_origin(mirror().url, request_url_);
   ask.url = request_url_;
   if (ask.trusted && ask.url.user_info.empty()) ask.url.user_info = mirror().url.user_info;
-  if (plan_.last) {
-    ask.range = concat("bytes=", plan_.first, '-', *plan_.last);
-  } else if (plan_.first > 0 || plan_.proof == Proof::Overlap) {
-    ask.range = concat("bytes=", plan_.first, '-');
+  if (request_.plan.last) {
+    ask.range = concat("bytes=", request_.plan.first, '-', *request_.plan.last);
+  } else if (request_.plan.first > 0 || request_.plan.proof == Proof::Overlap) {
+    ask.range = concat("bytes=", request_.plan.first, '-');
   }
-  ask.if_range = plan_.if_range;
-  path_ = options_.paths != nullptr ? options_.paths->path() : system_path();
-  bool limited = path_.max_segment != 0 && path_.max_segment <= max_segment_;
-  if (max_segment_ != 0 && !limited) path_.max_segment = max_segment_;
-  Result<void> sent = wire_->send(ask, path_, fresh_, *this);
-  stalls_.begin(*wire_, now());
-  arrived_at_window_ = wire_->arrived();
+  ask.if_range = request_.plan.if_range;
+  request_.path = options_.paths != nullptr ? options_.paths->path() : system_path();
+  bool limited = request_.path.max_segment != 0 && request_.path.max_segment <= max_segment_;
+  if (max_segment_ != 0 && !limited) request_.path.max_segment = max_segment_;
+  Result<void> sent = wire_->send(ask, request_.path, fresh_, *this);
+  stalls_.begin(*wire_, wire_->now());
+  request_.arrived_at_window = wire_->arrived();
   if (!sent.ok()) return HttpFailure{sent.error(), FailureKind::Final, std::nullopt};
   return std::nullopt;
 }
 
 HttpReceiver::Taken HttpTransfer::stop(HttpFailure failure) {
-  failure_ = std::move(failure);
+  request_.failure = std::move(failure);
   return Taken::Stop;
 }
 
@@ -273,13 +240,13 @@ HttpJudgement HttpTransfer::judge(const HttpHead& head) {
   std::string subject = request_url_.display();
   int64_t clock = wall_clock_seconds();
   const Mirror& from = mirror();
-  request_pin_ = from.known ? from.pin : HttpPin();
-  request_pin_.length = pin_.length;
-  HttpRun run{plan_.first, plan_.last, mode_ == HttpMode::Stream ? position_ : 0,
+  request_.pin = from.known ? from.pin : HttpPin();
+  request_.pin.length = pin_.length;
+  HttpRun run{request_.plan.first, request_.plan.last, mode_ == HttpMode::Stream ? position_ : 0,
               opened_ && !from.known};
-  if (mode_ == HttpMode::Ranges) return judge_range(head, request_pin_, run, subject, clock);
+  if (mode_ == HttpMode::Ranges) return judge_range(head, request_.pin, run, subject, clock);
   // Nothing was received yet: this is as good as the first answer, but it must be the same file.
-  if (opened_) return judge_resumed(head, request_pin_, run, subject, clock);
+  if (opened_) return judge_resumed(head, request_.pin, run, subject, clock);
   return judge_first(head, subject, clock);
 }
 
@@ -288,71 +255,71 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
     return stop(
         {answered.error().with_context(request_url_.display()), FailureKind::Final, std::nullopt});
   }
-  head_ = answered.value();
-  HttpJudgement judged = judge(head_);
+  request_.head = answered.value();
+  HttpJudgement judged = judge(request_.head);
   if (judged.failure) {
     // The hint is worth something only where the server refuses.
-    std::string hint = head_.status >= 400 && head_.status < 500 ? wire_->certificate_hint() : "";
+    std::string hint =
+        request_.head.status >= 400 && request_.head.status < 500 ? wire_->certificate_hint() : "";
     if (!hint.empty()) {
       judged.failure->error = Error(concat(judged.failure->error.message(), hint));
     }
     return stop(std::move(*judged.failure));
   }
-  verdict_ = judged.verdict;
-  if (*verdict_ == HttpVerdict::Redirect) return Taken::All;
+  request_.verdict = judged.verdict;
+  if (*request_.verdict == HttpVerdict::Redirect) return Taken::All;
   // A page that says "file not found" with a good status: another mirror may have the file.
-  bool others = std::any_of(mirrors_.begin(), mirrors_.end(), [&](const Mirror& each) {
-    return &each != &mirror() && !each.excluded;
-  });
-  if (!opened_ && others && is_web_page(head_)) {
+  if (!opened_ && mirrors_.has_others() && is_web_page(request_.head)) {
     return stop(final_failure(concat(request_url_.display(),
                                      ": sends a web page (text/html), not an image; check the "
                                      "URL")));
   }
-  if (*verdict_ == HttpVerdict::FromStart) {
-    compared_ = 0;
-    if (position_ > 0 && !digest_ && !options_.digest_follows && !proves_same(head_, pin_)) {
+  if (*request_.verdict == HttpVerdict::FromStart) {
+    request_.compared = 0;
+    memory_.begin_comparison(true);
+    if (position_ > 0 && !memory_.has_digest() && !options_.digest_follows &&
+        !proves_same(request_.head, pin_)) {
       return stop(final_failure(
           concat(request_url_.display(),
-                 ": the server sends the whole file instead of the rest, and no longer tells what "
+                 ": the server sends the whole file instead of the rest, and no longer says what "
                  "proves it to be the same; start again")));
     }
   }
-  if (head_.status == 206) {
-    answer_left_ = head_.range->span->last - head_.range->span->first + 1;
+  if (request_.head.status == 206) {
+    request_.answer_left = request_.head.range->span->last - request_.head.range->span->first + 1;
     // The server sent the part whether the ETag is the same or not.
-    bool asked_for_tag = !mirror().known && plan_.proof == Proof::Validator;
-    if (asked_for_tag && head_.etag != plan_.if_range) {
-      unproven_ = true;
+    bool asked_for_tag = !mirror().known && request_.plan.proof == Proof::Validator;
+    if (asked_for_tag && request_.head.etag != request_.plan.if_range) {
+      request_.unproven = true;
       mirror().ignores_if_range = true;
       return Taken::Stop;
     }
   }
-  told_length_ = request_pin_.length;
-  if (!opened_ && mode_ == HttpMode::Stream) told_length_ = head_.length;
-  request_pin_ = pin_of(head_);
-  request_pin_.length.reset();
-  if (plan_.proof == Proof::Head && !options_.digest_follows &&
-      (!is_strong_entity_tag(pin_.etag) || pin_.etag != head_.etag)) {
+  request_.reported_length = request_.pin.length;
+  if (!opened_ && mode_ == HttpMode::Stream) request_.reported_length = request_.head.length;
+  request_.pin = pin_of(request_.head);
+  request_.pin.length.reset();
+  if (request_.plan.proof == Proof::Head && !options_.digest_follows &&
+      (!is_strong_entity_tag(pin_.etag) || pin_.etag != request_.head.etag)) {
     return stop(final_failure(concat(request_url_.display(),
                                      ": nothing proves that this mirror holds the same file (no "
                                      "ETag in common)")));
   }
   if (!opened_) {
-    first_answer(head_);
+    first_answer(request_.head);
   } else if (fresh_) {
     ++resumptions_;
-    bool again = *verdict_ == HttpVerdict::FromStart && position_ > 0;
+    bool again = *request_.verdict == HttpVerdict::FromStart && position_ > 0;
     log_info(concat(request_url_.display(), ": resumed at byte ", position_,
                     again ? ", by reading again from the start" : ""));
   }
   fresh_ = false;
-  waited_ = Duration(0);
-  arrived_at_window_ = wire_->arrived();
+  request_.waited = Duration(0);
+  request_.arrived_at_window = wire_->arrived();
   if (redirects_ > 0) mirror().final_url = request_url_;
-  bool nothing_to_compare = compared_ >= compared_until();
+  bool nothing_to_compare = request_.compared >= compared_until();
   if (nothing_to_compare) mirror_is_proven();
-  if (*verdict_ == HttpVerdict::AtEnd) {
+  if (*request_.verdict == HttpVerdict::AtEnd) {
     if (mode_ == HttpMode::Stream) run_end_ = position_;
     ended_ = true;
   }
@@ -362,9 +329,9 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
 
 void HttpTransfer::first_answer(const HttpHead& head) {
   opened_ = true;
-  pin_ = request_pin_;
-  pin_.length = told_length_;
-  answer_.length = told_length_;
+  pin_ = request_.pin;
+  pin_.length = request_.reported_length;
+  answer_.length = request_.reported_length;
   answer_.content_type = head.content_type;
   answer_.date = head.date;
   answer_.effective_url = request_url_.display();
@@ -374,14 +341,15 @@ void HttpTransfer::first_answer(const HttpHead& head) {
   } else if (head.accept_ranges == "none") {
     answer_.ranges = RangeSupport::None;
   }
-  if (mode_ == HttpMode::Ranges) run_end_ = std::min<uint64_t>(kFileHead, *told_length_);
+  if (mode_ == HttpMode::Ranges)
+    run_end_ = std::min<uint64_t>(kFileHead, *request_.reported_length);
   // Hashing and copying cost as much as receiving: only where a comparison may be asked for. From
   // one server that resumes, a validator proves whatever may come.
-  bool proven = mirrors_.size() == 1 && !pin_.if_range().empty();
+  bool proven = !mirrors_.several() && !pin_.if_range().empty();
   if (mode_ == HttpMode::Stream) {
-    if (options_.digest_follows && !proven) tail_.emplace();
+    if (options_.digest_follows && !proven) memory_.keep_tail();
     if (!options_.digest_follows && (!proven || answer_.ranges != RangeSupport::Told)) {
-      digest_.emplace();
+      memory_.keep_digest();
     }
   }
   say_what_a_drop_means();
@@ -404,7 +372,7 @@ void HttpTransfer::say_what_a_drop_means() const {
     log_warning(concat(subject,
                        ": the server does not serve parts of the file (Accept-Ranges: none)",
                        last_sentence));
-  } else if (pin_.if_range().empty() && !tail_) {
+  } else if (pin_.if_range().empty() && !memory_.has_tail()) {
     log_info(concat(subject,
                     ": the server gives no strong ETag and no old Last-Modified, so that nothing "
                     "proves a part to be of the same file",
@@ -418,43 +386,36 @@ void HttpTransfer::say_what_a_drop_means() const {
 
 void HttpTransfer::mirror_is_proven() {
   mirror().known = true;
-  mirror().pin = request_pin_;
-  if (!told_length_) return;
-  pin_.length = told_length_;
-  if (mode_ == HttpMode::Stream) run_end_ = *told_length_;
+  mirror().pin = request_.pin;
+  if (!request_.reported_length) return;
+  pin_.length = request_.reported_length;
+  if (mode_ == HttpMode::Stream) run_end_ = *request_.reported_length;
 }
 
 // The position up to which the answer brings known bytes, which are compared.
 uint64_t HttpTransfer::compared_until() const {
-  if (plan_.proof == Proof::Head) return file_head_.size();
-  return mode_ == HttpMode::Stream ? position_ : compared_;
+  if (request_.plan.proof == Proof::Head) return file_head_.size();
+  return mode_ == HttpMode::Stream ? position_ : request_.compared;
 }
 
-// Bytes at compared_, all of which are known.
+// Bytes at request_.compared, all of which are known.
 std::optional<Error> HttpTransfer::compare_known(ConstBytes bytes) {
-  std::optional<uint64_t> other;
-  if (plan_.proof == Proof::Head) {
-    for (size_t i = 0; i < bytes.size() && !other; ++i) {
-      if (file_head_[static_cast<size_t>(compared_) + i] != bytes[i]) other = compared_ + i;
+  std::optional<StreamMemory::Difference> other;
+  if (request_.plan.proof == Proof::Head) {
+    ConstBytes known =
+        ConstBytes(file_head_).subspan(static_cast<size_t>(request_.compared), bytes.size());
+    auto differs = std::mismatch(bytes.begin(), bytes.end(), known.begin()).first;
+    if (differs != bytes.end()) {
+      other = {request_.compared + static_cast<uint64_t>(differs - bytes.begin())};
     }
-  } else if (tail_ && compared_ + bytes.size() + kOverlap > position_) {
-    // Of a whole that is read again the end is in the tail, too.
-    uint64_t kept = position_ - std::min<uint64_t>(position_, kOverlap);
-    uint64_t from = std::max(compared_, kept);
-    other = tail_->differs(from, bytes.subspan(static_cast<size_t>(from - compared_)));
-  }
-  if (*verdict_ == HttpVerdict::FromStart && digest_) compared_digest_->update(bytes);
-  compared_ += bytes.size();
-  std::string subject = request_url_.display();
-  std::string where;
-  if (other) {
-    where = concat("byte ", *other, " differs");
-  } else if (*verdict_ == HttpVerdict::FromStart && compared_ == position_ && digest_ &&
-             compared_digest_->value() != digest_->value()) {
-    where = concat("its first ", position_, " bytes differ");
   } else {
-    return std::nullopt;
+    other = memory_.compare(request_.compared, bytes, position_);
   }
+  request_.compared += bytes.size();
+  if (!other) return std::nullopt;
+  std::string subject = request_url_.display();
+  std::string where = other->at ? concat("byte ", *other->at, " differs")
+                                : concat("its first ", position_, " bytes differ");
   if (!mirror().known) {
     return Error(
         concat(subject, ": this mirror holds another file of the same length (", where, ')'));
@@ -464,28 +425,29 @@ std::optional<Error> HttpTransfer::compare_known(ConstBytes bytes) {
 }
 
 HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
-  if (!verdict_ || *verdict_ == HttpVerdict::Redirect || *verdict_ == HttpVerdict::AtEnd) {
+  if (!request_.verdict || *request_.verdict == HttpVerdict::Redirect ||
+      *request_.verdict == HttpVerdict::AtEnd) {
     return Taken::All;
   }
-  uint64_t to_compare = compared_until() - std::min(compared_, compared_until());
+  uint64_t to_compare = compared_until() - std::min(request_.compared, compared_until());
   auto known = static_cast<size_t>(std::min<uint64_t>(to_compare, bytes.size()));
   ConstBytes fresh = bytes.subspan(known);
   if (fresh.size() > room()) return Taken::Nothing;
   bool too_many =
-      bytes.size() > answer_left_ ||
-      (plan_.proof == Proof::Head ? !fresh.empty() : fresh.size() > run_end_ - position_);
+      bytes.size() > request_.answer_left ||
+      (request_.plan.proof == Proof::Head ? !fresh.empty() : fresh.size() > run_end_ - position_);
   if (too_many) {
     return stop(final_failure(
-        concat(request_url_.display(), ": the server sends more bytes than it told")));
+        concat(request_url_.display(), ": the server sends more bytes than it announced")));
   }
-  if (answer_left_ != kUnknownEnd) answer_left_ -= bytes.size();
+  if (request_.answer_left != kUnknownEnd) request_.answer_left -= bytes.size();
   if (known > 0) {
     if (auto differs = compare_known(bytes.first(known))) {
       return stop({std::move(*differs), FailureKind::Final, std::nullopt});
     }
-    if (compared_ == compared_until()) {
+    if (request_.compared == compared_until()) {
       mirror_is_proven();
-      if (at_end() && plan_.proof != Proof::Head) ended_ = true;
+      if (at_end() && request_.plan.proof != Proof::Head) ended_ = true;
     }
   }
   if (!fresh.empty()) store(fresh);
@@ -493,17 +455,16 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
 }
 
 void HttpTransfer::store(ConstBytes bytes) {
-  if (fetched_ == fetched_before_) served_by_ = path_;
+  if (fetched_ == request_.fetched_before) served_by_ = request_.path;
   if (mode_ == HttpMode::Stream) {
-    if (digest_) digest_->update(bytes);
-    if (tail_) tail_->add(position_, bytes);
+    memory_.add(position_, bytes);
   } else if (!file_head_complete_) {
     file_head_.insert(file_head_.end(), bytes.begin(), bytes.end());
   }
   mirror().cause.reset();  // overcome
   position_ += bytes.size();
   fetched_ += bytes.size();
-  if (mode_ == HttpMode::Stream) compared_ = position_;
+  if (mode_ == HttpMode::Stream) request_.compared = position_;
   size_t direct = std::min(bytes.size(), reader_space_.size() - reader_filled_);
   if (direct > 0) std::memcpy(reader_space_.data() + reader_filled_, bytes.data(), direct);
   reader_filled_ += direct;
@@ -518,7 +479,7 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
     return final_failure(concat(request_url_.display(), ": ", why));
   };
   if (++redirects_ > kMaxRedirects) return refuse("more than 10 redirects; check the URL");
-  Result<Url> next = resolve_reference(request_url_, head_.location);
+  Result<Url> next = resolve_reference(request_url_, request_.head.location);
   if (!next.ok()) {
     return refuse(concat("redirects to what is no URL (", next.error().message(), ')'));
   }
@@ -544,17 +505,18 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
 // The answer ended as its head promised, but more is wanted than it brought.
 std::optional<HttpFailure> HttpTransfer::request_ended() {
   const Url& url = request_url_;
-  if (plan_.proof == Proof::Head && mirror().known) {
+  if (request_.plan.proof == Proof::Head && mirror().known) {
     wire_->drop();
     return std::nullopt;
   }
   // A server may send less than was asked for; if it is not next to nothing, that is no fault.
-  if (head_.status == 206 && answer_left_ == 0 && fetched_ - fetched_before_ >= kProgress) {
+  if (request_.head.status == 206 && request_.answer_left == 0 &&
+      fetched_ - request_.fetched_before >= kProgress) {
     wire_->drop();
     return std::nullopt;
   }
   // With a known length the end would have been seen; less than that is a server that sent less.
-  bool all_compared = compared_ >= compared_until();
+  bool all_compared = request_.compared >= compared_until();
   if (run_end_ != kUnknownEnd || !all_compared) {
     return transient_failure(concat(url.host, ": the answer ended early, at byte ", position_));
   }
@@ -570,16 +532,16 @@ std::optional<HttpFailure> HttpTransfer::step() {
   for (;;) {
     uint64_t before = wire_->arrived();
     WireState state = wire_->perform();
-    if (failure_) {
+    if (request_.failure) {
       // What came before it is good.
       if (reader_filled_ > 0) return std::nullopt;
-      return std::exchange(failure_, std::nullopt);
+      return std::exchange(request_.failure, std::nullopt);
     }
-    if (unproven_) {
+    if (request_.unproven) {
       log_debug(concat(request_url_.display(), ": does not tell the ETag; read from the start"));
       return begin_next_request();
     }
-    if (verdict_ == HttpVerdict::Redirect) return follow_redirect();
+    if (request_.verdict == HttpVerdict::Redirect) return follow_redirect();
     bool filled = reader_filled_ > 0 && reader_filled_ == reader_space_.size();
     if (ended_ || filled) return std::nullopt;
     if (state == WireState::Running) {
@@ -595,30 +557,30 @@ std::optional<HttpFailure> HttpTransfer::step() {
   return wait_for_bytes();
 }
 
-// While nothing comes: another way may be there long before this one counts as stalled.
-std::optional<HttpFailure> HttpTransfer::look_for_ways(Time time) {
+// While nothing comes: another path may be there long before this one counts as stalled.
+std::optional<HttpFailure> HttpTransfer::look_for_paths(Time time) {
   PathChooser& paths = *options_.paths;
-  if (paths.is_gone(path_)) {
-    return transient_failure(concat(request_url_.host, ": ", path_.interface,
+  if (paths.is_gone(request_.path)) {
+    return transient_failure(concat(request_url_.host, ": ", request_.path.interface,
                                     " has lost its connection, at byte ", position_));
   }
   Duration silence = stalls_.silence(time);
   if (silence < options_.first_bytes) {
-    asked_for_ways_ = false;
+    request_.asked_for_paths = false;
     return std::nullopt;
   }
   std::string what =
       concat(request_url_.host, ": no data for ", seconds_text(silence), ", at byte ", position_);
-  if (!std::exchange(asked_for_ways_, true)) paths.failed(path_, Error(what));
+  if (!std::exchange(request_.asked_for_paths, true)) paths.failed(request_.path, Error(what));
   HttpPath now_best = paths.path();
-  if (same_nic(now_best, path_)) return std::nullopt;
-  return transient_failure(concat(what, ", and the source answers on another way"));
+  if (same_nic(now_best, request_.path)) return std::nullopt;
+  return transient_failure(concat(what, ", and the source answers on another path"));
 }
 
 std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
-  Time time = now();
+  Time time = wire_->now();
   uint64_t arrived = wire_->arrived();
-  if (std::optional<Stall> stall = stalls_.look(*wire_, path_, options_, time)) {
+  if (std::optional<Stall> stall = stalls_.look(*wire_, request_.path, options_, time)) {
     if (stall->smaller_segment) max_segment_ = *stall->smaller_segment;
     HttpFailure failure =
         transient_failure(concat(request_url_.host, ": no data for ", seconds_text(stall->after),
@@ -627,54 +589,39 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
     return failure;
   }
   if (options_.paths != nullptr) {
-    if (auto better = look_for_ways(time)) return better;
+    if (auto better = look_for_paths(time)) return better;
   }
   // Only the time counts in which bytes were wanted. A head has twice as long: it may be worked on.
-  if (waited_ >= options_.stall * (verdict_ ? 1 : 2)) {
-    uint64_t got = arrived - arrived_at_window_;
+  if (request_.waited >= options_.stall * (request_.verdict ? 1 : 2)) {
+    uint64_t got = arrived - request_.arrived_at_window;
     auto least = static_cast<uint64_t>(
         static_cast<double>(kLowSpeed) *
-        std::chrono::duration_cast<std::chrono::duration<double>>(waited_).count());
+        std::chrono::duration_cast<std::chrono::duration<double>>(request_.waited).count());
     if (got < least) {
       return transient_failure(concat(request_url_.host, ": only ", got, " bytes in ",
-                                      seconds_text(waited_), ", at byte ", position_));
+                                      seconds_text(request_.waited), ", at byte ", position_));
     }
-    waited_ = Duration(0);
-    arrived_at_window_ = arrived;
+    request_.waited = Duration(0);
+    request_.arrived_at_window = arrived;
   }
   Duration wait = std::min<Duration>(kLongestPoll, stalls_.next(options_, time) - time);
   if (std::optional<Time> limit = current_deadline()) {
     wait = std::min<Duration>(wait, std::max<Duration>(*limit - time, Duration(0)));
   }
   wire_->wait(wait);
-  waited_ += now() - time;
+  request_.waited += wire_->now() - time;
   return std::nullopt;
 }
 
 // --- over all requests
 
-// The cause of each mirror.
-Error HttpTransfer::all_causes() const {
-  if (mirrors_.size() == 1 && mirrors_[0].cause) return *mirrors_[0].cause;
-  std::string text = concat("none of the ", mirrors_.size(), " mirrors serves the file: ");
-  int code = 0;
-  for (size_t i = 0; i < mirrors_.size(); ++i) {
-    const Mirror& each = mirrors_[i];
-    text +=
-        concat(i == 0 ? "[" : " [", i + 1, "] ",
-               each.cause ? each.cause->message() : concat(each.url.display(), ": not tried yet"));
-    if (each.cause && each.cause->code() == kNoRanges) code = kNoRanges;
-  }
-  return Error(std::move(text), code);
-}
-
 Result<void> HttpTransfer::pause_before_retry(Duration wait) {
-  Time until = now() + wait;
+  Time until = wire_->now() + wait;
   for (;;) {
-    Time time = now();
+    Time time = wire_->now();
     if (time >= until) return {};
     // set_deadline() wakes this.
-    if (deadline_passed()) return all_causes();
+    if (deadline_passed()) return mirrors_.all_causes();
     Duration rest = std::min<Duration>(until - time, kLongestPoll);
     if (std::optional<Time> limit = current_deadline()) {
       rest = std::min<Duration>(rest, std::max<Duration>(*limit - time, Duration(0)));
@@ -683,102 +630,47 @@ Result<void> HttpTransfer::pause_before_retry(Duration wait) {
   }
 }
 
-Duration HttpTransfer::backoff() const {
-  unsigned doublings = std::min(rounds_ > 0 ? rounds_ - 1 : 0, 10U);
-  Duration base =
-      std::min<Duration>(options_.first_backoff * (int64_t{1} << doublings), kLongestBackoff);
-  // Between a half and the whole: machines that lost the same server come back spread out.
-  auto half = static_cast<uint64_t>(std::max<int64_t>((base / 2).count(), 1));
-  return base / 2 + Duration(static_cast<int64_t>(random_u64() % half));
-}
-
-// The first after the current one, which itself comes last.
-std::optional<size_t> HttpTransfer::next_mirror_that(bool (*fits)(const Mirror&, Time),
-                                                     Time time) const {
-  for (size_t i = 1; i <= mirrors_.size(); ++i) {
-    size_t index = (current_ + i) % mirrors_.size();
-    if (!mirrors_[index].excluded && fits(mirrors_[index], time)) return index;
-  }
-  return std::nullopt;
-}
-
-// After a transient failure. Returns how long to wait before the next request.
-Duration HttpTransfer::choose_next_mirror(bool same_again) {
-  if (same_again) return Duration(0);
-  Time time = now();
-  mirror().failed_in_round = true;
-  auto unasked = [](const Mirror& each, Time at) {
-    return !each.failed_in_round && each.not_before <= at;
-  };
-  if (auto next = next_mirror_that(unasked, time)) {
-    current_ = *next;
-    return Duration(0);
-  }
-  ++rounds_;
-  for (Mirror& each : mirrors_) each.failed_in_round = false;
-  Time earliest = time + backoff();
-  auto ready = [](const Mirror& each, Time at) { return each.not_before <= at; };
-  // Each has asked for more patience: the first that gives in.
-  if (!next_mirror_that(ready, earliest)) {
-    earliest = Time::max();
-    for (const Mirror& each : mirrors_) {
-      if (!each.excluded) earliest = std::min(earliest, each.not_before);
-    }
-  }
-  current_ = next_mirror_that(ready, earliest).value_or(current_);
-  return earliest - time;
-}
-
 // Decides whether another try can help; returns when it is time for it.
 Result<void> HttpTransfer::recover(HttpFailure cause) {
   wire_->drop();
   // A server that answers, whatever it says, is reached.
-  bool answered = head_.status >= 400;
-  bool behind_commit = opened_ && !current_deadline();
-  // On a way that has brought none of the file yet, somebody else may answer in the server's place.
-  bool strange_way = behind_commit && served_by_ && !same_nic(path_, *served_by_);
-  if (strange_way) cause.kind = FailureKind::Transient;
-  bool may_be_the_way = cause.kind == FailureKind::Transient && (!answered || strange_way);
-  if (options_.paths != nullptr && may_be_the_way) options_.paths->failed(path_, cause.error);
+  bool answered = request_.head.status >= 400;
+  bool after_commit = opened_ && !current_deadline();
+  // On a path that has brought none of the file yet, somebody else may answer in the server's
+  // place.
+  bool strange_path = after_commit && served_by_ && !same_nic(request_.path, *served_by_);
+  if (strange_path) cause.kind = FailureKind::Transient;
+  bool may_be_the_path = cause.kind == FailureKind::Transient && (!answered || strange_path);
+  if (options_.paths != nullptr && may_be_the_path)
+    options_.paths->failed(request_.path, cause.error);
   Mirror& failed = mirror();
-  bool shortcut_is_gone = via_shortcut_ && cause.kind != FailureKind::Transient && !verdict_;
+  bool shortcut_is_gone =
+      via_shortcut_ && cause.kind != FailureKind::Transient && !request_.verdict;
   failed.cause = cause.error;
   fresh_ = true;
-  bool hopeless = cause.kind == FailureKind::Final ||
-                  (cause.kind == FailureKind::Certificate && !behind_commit);
+  bool hopeless =
+      cause.kind == FailureKind::Final || (cause.kind == FailureKind::Certificate && !after_commit);
   bool progress = fetched_ - fetched_at_progress_ >= kProgress;
   if (progress) {
     fetched_at_progress_ = fetched_;
-    rounds_ = 0;
-    for (Mirror& each : mirrors_) {
-      each.failed_in_round = false;
-      each.failures = 0;
-    }
+    mirrors_.on_progress();
   }
   ++failed.failures;
   Duration wait{0};
   if (shortcut_is_gone) {
     failed.final_url.reset();
   } else if (hopeless) {
-    failed.excluded = true;
-    auto any = [](const Mirror&, Time) { return true; };
-    std::optional<size_t> next = next_mirror_that(any, now());
-    if (!next) return all_causes();
-    current_ = *next;
+    if (!mirrors_.exclude_current()) return mirrors_.all_causes();
   } else {
-    if (cause.retry_after) {
-      failed.not_before = now() + std::min<Duration>(*cause.retry_after, kLongestRetryAfter);
-    }
-    bool several = mirrors_.size() > 1;
     bool same_again =
-        opened_ && !cause.retry_after && (progress || (several && failed.failures == 1));
-    wait = choose_next_mirror(same_again);
-    bool smaller =
-        max_segment_ != 0 && (path_.max_segment == 0 || path_.max_segment > max_segment_);
+        opened_ && !cause.retry_after && (progress || (mirrors_.several() && failed.failures == 1));
+    wait = mirrors_.on_transient(same_again, cause.retry_after, wire_->now(), wire_->random());
+    bool smaller = max_segment_ != 0 &&
+                   (request_.path.max_segment == 0 || request_.path.max_segment > max_segment_);
     if (smaller && &failed == &mirror() && !cause.retry_after) wait = Duration(0);
   }
   std::optional<Time> limit = current_deadline();
-  if (limit && now() + wait >= *limit) return all_causes();
+  if (limit && wire_->now() + wait >= *limit) return mirrors_.all_causes();
   bool elsewhere = &failed != &mirror();
   log_warning(concat(cause.error.message(), failed.excluded ? "; this mirror is given up" : "",
                      "; next try ", elsewhere ? concat("on ", mirror().url.display(), ' ') : "",

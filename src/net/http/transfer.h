@@ -1,6 +1,6 @@
 // One file on one or more mirrors, over as many requests as it takes: what HttpSource and HttpFile
 // have in common. Pins, resumption, retries, mirrors, stalls and deadlines are here and nowhere
-// else; what they promise stands in http_source.h.
+// else; what they promise stands in net/http/source.h.
 #pragma once
 
 #include <atomic>
@@ -16,11 +16,12 @@
 #include "base/time.h"
 #include "base/units.h"
 #include "formats/url.h"
-#include "io/digest.h"
+#include "net/http/exchange.h"
 #include "net/http/judgement.h"
+#include "net/http/mirrors.h"
 #include "net/http/options.h"
+#include "net/http/same_file.h"
 #include "net/http/stall_watch.h"
-#include "net/http/wire.h"
 
 namespace curlingiron {
 
@@ -34,8 +35,10 @@ inline constexpr size_t kFileHead = 64_KiB;
 
 class HttpTransfer final : private HttpReceiver {
  public:
-  static Result<std::unique_ptr<HttpTransfer>> create(std::vector<Url> mirrors,
-                                                      const HttpOptions& options, HttpMode mode);
+  // `exchange` carries the requests; null: a HttpWire.
+  static Result<std::unique_ptr<HttpTransfer>> create(
+      std::vector<Url> mirrors, const HttpOptions& options, HttpMode mode,
+      std::unique_ptr<HttpExchange> exchange = nullptr);
   ~HttpTransfer() override;
 
   // Returns when the first answer is good; with Ranges, when file_head() is there.
@@ -61,19 +64,6 @@ class HttpTransfer final : private HttpReceiver {
   static constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
   static constexpr uint64_t kUnknownEnd = std::numeric_limits<uint64_t>::max();
 
-  struct Mirror {
-    Url url;
-    HttpPin pin;                    // of its own answers
-    bool known = false;             // holds the same file: `pin` proves it from now on
-    bool ignores_if_range = false;  // did not tell the ETag that was asked for
-    std::optional<Url> final_url;   // where the redirects led to
-    bool excluded = false;          // for good, by `cause`
-    std::optional<Error> cause;     // of the last failure
-    unsigned failures = 0;          // in a row
-    bool failed_in_round = false;
-    Time not_before{};  // as Retry-After asked
-  };
-
   // What proves that a request goes on with the same file.
   enum class Proof {
     None,       // nothing was read yet
@@ -89,20 +79,26 @@ class HttpTransfer final : private HttpReceiver {
     std::string if_range;
   };
 
-  // The last kOverlap bytes of the stream.
-  class Tail {
-   public:
-    Tail() : ring_(kOverlap) {}
-    void add(uint64_t at, ConstBytes bytes);
-    // The position of the first byte that differs from what was at `at`.
-    std::optional<uint64_t> differs(uint64_t at, ConstBytes bytes) const;
-
-   private:
-    ByteVector ring_;
+  // The request under way: replaced as a whole when the next one begins.
+  struct Request {
+    Plan plan;
+    HttpPath path;  // with max_segment_
+    HttpHead head;
+    std::optional<HttpVerdict> verdict;
+    std::optional<HttpFailure> failure;       // found in a callback
+    bool unproven = false;                    // to be asked again in another form
+    std::optional<uint64_t> reported_length;  // of the whole file
+    HttpPin pin;                              // the mirror's, when it is proven
+    uint64_t compared = 0;  // position up to which known bytes came again and were alike
+    uint64_t answer_left = kUnknownEnd;  // bytes that the answer may still bring
+    uint64_t fetched_before = 0;         // fetched_ when it began
+    bool asked_for_paths = false;        // since bytes last came
+    Duration waited{0};                  // since the window began that low speed is measured in
+    uint64_t arrived_at_window = 0;
   };
 
   HttpTransfer(std::vector<Url> mirrors, const HttpOptions& options, HttpMode mode);
-  Result<void> prepare();
+  Result<void> prepare(std::unique_ptr<HttpExchange> exchange);
 
   // --- one request
   Plan next_plan() const;
@@ -112,7 +108,7 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<HttpFailure> step();
   std::optional<HttpFailure> request_ended();
   std::optional<HttpFailure> wait_for_bytes();
-  std::optional<HttpFailure> look_for_ways(Time time);
+  std::optional<HttpFailure> look_for_paths(Time time);
   Taken on_head(const Result<HttpHead>& head) override;
   Taken on_body(ConstBytes bytes) override;
   HttpJudgement judge(const HttpHead& head);
@@ -130,14 +126,10 @@ class HttpTransfer final : private HttpReceiver {
   // --- over all requests
   Result<void> pump_until_progress();
   Result<void> recover(HttpFailure cause);
-  Duration choose_next_mirror(bool same_again);
-  Duration backoff() const;
   Result<void> pause_before_retry(Duration wait);
-  Error all_causes() const;
-  std::optional<size_t> next_mirror_that(bool (*fits)(const Mirror&, Time), Time time) const;
 
-  Mirror& mirror() { return mirrors_[current_]; }
-  const Mirror& mirror() const { return mirrors_[current_]; }
+  Mirror& mirror() { return mirrors_.current(); }
+  const Mirror& mirror() const { return mirrors_.current(); }
   std::optional<Time> current_deadline() const;
   bool deadline_passed() const;
   bool at_end() const { return opened_ && position_ == run_end_; }
@@ -147,7 +139,7 @@ class HttpTransfer final : private HttpReceiver {
   std::atomic<int64_t> deadline_ = kNoDeadline;  // nanoseconds of the boot clock
   std::atomic<uint64_t> delivered_ = 0;
   std::atomic<unsigned> resumptions_ = 0;
-  std::unique_ptr<HttpWire> wire_;
+  std::unique_ptr<HttpExchange> wire_;
 
   // --- the file
   HttpAnswer answer_;
@@ -157,16 +149,13 @@ class HttpTransfer final : private HttpReceiver {
   uint64_t position_ = 0;           // the next byte wanted from the wire
   uint64_t given_ = 0;              // the next byte that read() gives
   uint64_t run_end_ = kUnknownEnd;  // in a stream the length
-  std::optional<Xxh3> digest_;      // Stream: of all before position_, where it may be needed
-  std::optional<Tail> tail_;
-  bool opened_ = false;  // the first answer was good
-  bool ended_ = false;   // all bytes of the file or run are here
+  StreamMemory memory_;             // Stream: of all before position_
+  bool opened_ = false;             // the first answer was good
+  bool ended_ = false;              // all bytes of the file or run are here
   std::optional<Error> broken_;
 
   // --- mirrors
-  std::vector<Mirror> mirrors_;
-  size_t current_ = 0;
-  unsigned rounds_ = 0;               // over all mirrors, without progress
+  Mirrors mirrors_;
   uint64_t fetched_ = 0;              // bytes of the file, over all requests
   uint64_t fetched_at_progress_ = 0;  // when kProgress was made last
   bool fresh_ = false;                // the last request failed: so may its connection
@@ -179,27 +168,13 @@ class HttpTransfer final : private HttpReceiver {
   MutableBytes reader_space_;  // of the read() under way; filled before the buffer is
   size_t reader_filled_ = 0;
 
-  // --- the request under way
-  Plan plan_;
-  HttpPath path_;                      // with max_segment_
-  std::optional<HttpPath> served_by_;  // the last one that brought bytes of the file
+  // --- the requests for what is missing
+  Request request_;
   Url request_url_;
   bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
   unsigned redirects_ = 0;
-  HttpHead head_;
-  std::optional<HttpVerdict> verdict_;
-  std::optional<HttpFailure> failure_;   // found in a callback
-  bool unproven_ = false;                // to be asked again in another way
-  std::optional<uint64_t> told_length_;  // of the whole file
-  HttpPin request_pin_;                  // the mirror's, when it is proven
-  uint64_t compared_ = 0;  // position up to which known bytes came again and were alike
-  std::optional<Xxh3> compared_digest_;
-  uint64_t answer_left_ = kUnknownEnd;  // bytes that the answer may still bring
-  uint64_t fetched_before_ = 0;         // fetched_ when the request began
+  std::optional<HttpPath> served_by_;  // the last path that brought bytes of the file
   StallWatch stalls_;
-  bool asked_for_ways_ = false;  // since bytes last came
-  Duration waited_{0};           // since the window began that low speed is measured in
-  uint64_t arrived_at_window_ = 0;
 };
 
 }  // namespace curlingiron

@@ -697,6 +697,9 @@ uint64_t HttpWire::activity() const {
   return bytes;
 }
 
+Time HttpWire::now() const { return curlingiron::now(); }
+uint64_t HttpWire::random() { return random_u64(); }
+
 std::string HttpWire::tls_version() const {
   curl_tlssessioninfo* session = nullptr;
   bool has_session =

@@ -300,7 +300,7 @@ TEST(ChooseDisk, ErrorsListWhatIsThere) {
   EXPECT_THAT(message("/dev/sda1"), HasSubstr("partition; name the whole disk, /dev/sda"));
   EXPECT_THAT(message("/dev/nvme0n1p2"), HasSubstr("partition"));
   EXPECT_THAT(message("/dev/sdaa"), HasSubstr("there is no disk"));
-  EXPECT_THAT(message("label:root"), HasSubstr("is no way to name a disk"));
+  EXPECT_THAT(message("label:root"), HasSubstr("does not name a disk"));
   EXPECT_THAT(message("size:big"), HasSubstr("not a number"));
   EXPECT_THAT(message("serial:"), HasSubstr("needs a value"));
   EXPECT_THAT(choose_disk({}, "only").error().message(), HasSubstr("no disk at all"));

@@ -352,7 +352,7 @@ TEST(CaptureConfig, IsDescribedForPeople) {
             "eth0, 52:54:00:12:34:56\n"
             "v5, VLAN 5 on eth0\n"
             "  10.0.0.5/24, 2001:db8::5/64 (router advertisement)\n"
-            "  way out via 10.0.0.1\n"
+            "  default route via 10.0.0.1\n"
             "name servers 9.9.9.9\n"
             "and 1 more route\n");
 }

@@ -360,7 +360,7 @@ TEST_F(HttpSourceTest, AnotherWayIsTakenLongBeforeAStallIsOver) {
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_TRUE(all.value() == file);
   EXPECT_LT(now() - before, Duration(5s));
-  EXPECT_THAT(log_.text(), HasSubstr("at byte 200000, and the source answers on another way"));
+  EXPECT_THAT(log_.text(), HasSubstr("at byte 200000, and the source answers on another path"));
 }
 
 TEST_F(HttpSourceTest, SilenceIsBorneWhereThereIsNoOtherWay) {
