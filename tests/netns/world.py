@@ -405,15 +405,14 @@ class Join(Process):
     def failure(self, what):
         return Failure(f"{what}\n-- stdout\n{tail(self.out)}\n-- stderr\n{tail(self.log)}\nlogs: {self.world.artifacts}")
 
-    def expect(self, pattern, timeout, what):
-        """The match of a line of stdout; a failure as soon as the client says one or ends."""
+    def expect(self, pattern, timeout, what, file=None):
+        """The match of a line of stdout, or of another file; a failure as soon as the client says one or ends."""
         deadline = time.monotonic() + timeout * harness.SLOW
         while True:
             running = self.running()  # asked before reading: what it wrote last is read
-            text = tail(self.out, 1 << 20)
-            if match := re.search(pattern, text, re.M):
+            if match := re.search(pattern, tail(file or self.out, 1 << 20), re.M):
                 return match
-            if re.search(r"status=failed", text):
+            if re.search(r"status=failed", tail(self.out, 1 << 20)):
                 raise self.failure(f"netjoin failed before {what}")
             if not running:
                 raise self.failure(f"netjoin ended with {self.child.returncode} before {what}")
