@@ -1,7 +1,6 @@
 #include "net/http/transfer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -46,7 +45,7 @@ HttpTransfer::HttpTransfer(std::vector<Url> mirrors, const HttpOptions& options,
     : options_(options),
       mode_(mode),
       mirrors_(std::move(mirrors), options.first_backoff),
-      buffer_(kBuffer) {}
+      inbox_(kBuffer) {}
 
 HttpTransfer::~HttpTransfer() = default;
 
@@ -108,31 +107,24 @@ void HttpTransfer::set_deadline(std::optional<Time> deadline) {
 void HttpTransfer::seek(uint64_t first, uint64_t end) {
   // An answer that has ended leaves its connection to the next request.
   wire_->drop();
-  buffer_begin_ = buffer_end_ = 0;
+  inbox_.clear();
   position_ = given_ = first;
   run_end_ = end;
   ended_ = false;
 }
 
 Result<size_t> HttpTransfer::read(MutableBytes into) {
-  size_t waiting = buffer_end_ - buffer_begin_;
-  if (waiting > 0) {
-    size_t count = std::min(waiting, into.size());
-    std::memcpy(into.data(), buffer_.data() + buffer_begin_, count);
-    buffer_begin_ += count;
-    if (buffer_begin_ == buffer_end_) buffer_begin_ = buffer_end_ = 0;
+  if (size_t count = inbox_.take(into); count > 0) {
     given_ += count;
     delivered_ += count;
     return count;
   }
   if (broken_) return *broken_;
   if (ended_) return size_t{0};
-  reader_space_ = into;
-  reader_filled_ = 0;
+  inbox_.begin_read(into);
   stalls_.resume(wire_->now());
   Result<void> pumped = pump_until_progress();
-  size_t count = std::exchange(reader_filled_, 0);
-  reader_space_ = {};
+  size_t count = inbox_.end_read();
   if (!pumped.ok()) {
     wire_->drop();
     broken_ = pumped.error();
@@ -156,8 +148,8 @@ Result<void> HttpTransfer::pump_until_progress() {
                           "; check the server"));
     }
     std::optional<HttpFailure> failed = step();
-    if (reader_filled_ > 0 || ended_) break;
-    if (!had_opened && opened_ && !failed && reader_space_.empty()) break;
+    if (inbox_.has_bytes() || ended_) break;
+    if (!had_opened && opened_ && !failed && !inbox_.has_reader()) break;
     if (failed) TRY(recover(std::move(*failed)));
   }
   // In a stream nothing more is wanted; between runs the connection is kept.
@@ -432,7 +424,7 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
   uint64_t to_compare = compared_until() - std::min(request_.compared, compared_until());
   auto known = static_cast<size_t>(std::min<uint64_t>(to_compare, bytes.size()));
   ConstBytes fresh = bytes.subspan(known);
-  if (fresh.size() > room()) return Taken::Nothing;
+  if (fresh.size() > inbox_.room()) return Taken::Nothing;
   bool too_many =
       bytes.size() > request_.answer_left ||
       (request_.plan.proof == Proof::Head ? !fresh.empty() : fresh.size() > run_end_ - position_);
@@ -465,12 +457,7 @@ void HttpTransfer::store(ConstBytes bytes) {
   position_ += bytes.size();
   fetched_ += bytes.size();
   if (mode_ == HttpMode::Stream) request_.compared = position_;
-  size_t direct = std::min(bytes.size(), reader_space_.size() - reader_filled_);
-  if (direct > 0) std::memcpy(reader_space_.data() + reader_filled_, bytes.data(), direct);
-  reader_filled_ += direct;
-  bytes = bytes.subspan(direct);
-  if (!bytes.empty()) std::memcpy(buffer_.data() + buffer_end_, bytes.data(), bytes.size());
-  buffer_end_ += bytes.size();
+  inbox_.put(bytes);
   if (at_end()) ended_ = true;
 }
 
@@ -534,7 +521,7 @@ std::optional<HttpFailure> HttpTransfer::step() {
     WireState state = wire_->perform();
     if (request_.failure) {
       // What came before it is good.
-      if (reader_filled_ > 0) return std::nullopt;
+      if (inbox_.has_bytes()) return std::nullopt;
       return std::exchange(request_.failure, std::nullopt);
     }
     if (request_.unproven) {
@@ -542,18 +529,17 @@ std::optional<HttpFailure> HttpTransfer::step() {
       return begin_next_request();
     }
     if (request_.verdict == HttpVerdict::Redirect) return follow_redirect();
-    bool filled = reader_filled_ > 0 && reader_filled_ == reader_space_.size();
-    if (ended_ || filled) return std::nullopt;
+    if (ended_ || inbox_.is_full()) return std::nullopt;
     if (state == WireState::Running) {
       // A server that never pauses must not outlast the deadline.
       if (wire_->arrived() != before && !deadline_passed()) continue;
       break;
     }
     // How the request ended is asked for when these bytes have been read.
-    if (reader_filled_ > 0) return std::nullopt;
+    if (inbox_.has_bytes()) return std::nullopt;
     return state == WireState::Done ? request_ended() : wire_->failure(position_);
   }
-  if (reader_filled_ > 0) return std::nullopt;
+  if (inbox_.has_bytes()) return std::nullopt;
   return wait_for_bytes();
 }
 

@@ -17,6 +17,7 @@
 #include "base/units.h"
 #include "formats/url.h"
 #include "net/http/exchange.h"
+#include "net/http/inbox.h"
 #include "net/http/judgement.h"
 #include "net/http/mirrors.h"
 #include "net/http/options.h"
@@ -118,9 +119,6 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<Error> compare_known(ConstBytes bytes);
   void store(ConstBytes bytes);
   Taken stop(HttpFailure failure);
-  size_t room() const {
-    return reader_space_.size() - reader_filled_ + (buffer_.size() - buffer_end_);
-  }
   uint64_t compared_until() const;
 
   // --- over all requests
@@ -161,12 +159,7 @@ class HttpTransfer final : private HttpReceiver {
   bool fresh_ = false;                // the last request failed: so may its connection
   uint16_t max_segment_ = 0;          // of connections, as stalls have taught; 0: no limit
 
-  // --- what arrived and was not read yet
-  ByteVector buffer_;
-  size_t buffer_begin_ = 0;
-  size_t buffer_end_ = 0;
-  MutableBytes reader_space_;  // of the read() under way; filled before the buffer is
-  size_t reader_filled_ = 0;
+  Inbox inbox_;
 
   // --- the requests for what is missing
   Request request_;

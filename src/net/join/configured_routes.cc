@@ -14,7 +14,7 @@ ConfiguredRoutes::ConfiguredRoutes(const NetworkConfig& config, RouteTarget& tar
     : config_(config),
       target_(target),
       devices_(devices),
-      routes_(config.routes.size(), State::Missing),
+      routes_(config.routes.size()),
       rules_set_(config.rules.size(), false),
       neighbours_set_(config.neighbours.size(), false) {}
 
@@ -67,22 +67,19 @@ void ConfiguredRoutes::set_neighbours() {
   }
 }
 
-std::optional<Route> ConfiguredRoutes::resolve(const RouteConfig& wanted) const {
-  return kernel_route(
-      wanted, [&](const std::string& device) { return devices_.index_for_hop(device, wanted); });
-}
-
 // True where it is set now and was not before.
 bool ConfiguredRoutes::set_route(size_t i, Gateway gateway) {
-  if (routes_[i] != State::Missing) return false;
-  std::optional<Route> route = resolve(config_.routes[i]);
+  if (routes_[i].state != State::Missing) return false;
+  const RouteConfig& wanted = config_.routes[i];
+  std::optional<Route> route = kernel_route(
+      wanted, [&](const std::string& device) { return devices_.index_for_hop(device, wanted); });
   if (!route) return false;
   bool last_try = gateway == Gateway::AlwaysOnLink;
   for (NextHop& hop : route->hops) {
     if (last_try && hop.gateway) hop.on_link = true;
   }
   Result<void> added = target_.add_route(*route);
-  if (added.ok()) routes_[i] = State::Set;
+  if (added.ok()) routes_[i] = {State::Set, *route};
   if (!added.ok() && last_try) {
     std::string what = concat("route to ", format_prefix(route->destination),
                               " of the network settings is not set (", added.error().message(),
@@ -93,12 +90,10 @@ bool ConfiguredRoutes::set_route(size_t i, Gateway gateway) {
 }
 
 void ConfiguredRoutes::remove_route(size_t i, State state) {
-  if (routes_[i] != State::Set) return;
-  if (std::optional<Route> route = resolve(config_.routes[i])) {
-    // It may have gone with its link.
-    [[maybe_unused]] Result<void> removed = target_.remove_route(*route);
-  }
-  routes_[i] = state;
+  if (routes_[i].state != State::Set) return;
+  // It may have gone with its link.
+  [[maybe_unused]] Result<void> removed = target_.remove_route(routes_[i].route);
+  routes_[i].state = state;
 }
 
 void ConfiguredRoutes::forget(const std::string& device, bool floats) {
@@ -107,7 +102,7 @@ void ConfiguredRoutes::forget(const std::string& device, bool floats) {
     bool there = std::any_of(hops.begin(), hops.end(), [&](const HopConfig& hop) {
       return hop.device.empty() ? floats : hop.device == device;
     });
-    if (there && routes_[i] == State::Set) routes_[i] = State::Missing;
+    if (there && routes_[i].state == State::Set) routes_[i].state = State::Missing;
   }
   for (size_t i = 0; i < neighbours_set_.size(); ++i) {
     if (config_.neighbours[i].device == device) neighbours_set_[i] = false;
@@ -136,7 +131,9 @@ void ConfiguredRoutes::withdraw_replaced(
 }
 
 void ConfiguredRoutes::restore_withdrawn() {
-  std::replace(routes_.begin(), routes_.end(), State::Withdrawn, State::Missing);
+  for (Kept& each : routes_) {
+    if (each.state == State::Withdrawn) each.state = State::Missing;
+  }
 }
 
 std::optional<IpAddress> ConfiguredRoutes::gateway(

@@ -59,12 +59,16 @@ class ConfiguredRoutes {
   void set_neighbours();
   bool set_route(size_t i, Gateway gateway);
   void remove_route(size_t i, State state);
-  std::optional<Route> resolve(const RouteConfig& wanted) const;
 
   const NetworkConfig& config_;
   RouteTarget& target_;
   const DeviceMap& devices_;
-  std::vector<State> routes_;  // of config_.routes, as those that follow
+  struct Kept {
+    State state = State::Missing;
+    Route route;  // as it was set
+  };
+
+  std::vector<Kept> routes_;  // of config_.routes, as those that follow
   std::vector<bool> rules_set_;
   std::vector<bool> neighbours_set_;
   std::map<size_t, std::string> reported_;  // why a route could not be set

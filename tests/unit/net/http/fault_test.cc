@@ -246,7 +246,7 @@ TEST_F(HostileTest, APartWithMoreBytesThanItsRange) {
         "Transfer-Encoding: chunked\r\n\r\n186a0\r\n");
     out.send(std::string_view(file).substr(100'000));
   });
-  EXPECT_THAT(error_of(server.url("/a")), HasSubstr("more bytes than it told"));
+  EXPECT_THAT(error_of(server.url("/a")), HasSubstr("more bytes than it announced"));
 }
 
 TEST_F(HostileTest, RedirectLoops) {

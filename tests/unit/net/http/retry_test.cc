@@ -18,9 +18,9 @@ using ::testing::HasSubstr;
 // What becomes of one request: a head after `delay`, then pieces of the file, each after `pause`,
 // then the end.
 struct Answer {
-  std::string head;                  // empty: the connection breaks instead
-  std::optional<uint64_t> stops_at;  // the position at which nothing comes any more
-  bool breaks = false;               // there; else it stays silent
+  std::string head = {};                  // empty: the connection breaks instead
+  std::optional<uint64_t> stops_at = {};  // the position at which nothing comes any more
+  bool breaks = false;                    // there; else it stays silent
   Duration delay = 10ms;
   Duration pause{0};  // before each piece
   size_t piece = 1000;
@@ -184,7 +184,7 @@ class RetryTest : public ::testing::Test {
     return between;
   }
 
-  RecordingLog log_;
+  testing::RecordingLog log_;
   std::string file_;
   FakeExchange* wire_ = nullptr;
   std::unique_ptr<HttpTransfer> transfer_;
@@ -232,7 +232,7 @@ TEST_F(RetryTest, AServerThatFallsSilentIsLeftAfterThirtySeconds) {
   ASSERT_EQ(wire_->sent.size(), 2U);
   EXPECT_GE(pauses()[0], 30s);
   EXPECT_LE(pauses()[0], 31s);
-  EXPECT_THAT(log_.text(), HasSubstr("no data for 30.0 s"));
+  EXPECT_THAT(log_.text(), HasSubstr("in 30.0 s, at byte 7000"));
 }
 
 TEST_F(RetryTest, SoIsOneThatDrips) {

@@ -243,7 +243,7 @@ TEST_F(HttpSourceTest, ALostEndMarkIsFoundByRange) {
 TEST_F(HttpSourceTest, AnAnswerWithoutLengthIsRefused) {
   ScriptedServer server(
       [](const Request&, Exchange& out) { out.send("HTTP/1.1 200 OK\r\n\r\nabc"); });
-  EXPECT_THAT(error_of(server.url("/")), HasSubstr("neither length nor chunks"));
+  EXPECT_THAT(error_of(server.url("/")), HasSubstr("neither a length nor chunks"));
 }
 
 TEST_F(HttpSourceTest, AnEncodedBodyIsRefused) {
