@@ -68,6 +68,19 @@ def machines(*names):
     return CACHE
 
 
+def wait_until(ready, timeout, failure):
+    """The first true value of ready(). failure(): what is raised after so many seconds.
+
+    It asks every 20 ms: what another process writes to a file, and what the kernel says of a link or a socket,
+    is shown by no event that holds for all of them."""
+    deadline = time.monotonic() + timeout * SLOW
+    while not (found := ready()):
+        if time.monotonic() > deadline:
+            raise failure()
+        time.sleep(0.02)
+    return found
+
+
 class Process:
     """A child that ends with us: by stop(), and by the kernel when we are killed."""
 
@@ -98,13 +111,13 @@ class Process:
 
     def until(self, ready, timeout, what):
         """Waits until ready() or the process's end."""
-        deadline = time.monotonic() + timeout * SLOW
-        while not ready():
-            if not self.running():
+        def ready_or_ended():
+            running = self.running()  # asked before: what it did last is seen
+            if not (found := ready()) and not running:
                 raise Failure(f"{self.name} ended with {self.child.returncode} before {what}\n{tail(self.log)}")
-            if time.monotonic() > deadline:
-                raise Failure(f"{self.name}: no {what} within {timeout * SLOW:.0f} s\n{tail(self.log)}")
-            time.sleep(0.02)
+            return found
+        wait_until(ready_or_ended, timeout, lambda: Failure(
+            f"{self.name}: no {what} within {timeout * SLOW:.0f} s\n{tail(self.log)}"))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -446,7 +459,7 @@ class FaultyServer:
                 connection.sendall(content.read(stop - position))
                 record["sent"] += stop - position
                 if self.rate:
-                    time.sleep((stop - position) / self.rate)
+                    time.sleep((stop - position) / self.rate)  # the rate is what is asked for
                 position = stop
                 if position == cut:
                     with self.lock:

@@ -360,7 +360,7 @@ class Capture(harness.E2ETest):
                 return
             if time.monotonic() > deadline:
                 raise machine.failure(f"the configuration brings no {missing}:\n{text}")
-            time.sleep(1)
+            time.sleep(1)  # its network manager reports no end; each question is a command on its console
 
     def capture(self, files):
         """What `ip` says and what `curlingiron capture` says of the same network."""
@@ -421,8 +421,7 @@ class Capture(harness.E2ETest):
         machine = self.start_init("leased")
         machine.process.until(lambda: harness.tail(leases.log, 10**7).count("DHCPACK(br1)") > acknowledged, 60,
                               "a lease for /init")
-        # The router's word comes at about the same time.
-        time.sleep(2 * harness.SLOW)
+        time.sleep(2 * harness.SLOW)  # the router's advertisement comes at about the same time, and is nowhere logged
         web = self.net.serve_web(self.web)
         self.compare("/init with a lease", host, self.state_of_init(machine), leased=True)
         leases.stop()

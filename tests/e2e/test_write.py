@@ -14,8 +14,9 @@ import signal
 import struct
 import subprocess
 import tempfile
-import time
 import unittest
+
+from tests.e2e import harness
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "build/release/bin/curlingiron"
@@ -214,17 +215,15 @@ class Write(unittest.TestCase):
                                      stderr=subprocess.PIPE)
             child.stdin.write(self.image[:3 * MIB if already else 1000])
             child.stdin.flush()
-            deadline = time.monotonic() + 60
-            wanted = bytes(MIB) if already else None
-            while already and self.content(disk, MIB) != wanted:
-                self.assertLess(time.monotonic(), deadline, "the commit point is not reached")
-                time.sleep(0.02)
+            wanted = bytes(MIB)
+            if already:
+                harness.wait_until(lambda: self.content(disk, MIB) == wanted, 60,
+                                   lambda: AssertionError("the commit point is not reached"))
             if not already:  # It has caught the signal when it says so in /proc.
                 status = pathlib.Path(f"/proc/{child.pid}/status")
-                while not int(next(line.split()[1] for line in status.read_text().splitlines()
-                                   if line.startswith("SigBlk")), 16) & 1 << (signal.SIGINT - 1):
-                    self.assertLess(time.monotonic(), deadline, "the signal is not watched for")
-                    time.sleep(0.02)
+                harness.wait_until(lambda: int(next(line.split()[1] for line in status.read_text().splitlines()
+                                                    if line.startswith("SigBlk")), 16) & 1 << (signal.SIGINT - 1), 60,
+                                   lambda: AssertionError("the signal is not watched for"))
             child.send_signal(signal.SIGINT)
             _, errors = child.communicate(timeout=60)
             self.assertEqual(child.returncode, -signal.SIGINT)

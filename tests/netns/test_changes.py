@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+from tests.e2e import harness
 from tests.e2e.harness import tail
 from tests.netns import rogue, world
 from tests.netns.world import DNS4, DNS6, WEB4
@@ -67,7 +68,7 @@ class Web:
                 try:
                     for begin in range(first, len(data), RATE // 10):
                         self.wfile.write(data[begin:begin + RATE // 10])
-                        time.sleep(0.1)
+                        time.sleep(0.1)  # RATE
                 except OSError:  # the client, or its way, is gone
                     self.close_connection = True
 
@@ -115,11 +116,7 @@ class Changes(world.NetnsTest):
         self.addCleanup(Web(host, bound, scene.image, status).close)
 
     def until(self, condition, timeout, join, what):
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                raise join.failure(f"not within {timeout} s: {what}")
-            time.sleep(0.05)
+        harness.wait_until(condition, timeout, lambda: join.failure(f"not within {timeout} s: {what}"))
 
     # -- other NICs than the network file tells of
 
@@ -179,9 +176,7 @@ class Changes(world.NetnsTest):
     def test_floating_address_stays_when_its_carrier_is_lost(self):
         """The cable of the NIC that the address was found good on is pulled for a while."""
         _, nics, join = self.floating(lans=2)
-        nics[0].plug(False)
-        time.sleep(2)
-        nics[0].plug(True)
+        nics[0].pull_for(2)
         join.download(30)
         self.assertEqual(nics[0].addresses(), ["10.1.0.50/24"])
         join.leave()
@@ -190,7 +185,7 @@ class Changes(world.NetnsTest):
         """The NIC is taken out, another one put in."""
         scene, _, join = self.floating()
         scene.client.ip("link del eth0")
-        time.sleep(1)
+        time.sleep(1)  # a hand needs that long; the client has seen the loss by then
         nic = world.Nic(scene.client, scene.lans[0], 10, 1500)
         join.download(30)
         self.assertEqual(nic.addresses(), ["10.1.0.50/24"])
@@ -219,9 +214,7 @@ class Changes(world.NetnsTest):
         self.wait_for_requests(scene, join)
         first.stop()
         lan.serve_dnsmasq(dhcp_range(1, 150, 160), *options, *server, name="dnsmasq2")
-        nic.plug(False)
-        time.sleep(1)
-        nic.plug(True)
+        nic.pull_for(1)
 
         def moved():
             addresses = nic.addresses()
@@ -229,7 +222,7 @@ class Changes(world.NetnsTest):
             return len(addresses) == 1 and addresses[0].startswith("10.1.0.15") and \
                 [route.get("gateway") for route in routes] == ["10.1.0.1"]
         self.until(moved, 15, join, "an address of the second server, no other, and the default route")
-        time.sleep(1)  # whether they stay
+        time.sleep(1)  # whether they stay: that nothing happens is no event
         self.assertTrue(moved(), nic.addresses())
         return join
 
@@ -262,7 +255,7 @@ captured
 """, deadline=10)
         while join.running():
             self.assertEqual(nic.addresses(), [], join.failure("the address is somebody else's"))
-            time.sleep(0.05)
+            time.sleep(0.05)  # a sample of each moment until the client gives up
         self.assertRegex(join.failed(), "10.1.0.50")
 
     def test_dhcp6_lease_outlives_a_lost_carrier(self):
@@ -275,9 +268,7 @@ captured
         join = scene.join(deadline=30)
         join.phase("network")
         self.wait_for_requests(scene, join)
-        nic.plug(False)
-        time.sleep(1.5)
-        nic.plug(True)
+        nic.pull_for(1.5)
         join.download(30)
         self.assertRegex(" ".join(nic.addresses()), r"2001:db8:1::1[0-9a-f]{3}/128")
         join.leave()
@@ -298,9 +289,7 @@ captured
         join = scene.join(f"sha256={scene.digest}", url="http://image.test/image.raw", deadline=30)
         self.assertEqual(join.phase("network")["if"], "eth0")
         self.wait_for_requests(scene, join, port=80)
-        nic.plug(False)
-        time.sleep(3)
-        nic.plug(True)
+        nic.pull_for(3)
         join.download(40)
         join.leave()
 
@@ -321,7 +310,7 @@ captured
         self.wait_for_requests(scene, join, port=80)
         down.set()
         used.plug(False)
-        time.sleep(3)
+        time.sleep(3)  # it says 503 that long
         down.clear()
         join.download(40)
         join.leave()
@@ -342,7 +331,7 @@ captured
         self.addCleanup(Again(0.2, advertise).close)
 
         def slow(_):
-            time.sleep(0.5)
+            time.sleep(0.5)  # a slow server is the case
             return 200
         self.serve_web(scene.internet, WEB4, scene, slow)
         join = scene.join(f"sha256={scene.digest}", url="http://image.test/image.raw", deadline=15)

@@ -193,9 +193,7 @@ class Paths(world.NetnsTest):
         join = scene.join(deadline=60)
         join.phase("network")
         self.wait_for_requests(scene, join)
-        nic.plug(False)
-        time.sleep(3)
-        nic.plug(True)
+        nic.pull_for(3)
         join.download(90)
         join.leave()
 
@@ -224,7 +222,7 @@ class Paths(world.NetnsTest):
         nic = scene.nic(lan)
         nic.plug(False)
         join = scene.join()
-        time.sleep(3)
+        time.sleep(3)  # how late the cable comes is the case
         nic.plug(True)
         self.check(join, "dhcp4", "eth0")
         self.assertLess(join.seconds(), 6, join.failure("joined late"))

@@ -6,6 +6,7 @@ import random
 import struct
 import time
 
+from tests.e2e import harness
 from tests.e2e.harness import tail
 from tests.netns import rogue, world
 from tests.netns.rogue import ACK, DISCOVER, LEASE, MASK, NAK, NAMES, OFFER, REQUEST, ROUTER, address, usual
@@ -51,7 +52,7 @@ class Servers(world.NetnsTest):
         good = rogue.plain("10.1.0.66", "10.1.0.1")
 
         def script(request, count):
-            time.sleep(3)
+            time.sleep(3)  # a slow server is the case
             return good(request, count)
         scene, _ = self.scene(script)
         join = scene.join()
@@ -137,7 +138,7 @@ class Rogue(world.NetnsTest):
 
     def check_secrets(self, join):
         """No secret anywhere on that LAN, nor in what the client writes for people."""
-        time.sleep(0.2)  # the capture's own buffers
+        time.sleep(0.2)  # tcpdump does not report that it has written all
         seen = self.capture.read_bytes() + b"".join(listener.received for listener in self.listeners)
         said = join.out.read_bytes() + join.log.read_bytes()
         for secret in SECRETS:
@@ -298,9 +299,8 @@ class Rogue(world.NetnsTest):
         scene.nic(good)
         join = scene.join(*SETTINGS, url=URL)
         # From the NIC's carrier on.
-        deadline = time.monotonic() + 10
-        while scene.client.show("link", "show", "eth0")[0]["operstate"] != "UP" and time.monotonic() < deadline:
-            time.sleep(0.02)
+        harness.wait_until(lambda: scene.client.show("link", "show", "eth0")[0]["operstate"] == "UP", 10,
+                           lambda: join.failure("eth0 gets no carrier"))
         return router, join
 
     def end_flood(self, join):
@@ -317,7 +317,7 @@ class Rogue(world.NetnsTest):
             router.send(rogue.advertisement(rogue.prefix_option(f"2001:db8:{number + 16:x}::"), flags=0xc0, hops=number % 256))
             if number % 10 == 0:
                 router.send(rogue.advertisement(rogue.names_option(f"2001:db8:{number + 16:x}::53"), lifetime=number % 3))
-                time.sleep(0.01)
+                time.sleep(0.01)  # the flood's rate
         self.end_flood(join)
 
     def test_advertisement_with_a_hundred_prefixes(self):
@@ -344,7 +344,7 @@ class Rogue(world.NetnsTest):
             router.send(rogue.advertisement(rogue.prefix_option(f"2001:db8:{sent % 5000 + 16:x}::"),
                                             rogue.names_option(f"2001:db8:{sent % 5000 + 16:x}::53"), flags=0xc0))
             sent += 1
-            time.sleep(0.001)
+            time.sleep(0.001)  # the flood's rate
         self.check(join, "dhcp4", "eth0")
         self.assertLess(join.seconds(), 10, join.failure("joined late"))
         join.leave()

@@ -361,6 +361,12 @@ class Nic:
         """The port's carrier."""
         self.lan.ip(f"link set {self.port} {'up' if there else 'down'}")
 
+    def pull_for(self, seconds):
+        """The cable is out for so long: an outage is lived through in real time."""
+        self.plug(False)
+        time.sleep(seconds)
+        self.plug(True)
+
     def state(self):
         """What `ip -json address` says of it."""
         return self.client.show("address", "show", "dev", self.name)[0]
@@ -407,8 +413,7 @@ class Join(Process):
 
     def expect(self, pattern, timeout, what, file=None):
         """The match of a line of stdout, or of another file; a failure as soon as the client says one or ends."""
-        deadline = time.monotonic() + timeout * harness.SLOW
-        while True:
+        def said():
             running = self.running()  # asked before reading: what it wrote last is read
             if match := re.search(pattern, tail(file or self.out, 1 << 20), re.M):
                 return match
@@ -416,9 +421,9 @@ class Join(Process):
                 raise self.failure(f"netjoin failed before {what}")
             if not running:
                 raise self.failure(f"netjoin ended with {self.child.returncode} before {what}")
-            if time.monotonic() > deadline:
-                raise self.failure(f"netjoin: no {what} within {timeout * harness.SLOW:.0f} s")
-            time.sleep(0.02)
+            return None
+        return harness.wait_until(said, timeout,
+                                  lambda: self.failure(f"netjoin: no {what} within {timeout * harness.SLOW:.0f} s"))
 
     def phase(self, name, timeout=40):
         """The facts of a phase that succeeded: {"if": "eth0", "t": "1.204", …}."""
@@ -440,11 +445,10 @@ class Join(Process):
         return match[1]
 
     def until_end(self, timeout):
-        deadline = time.monotonic() + timeout * harness.SLOW
-        while self.running():
-            if time.monotonic() > deadline:
-                raise self.failure(f"netjoin still runs after {timeout * harness.SLOW:.0f} s")
-            time.sleep(0.02)
+        try:
+            self.child.wait(timeout * harness.SLOW)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"netjoin still runs after {timeout * harness.SLOW:.0f} s") from None
 
     def download(self, timeout=60):
         """Waits for the last byte, and compares. How often the download was taken up again."""
@@ -561,11 +565,8 @@ class NetnsTest(harness.E2ETest):
     def wait_for_requests(self, scene, join, count=1, port=443):
         """Until the web server has sent something for so many requests; it logs them at their ends, so the
         client's connections are what tells."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        def begun():
             out = scene.internet.run(["ss", "-Htni", "state", "established", "sport", "=", f":{port}"])
             sent = [int(word.split(":")[1]) for word in out.split() if word.startswith("bytes_acked:")]
-            if sum(value > 100_000 for value in sent) >= count:
-                return
-            time.sleep(0.05)
-        raise join.failure("no download has begun")
+            return sum(value > 100_000 for value in sent) >= count
+        harness.wait_until(begun, 30, lambda: join.failure("no download has begun"))

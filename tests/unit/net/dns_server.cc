@@ -106,7 +106,7 @@ void DnsServer::serve() {
           // In pieces, as a stream may bring it.
           ConstBytes all = framed.bytes();
           ::send(fd, all.data(), 1, MSG_NOSIGNAL);
-          ::usleep(5000);
+          ::usleep(5000);  // else the reader may find both in one read
           ::send(fd, all.data() + 1, all.size() - 1, MSG_NOSIGNAL);
         }
       }
