@@ -78,12 +78,12 @@ Result<void> HttpTransfer::prepare(std::unique_ptr<HttpExchange> exchange) {
 
 Result<void> HttpTransfer::open() {
   if (mode_ == HttpMode::Stream) return pump_until_progress();
-  // The first request's bytes are kept: run_end_ becomes shorter where the file is.
-  run_end_ = kFileHead;
+  // The first request's bytes are kept: run_.end becomes shorter where the file is.
+  run_.end = kFileHead;
   ByteVector chunk(kFileHead);
   while (TRY(read(chunk)) > 0) {
   }
-  file_head_complete_ = true;
+  head_.complete = true;
   delivered_ = 0;
   return {};
 }
@@ -108,21 +108,21 @@ void HttpTransfer::seek(uint64_t first, uint64_t end) {
   // An answer that has ended leaves its connection to the next request.
   wire_->drop();
   inbox_.clear();
-  position_ = given_ = first;
-  run_end_ = end;
-  ended_ = false;
+  run_.next = run_.given = first;
+  run_.end = end;
+  run_.ended = false;
 }
 
 Result<size_t> HttpTransfer::read(MutableBytes into) {
   if (size_t count = inbox_.take(into); count > 0) {
-    given_ += count;
+    run_.given += count;
     delivered_ += count;
     return count;
   }
   if (broken_) return *broken_;
-  if (ended_) return size_t{0};
+  if (run_.ended) return size_t{0};
   inbox_.begin_read(into);
-  stalls_.resume(wire_->now());
+  connection_.stalls.resume(wire_->now());
   Result<void> pumped = pump_until_progress();
   size_t count = inbox_.end_read();
   if (!pumped.ok()) {
@@ -130,7 +130,7 @@ Result<size_t> HttpTransfer::read(MutableBytes into) {
     broken_ = pumped.error();
     return *broken_;
   }
-  given_ += count;
+  run_.given += count;
   delivered_ += count;
   return count;
 }
@@ -143,17 +143,17 @@ Result<void> HttpTransfer::pump_until_progress() {
     if (deadline_passed()) {
       if (mirrors_.any_failed()) return mirrors_.all_causes();
       return Error(concat(mirror().url.host,
-                          opened_ ? concat(": the deadline passed at byte ", position_)
+                          opened_ ? concat(": the deadline passed at byte ", run_.next)
                                   : std::string(": no answer before the deadline"),
                           "; check the server"));
     }
     std::optional<HttpFailure> failed = step();
-    if (inbox_.has_bytes() || ended_) break;
+    if (inbox_.has_bytes() || run_.ended) break;
     if (!had_opened && opened_ && !failed && !inbox_.has_reader()) break;
     if (failed) TRY(recover(std::move(*failed)));
   }
   // In a stream nothing more is wanted; between runs the connection is kept.
-  if (ended_ && mode_ == HttpMode::Stream) wire_->drop();
+  if (run_.ended && mode_ == HttpMode::Stream) wire_->drop();
   return {};
 }
 
@@ -163,19 +163,19 @@ HttpTransfer::Plan HttpTransfer::next_plan() const {
   const Mirror& from = mirror();
   Plan plan;
   if (mode_ == HttpMode::Ranges) {
-    if (from.known) return {Proof::Validator, position_, run_end_ - 1, from.pin.if_range()};
+    if (from.known) return {Proof::Validator, run_.next, run_.end - 1, from.pin.if_range()};
     // In a file of which nothing was read yet, nothing needs proof.
-    if (file_head_.empty()) return {Proof::None, 0, kFileHead - 1, ""};
-    return {Proof::Head, 0, file_head_.size() - 1, ""};
+    if (head_.bytes.empty()) return {Proof::None, 0, kFileHead - 1, ""};
+    return {Proof::Head, 0, head_.bytes.size() - 1, ""};
   }
-  if (position_ == 0) return plan;
-  plan.first = position_;
+  if (run_.next == 0) return plan;
+  plan.first = run_.next;
   plan.proof = Proof::Validator;
   plan.if_range = from.pin.if_range();
   if (from.known && !plan.if_range.empty()) return plan;
   if (memory_.has_tail()) {
     plan.proof = Proof::Overlap;
-    plan.first = position_ - std::min<uint64_t>(position_, kOverlap);
+    plan.first = run_.next - std::min<uint64_t>(run_.next, kOverlap);
     plan.if_range.clear();
     return plan;
   }
@@ -186,13 +186,13 @@ HttpTransfer::Plan HttpTransfer::next_plan() const {
 
 // The request for what is missing, from the start of the redirects.
 std::optional<HttpFailure> HttpTransfer::begin_next_request() {
-  redirects_ = 0;
+  target_.redirects = 0;
   // First where the redirects led to: another host may hold another copy. Then, as that may have
   // been a URL for a short time, the URL itself.
-  via_shortcut_ =
+  target_.via_shortcut =
       opened_ && mirror().final_url &&
       (mode_ == HttpMode::Ranges ? mirror().failures % 2 == 0 : mirror().failures % 2 == 1);
-  request_url_ = via_shortcut_ ? *mirror().final_url : mirror().url;
+  target_.url = target_.via_shortcut ? *mirror().final_url : mirror().url;
   return start_request();
 }
 
@@ -200,12 +200,12 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   request_ = Request();
   request_.plan = next_plan();
   request_.compared = request_.plan.first;
-  request_.fetched_before = fetched_;
+  request_.fetched_before = fetched_.bytes;
   memory_.begin_comparison(false);
 
   HttpAsk ask;
-  ask.trusted = same_origin(mirror().url, request_url_);
-  ask.url = request_url_;
+  ask.trusted = same_origin(mirror().url, target_.url);
+  ask.url = target_.url;
   if (ask.trusted && ask.url.user_info.empty()) ask.url.user_info = mirror().url.user_info;
   if (request_.plan.last) {
     ask.range = concat("bytes=", request_.plan.first, '-', *request_.plan.last);
@@ -214,10 +214,11 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   }
   ask.if_range = request_.plan.if_range;
   request_.path = options_.paths != nullptr ? options_.paths->path() : system_path();
-  bool limited = request_.path.max_segment != 0 && request_.path.max_segment <= max_segment_;
-  if (max_segment_ != 0 && !limited) request_.path.max_segment = max_segment_;
-  Result<void> sent = wire_->send(ask, request_.path, fresh_, *this);
-  stalls_.begin(*wire_, wire_->now());
+  bool limited =
+      request_.path.max_segment != 0 && request_.path.max_segment <= connection_.max_segment;
+  if (connection_.max_segment != 0 && !limited) request_.path.max_segment = connection_.max_segment;
+  Result<void> sent = wire_->send(ask, request_.path, connection_.fresh, *this);
+  connection_.stalls.begin(*wire_, wire_->now());
   request_.arrived_at_window = wire_->arrived();
   if (!sent.ok()) return HttpFailure{sent.error(), FailureKind::Final, std::nullopt};
   return std::nullopt;
@@ -229,12 +230,12 @@ HttpReceiver::Taken HttpTransfer::stop(HttpFailure failure) {
 }
 
 HttpJudgement HttpTransfer::judge(const HttpHead& head) {
-  std::string subject = request_url_.display();
+  std::string subject = target_.url.display();
   int64_t clock = wall_clock_seconds();
   const Mirror& from = mirror();
   request_.pin = from.known ? from.pin : HttpPin();
   request_.pin.length = pin_.length;
-  HttpRun run{request_.plan.first, request_.plan.last, mode_ == HttpMode::Stream ? position_ : 0,
+  HttpRun run{request_.plan.first, request_.plan.last, mode_ == HttpMode::Stream ? run_.next : 0,
               opened_ && !from.known};
   if (mode_ == HttpMode::Ranges) return judge_range(head, request_.pin, run, subject, clock);
   // Nothing was received yet: this is as good as the first answer, but it must be the same file.
@@ -245,7 +246,7 @@ HttpJudgement HttpTransfer::judge(const HttpHead& head) {
 HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
   if (!answered.ok()) {
     return stop(
-        {answered.error().with_context(request_url_.display()), FailureKind::Final, std::nullopt});
+        {answered.error().with_context(target_.url.display()), FailureKind::Final, std::nullopt});
   }
   request_.head = answered.value();
   HttpJudgement judged = judge(request_.head);
@@ -262,17 +263,17 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
   if (*request_.verdict == HttpVerdict::Redirect) return Taken::All;
   // A page that says "file not found" with a good status: another mirror may have the file.
   if (!opened_ && mirrors_.has_others() && is_web_page(request_.head)) {
-    return stop(final_failure(concat(request_url_.display(),
+    return stop(final_failure(concat(target_.url.display(),
                                      ": sends a web page (text/html), not an image; check the "
                                      "URL")));
   }
   if (*request_.verdict == HttpVerdict::FromStart) {
     request_.compared = 0;
     memory_.begin_comparison(true);
-    if (position_ > 0 && !memory_.has_digest() && !options_.digest_follows &&
+    if (run_.next > 0 && !memory_.has_digest() && !options_.digest_follows &&
         !proves_same(request_.head, pin_)) {
       return stop(final_failure(
-          concat(request_url_.display(),
+          concat(target_.url.display(),
                  ": the server sends the whole file instead of the rest, and no longer says what "
                  "proves it to be the same; start again")));
     }
@@ -293,29 +294,29 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
   request_.pin.length.reset();
   if (request_.plan.proof == Proof::Head && !options_.digest_follows &&
       (!is_strong_entity_tag(pin_.etag) || pin_.etag != request_.head.etag)) {
-    return stop(final_failure(concat(request_url_.display(),
+    return stop(final_failure(concat(target_.url.display(),
                                      ": nothing proves that this mirror holds the same file (no "
                                      "ETag in common)")));
   }
   if (!opened_) {
     first_answer(request_.head);
-  } else if (fresh_) {
+  } else if (connection_.fresh) {
     ++resumptions_;
-    bool again = *request_.verdict == HttpVerdict::FromStart && position_ > 0;
-    log_info(concat(request_url_.display(), ": resumed at byte ", position_,
+    bool again = *request_.verdict == HttpVerdict::FromStart && run_.next > 0;
+    log_info(concat(target_.url.display(), ": resumed at byte ", run_.next,
                     again ? ", by reading again from the start" : ""));
   }
-  fresh_ = false;
+  connection_.fresh = false;
   request_.waited = Duration(0);
   request_.arrived_at_window = wire_->arrived();
-  if (redirects_ > 0) mirror().final_url = request_url_;
+  if (target_.redirects > 0) mirror().final_url = target_.url;
   bool nothing_to_compare = request_.compared >= compared_until();
   if (nothing_to_compare) mirror_is_proven();
   if (*request_.verdict == HttpVerdict::AtEnd) {
-    if (mode_ == HttpMode::Stream) run_end_ = position_;
-    ended_ = true;
+    if (mode_ == HttpMode::Stream) run_.end = run_.next;
+    run_.ended = true;
   }
-  if (at_end() && nothing_to_compare) ended_ = true;
+  if (at_end() && nothing_to_compare) run_.ended = true;
   return Taken::All;
 }
 
@@ -326,7 +327,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
   answer_.length = request_.reported_length;
   answer_.content_type = head.content_type;
   answer_.date = head.date;
-  answer_.effective_url = request_url_.display();
+  answer_.effective_url = target_.url.display();
   answer_.tls = wire_->tls_version();
   if (head.status == 206 || head.accept_ranges.find("bytes") != std::string::npos) {
     answer_.ranges = RangeSupport::Told;
@@ -334,7 +335,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
     answer_.ranges = RangeSupport::None;
   }
   if (mode_ == HttpMode::Ranges)
-    run_end_ = std::min<uint64_t>(kFileHead, *request_.reported_length);
+    run_.end = std::min<uint64_t>(kFileHead, *request_.reported_length);
   // Hashing and copying cost as much as receiving: only where a comparison may be asked for. From
   // one server that resumes, a validator proves whatever may come.
   bool proven = !mirrors_.several() && !pin_.if_range().empty();
@@ -349,7 +350,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 
 // Better known before it happens.
 void HttpTransfer::say_what_a_drop_means() const {
-  std::string subject = request_url_.display();
+  std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
     if (!is_strong_entity_tag(pin_.etag) && pin_.etag.empty() && pin_.modified.empty()) {
       log_warning(concat(subject,
@@ -381,13 +382,13 @@ void HttpTransfer::mirror_is_proven() {
   mirror().pin = request_.pin;
   if (!request_.reported_length) return;
   pin_.length = request_.reported_length;
-  if (mode_ == HttpMode::Stream) run_end_ = *request_.reported_length;
+  if (mode_ == HttpMode::Stream) run_.end = *request_.reported_length;
 }
 
 // The position up to which the answer brings known bytes, which are compared.
 uint64_t HttpTransfer::compared_until() const {
-  if (request_.plan.proof == Proof::Head) return file_head_.size();
-  return mode_ == HttpMode::Stream ? position_ : request_.compared;
+  if (request_.plan.proof == Proof::Head) return head_.bytes.size();
+  return mode_ == HttpMode::Stream ? run_.next : request_.compared;
 }
 
 // Bytes at request_.compared, all of which are known.
@@ -395,19 +396,19 @@ std::optional<Error> HttpTransfer::compare_known(ConstBytes bytes) {
   std::optional<StreamMemory::Difference> other;
   if (request_.plan.proof == Proof::Head) {
     ConstBytes known =
-        ConstBytes(file_head_).subspan(static_cast<size_t>(request_.compared), bytes.size());
+        ConstBytes(head_.bytes).subspan(static_cast<size_t>(request_.compared), bytes.size());
     auto differs = std::mismatch(bytes.begin(), bytes.end(), known.begin()).first;
     if (differs != bytes.end()) {
       other = {request_.compared + static_cast<uint64_t>(differs - bytes.begin())};
     }
   } else {
-    other = memory_.compare(request_.compared, bytes, position_);
+    other = memory_.compare(request_.compared, bytes, run_.next);
   }
   request_.compared += bytes.size();
   if (!other) return std::nullopt;
-  std::string subject = request_url_.display();
+  std::string subject = target_.url.display();
   std::string where = other->at ? concat("byte ", *other->at, " differs")
-                                : concat("its first ", position_, " bytes differ");
+                                : concat("its first ", run_.next, " bytes differ");
   if (!mirror().known) {
     return Error(
         concat(subject, ": this mirror holds another file of the same length (", where, ')'));
@@ -427,10 +428,10 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
   if (fresh.size() > inbox_.room()) return Taken::Nothing;
   bool too_many =
       bytes.size() > request_.answer_left ||
-      (request_.plan.proof == Proof::Head ? !fresh.empty() : fresh.size() > run_end_ - position_);
+      (request_.plan.proof == Proof::Head ? !fresh.empty() : fresh.size() > run_.end - run_.next);
   if (too_many) {
     return stop(final_failure(
-        concat(request_url_.display(), ": the server sends more bytes than it announced")));
+        concat(target_.url.display(), ": the server sends more bytes than it announced")));
   }
   if (request_.answer_left != kUnknownEnd) request_.answer_left -= bytes.size();
   if (known > 0) {
@@ -439,7 +440,7 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
     }
     if (request_.compared == compared_until()) {
       mirror_is_proven();
-      if (at_end() && request_.plan.proof != Proof::Head) ended_ = true;
+      if (at_end() && request_.plan.proof != Proof::Head) run_.ended = true;
     }
   }
   if (!fresh.empty()) store(fresh);
@@ -447,31 +448,31 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
 }
 
 void HttpTransfer::store(ConstBytes bytes) {
-  if (fetched_ == request_.fetched_before) served_by_ = request_.path;
+  if (fetched_.bytes == request_.fetched_before) connection_.served_by = request_.path;
   if (mode_ == HttpMode::Stream) {
-    memory_.add(position_, bytes);
-  } else if (!file_head_complete_) {
-    file_head_.insert(file_head_.end(), bytes.begin(), bytes.end());
+    memory_.add(run_.next, bytes);
+  } else if (!head_.complete) {
+    head_.bytes.insert(head_.bytes.end(), bytes.begin(), bytes.end());
   }
   mirror().cause.reset();  // overcome
-  position_ += bytes.size();
-  fetched_ += bytes.size();
-  if (mode_ == HttpMode::Stream) request_.compared = position_;
+  run_.next += bytes.size();
+  fetched_.bytes += bytes.size();
+  if (mode_ == HttpMode::Stream) request_.compared = run_.next;
   inbox_.put(bytes);
-  if (at_end()) ended_ = true;
+  if (at_end()) run_.ended = true;
 }
 
 std::optional<HttpFailure> HttpTransfer::follow_redirect() {
   auto refuse = [&](std::string_view why) {
-    return final_failure(concat(request_url_.display(), ": ", why));
+    return final_failure(concat(target_.url.display(), ": ", why));
   };
-  if (++redirects_ > kMaxRedirects) return refuse("more than 10 redirects; check the URL");
-  Result<Url> next = resolve_reference(request_url_, request_.head.location);
+  if (++target_.redirects > kMaxRedirects) return refuse("more than 10 redirects; check the URL");
+  Result<Url> next = resolve_reference(target_.url, request_.head.location);
   if (!next.ok()) {
     return refuse(concat("redirects to what is no URL (", next.error().message(), ')'));
   }
   const Url& to = next.value();
-  if (request_url_.scheme == UrlScheme::Https && to.scheme == UrlScheme::Http) {
+  if (target_.url.scheme == UrlScheme::Https && to.scheme == UrlScheme::Http) {
     return refuse(concat("redirects from https to ", to.display(),
                          ", which is not secured; use a URL that stays with https"));
   }
@@ -484,30 +485,30 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
                          ", whose key is not pinned and, with insecure, not checked at all; give "
                          "its URL, or a CA instead of insecure"));
   }
-  log_debug(concat(request_url_.display(), ": redirected to ", to.display()));
-  request_url_ = std::move(next).value();
+  log_debug(concat(target_.url.display(), ": redirected to ", to.display()));
+  target_.url = std::move(next).value();
   return start_request();
 }
 
 // The answer ended as its head promised, but more is wanted than it brought.
 std::optional<HttpFailure> HttpTransfer::request_ended() {
-  const Url& url = request_url_;
+  const Url& url = target_.url;
   if (request_.plan.proof == Proof::Head && mirror().known) {
     wire_->drop();
     return std::nullopt;
   }
   // A server may send less than was asked for; if it is not next to nothing, that is no fault.
   if (request_.head.status == 206 && request_.answer_left == 0 &&
-      fetched_ - request_.fetched_before >= kProgress) {
+      fetched_.bytes - request_.fetched_before >= kProgress) {
     wire_->drop();
     return std::nullopt;
   }
   // With a known length the end would have been seen; less than that is a server that sent less.
   bool all_compared = request_.compared >= compared_until();
-  if (run_end_ != kUnknownEnd || !all_compared) {
-    return transient_failure(concat(url.host, ": the answer ended early, at byte ", position_));
+  if (run_.end != kUnknownEnd || !all_compared) {
+    return transient_failure(concat(url.host, ": the answer ended early, at byte ", run_.next));
   }
-  ended_ = true;  // the last chunk's mark was seen
+  run_.ended = true;  // the last chunk's mark was seen
   return std::nullopt;
 }
 
@@ -525,11 +526,11 @@ std::optional<HttpFailure> HttpTransfer::step() {
       return std::exchange(request_.failure, std::nullopt);
     }
     if (request_.unproven) {
-      log_debug(concat(request_url_.display(), ": does not tell the ETag; read from the start"));
+      log_debug(concat(target_.url.display(), ": does not tell the ETag; read from the start"));
       return begin_next_request();
     }
     if (request_.verdict == HttpVerdict::Redirect) return follow_redirect();
-    if (ended_ || inbox_.is_full()) return std::nullopt;
+    if (run_.ended || inbox_.is_full()) return std::nullopt;
     if (state == WireState::Running) {
       // A server that never pauses must not outlast the deadline.
       if (wire_->arrived() != before && !deadline_passed()) continue;
@@ -537,7 +538,7 @@ std::optional<HttpFailure> HttpTransfer::step() {
     }
     // How the request ended is asked for when these bytes have been read.
     if (inbox_.has_bytes()) return std::nullopt;
-    return state == WireState::Done ? request_ended() : wire_->failure(position_);
+    return state == WireState::Done ? request_ended() : wire_->failure(run_.next);
   }
   if (inbox_.has_bytes()) return std::nullopt;
   return wait_for_bytes();
@@ -547,16 +548,16 @@ std::optional<HttpFailure> HttpTransfer::step() {
 std::optional<HttpFailure> HttpTransfer::look_for_paths(Time time) {
   PathChooser& paths = *options_.paths;
   if (paths.is_gone(request_.path)) {
-    return transient_failure(concat(request_url_.host, ": ", request_.path.interface,
-                                    " has lost its connection, at byte ", position_));
+    return transient_failure(concat(target_.url.host, ": ", request_.path.interface,
+                                    " has lost its connection, at byte ", run_.next));
   }
-  Duration silence = stalls_.silence(time);
+  Duration silence = connection_.stalls.silence(time);
   if (silence < options_.first_bytes) {
     request_.asked_for_paths = false;
     return std::nullopt;
   }
   std::string what =
-      concat(request_url_.host, ": no data for ", seconds_text(silence), ", at byte ", position_);
+      concat(target_.url.host, ": no data for ", seconds_text(silence), ", at byte ", run_.next);
   if (!std::exchange(request_.asked_for_paths, true)) paths.failed(request_.path, Error(what));
   HttpPath now_best = paths.path();
   if (same_nic(now_best, request_.path)) return std::nullopt;
@@ -566,11 +567,11 @@ std::optional<HttpFailure> HttpTransfer::look_for_paths(Time time) {
 std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
   Time time = wire_->now();
   uint64_t arrived = wire_->arrived();
-  if (std::optional<Stall> stall = stalls_.look(*wire_, request_.path, options_, time)) {
-    if (stall->smaller_segment) max_segment_ = *stall->smaller_segment;
+  if (std::optional<Stall> stall = connection_.stalls.look(*wire_, request_.path, options_, time)) {
+    if (stall->smaller_segment) connection_.max_segment = *stall->smaller_segment;
     HttpFailure failure =
-        transient_failure(concat(request_url_.host, ": no data for ", seconds_text(stall->after),
-                                 ", at byte ", position_, stall->advice()));
+        transient_failure(concat(target_.url.host, ": no data for ", seconds_text(stall->after),
+                                 ", at byte ", run_.next, stall->advice()));
     failure.stage = stall->stage;
     return failure;
   }
@@ -584,13 +585,13 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
         static_cast<double>(kLowSpeed) *
         std::chrono::duration_cast<std::chrono::duration<double>>(request_.waited).count());
     if (got < least) {
-      return transient_failure(concat(request_url_.host, ": only ", got, " bytes in ",
-                                      seconds_text(request_.waited), ", at byte ", position_));
+      return transient_failure(concat(target_.url.host, ": only ", got, " bytes in ",
+                                      seconds_text(request_.waited), ", at byte ", run_.next));
     }
     request_.waited = Duration(0);
     request_.arrived_at_window = arrived;
   }
-  Duration wait = std::min<Duration>(kLongestPoll, stalls_.next(options_, time) - time);
+  Duration wait = std::min<Duration>(kLongestPoll, connection_.stalls.next(options_, time) - time);
   if (std::optional<Time> limit = current_deadline()) {
     wait = std::min<Duration>(wait, std::max<Duration>(*limit - time, Duration(0)));
   }
@@ -624,21 +625,22 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   bool after_commit = opened_ && !current_deadline();
   // On a path that has brought none of the file yet, somebody else may answer in the server's
   // place.
-  bool strange_path = after_commit && served_by_ && !same_nic(request_.path, *served_by_);
+  bool strange_path =
+      after_commit && connection_.served_by && !same_nic(request_.path, *connection_.served_by);
   if (strange_path) cause.kind = FailureKind::Transient;
   bool may_be_the_path = cause.kind == FailureKind::Transient && (!answered || strange_path);
   if (options_.paths != nullptr && may_be_the_path)
     options_.paths->failed(request_.path, cause.error);
   Mirror& failed = mirror();
   bool shortcut_is_gone =
-      via_shortcut_ && cause.kind != FailureKind::Transient && !request_.verdict;
+      target_.via_shortcut && cause.kind != FailureKind::Transient && !request_.verdict;
   failed.cause = cause.error;
-  fresh_ = true;
+  connection_.fresh = true;
   bool hopeless =
       cause.kind == FailureKind::Final || (cause.kind == FailureKind::Certificate && !after_commit);
-  bool progress = fetched_ - fetched_at_progress_ >= kProgress;
+  bool progress = fetched_.bytes - fetched_.at_progress >= kProgress;
   if (progress) {
-    fetched_at_progress_ = fetched_;
+    fetched_.at_progress = fetched_.bytes;
     mirrors_.on_progress();
   }
   ++failed.failures;
@@ -651,8 +653,9 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
     bool same_again =
         opened_ && !cause.retry_after && (progress || (mirrors_.several() && failed.failures == 1));
     wait = mirrors_.on_transient(same_again, cause.retry_after, wire_->now(), wire_->random());
-    bool smaller = max_segment_ != 0 &&
-                   (request_.path.max_segment == 0 || request_.path.max_segment > max_segment_);
+    bool smaller =
+        connection_.max_segment != 0 &&
+        (request_.path.max_segment == 0 || request_.path.max_segment > connection_.max_segment);
     if (smaller && &failed == &mirror() && !cause.retry_after) wait = Duration(0);
   }
   std::optional<Time> limit = current_deadline();

@@ -51,10 +51,10 @@ class HttpTransfer final : private HttpReceiver {
   // Ranges only. From now on read() gives [first, end), not empty and within the file. What is left
   // of the run before is given up.
   void seek(uint64_t first, uint64_t end);
-  uint64_t position() const { return given_; }  // of the next byte that read() gives
-  uint64_t run_end() const { return run_end_; }
+  uint64_t position() const { return run_.given; }  // of the next byte that read() gives
+  uint64_t run_end() const { return run_.end; }
   uint64_t length() const { return pin_.length.value_or(0); }
-  ConstBytes file_head() const { return file_head_; }
+  ConstBytes file_head() const { return head_.bytes; }
 
   const HttpAnswer& answer() const { return answer_; }
   void set_deadline(std::optional<Time> deadline);
@@ -83,7 +83,7 @@ class HttpTransfer final : private HttpReceiver {
   // The request under way: replaced as a whole when the next one begins.
   struct Request {
     Plan plan;
-    HttpPath path;  // with max_segment_
+    HttpPath path;  // with connection_.max_segment
     HttpHead head;
     std::optional<HttpVerdict> verdict;
     std::optional<HttpFailure> failure;       // found in a callback
@@ -92,7 +92,7 @@ class HttpTransfer final : private HttpReceiver {
     HttpPin pin;                              // the mirror's, when it is proven
     uint64_t compared = 0;  // position up to which known bytes came again and were alike
     uint64_t answer_left = kUnknownEnd;  // bytes that the answer may still bring
-    uint64_t fetched_before = 0;         // fetched_ when it began
+    uint64_t fetched_before = 0;         // fetched_.bytes when it began
     bool asked_for_paths = false;        // since bytes last came
     Duration waited{0};                  // since the window began that low speed is measured in
     uint64_t arrived_at_window = 0;
@@ -130,7 +130,7 @@ class HttpTransfer final : private HttpReceiver {
   const Mirror& mirror() const { return mirrors_.current(); }
   std::optional<Time> current_deadline() const;
   bool deadline_passed() const;
-  bool at_end() const { return opened_ && position_ == run_end_; }
+  bool at_end() const { return opened_ && run_.next == run_.end; }
 
   HttpOptions options_;
   HttpMode mode_;
@@ -140,34 +140,52 @@ class HttpTransfer final : private HttpReceiver {
   std::unique_ptr<HttpExchange> wire_;
 
   // --- the file
+  // Of the file, or with Ranges of what seek() asks for.
+  struct Run {
+    uint64_t next = 0;           // the next byte wanted from the wire
+    uint64_t given = 0;          // the next byte that read() gives
+    uint64_t end = kUnknownEnd;  // in a stream the length
+    bool ended = false;          // all its bytes are here
+  };
+  // Ranges: the first run's bytes, which open() reads.
+  struct Head {
+    ByteVector bytes;
+    bool complete = false;
+  };
   HttpAnswer answer_;
-  HttpPin pin_;           // of the first good answer
-  ByteVector file_head_;  // Ranges: the first run's bytes, which open() reads
-  bool file_head_complete_ = false;
-  uint64_t position_ = 0;           // the next byte wanted from the wire
-  uint64_t given_ = 0;              // the next byte that read() gives
-  uint64_t run_end_ = kUnknownEnd;  // in a stream the length
-  StreamMemory memory_;             // Stream: of all before position_
-  bool opened_ = false;             // the first answer was good
-  bool ended_ = false;              // all bytes of the file or run are here
+  HttpPin pin_;  // of the first good answer
+  Head head_;
+  Run run_;
+  StreamMemory memory_;  // Stream: of all before run_.next
+  bool opened_ = false;  // the first answer was good
   std::optional<Error> broken_;
 
   // --- mirrors
+  // Bytes of the file, over all requests.
+  struct Fetched {
+    uint64_t bytes = 0;
+    uint64_t at_progress = 0;  // when kProgress was made last
+  };
+  // What the requests so far have taught of connections.
+  struct Connection {
+    bool fresh = false;                 // the last request failed: so may its connection
+    uint16_t max_segment = 0;           // as stalls have taught; 0: no limit
+    std::optional<HttpPath> served_by;  // the last path that brought bytes of the file
+    StallWatch stalls;
+  };
   Mirrors mirrors_;
-  uint64_t fetched_ = 0;              // bytes of the file, over all requests
-  uint64_t fetched_at_progress_ = 0;  // when kProgress was made last
-  bool fresh_ = false;                // the last request failed: so may its connection
-  uint16_t max_segment_ = 0;          // of connections, as stalls have taught; 0: no limit
-
+  Fetched fetched_;
+  Connection connection_;
   Inbox inbox_;
 
   // --- the requests for what is missing
+  struct Target {
+    Url url;
+    bool via_shortcut = false;  // where redirects had led to, not the mirror's URL
+    unsigned redirects = 0;
+  };
+  Target target_;
   Request request_;
-  Url request_url_;
-  bool via_shortcut_ = false;  // asked where redirects had led to, not the mirror's URL
-  unsigned redirects_ = 0;
-  std::optional<HttpPath> served_by_;  // the last path that brought bytes of the file
-  StallWatch stalls_;
 };
 
 }  // namespace curlingiron

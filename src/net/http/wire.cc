@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "net/http/wire_failure.h"
 #include "net/tls/policy.h"
 #include "net/tls/trust_store.h"
 #include "sys/clock.h"
@@ -103,6 +104,26 @@ std::string seconds_text(Duration duration) {
   return concat(tenths / 10, '.', tenths % 10, " s");
 }
 
+// The request under way: replaced as a whole when the next one begins.
+struct HttpWire::Request {
+  HttpAsk ask;
+  HttpReceiver* receiver = nullptr;
+  HttpHeadReader head;
+  UrlParts url_parts;  // borrowed by easy
+  Easy easy;
+  StringList headers;
+  StringList addresses;      // curl resolves nothing itself
+  std::vector<int> sockets;  // open ones that were made for it
+  WireState state = WireState::Done;
+  bool resolving = false;
+  bool paused = false;
+  WireProgress progress;
+  std::optional<Error> dns_error;
+  std::optional<Error> socket_error;
+  CURLcode code = CURLE_OK;
+  char curl_error[CURL_ERROR_SIZE] = {};
+};
+
 struct HttpWire::State {
   explicit State(const HttpOptions& settings) : options(settings) {}
   ~State() { drop(); }
@@ -111,32 +132,12 @@ struct HttpWire::State {
   HttpPath path;
   Resolver resolver;
   std::map<std::string, std::vector<IpAddress>> known;  // the last addresses that names had
-  std::vector<int> sockets;  // open ones that were made for the request under way
-  // Before the connections, which report to it until the last of them is closed.
+  // Both before the connections, which report to them until the last of them is closed.
+  Request request;
   TlsVerdict verdict;
   Multi multi;
   std::optional<TrustStore> trusted;  // read for the first connection that needs it
   uint64_t arrived = 0;
-
-  // --- the request under way
-  UrlParts url_parts;  // borrowed by easy
-  Easy easy;
-  StringList request_headers;
-  StringList addresses;  // curl resolves nothing itself
-  bool resolving = false;
-  bool began = false;            // curl has begun to work on it
-  bool made_connection = false;  // and not used one that was there
-  std::optional<Error> dns_error;
-  std::optional<Error> socket_error;
-  HttpAsk ask;
-  HttpReceiver* receiver = nullptr;
-  HttpHeadReader head;
-  bool told_head = false;
-  bool tls_began = false;  // TCP is connected, TLS has begun
-  bool paused = false;
-  WireState state = WireState::Done;
-  CURLcode code = CURLE_OK;
-  char curl_error[CURL_ERROR_SIZE] = {};
 
   Result<void> set_options(CURL* handle, bool fresh);
   void set_tls_options(CURL* handle, bool& good);
@@ -154,23 +155,10 @@ struct HttpWire::State {
   bool is_proven() const;
   bool on_line(std::string_view line);
   size_t on_body(ConstBytes bytes);
+  WireEnd end() const;
+  Duration connect_patience() const { return std::min<Duration>(kConnectTimeout, options.stall); }
 
-  // The one whom a connection is made to: the proxy where there is one.
-  const Url& peer() const { return options.proxy ? *options.proxy : ask.url; }
-  std::string peer_name() const {
-    return options.proxy ? concat("proxy ", options.proxy->host) : ask.url.host;
-  }
-  HttpFailure make(FailureKind kind, std::string_view text) const {
-    return HttpFailure{Error(concat(ask.url.host, ": ", text)), kind, std::nullopt, stage()};
-  }
-  HttpFailure describe(uint64_t position) const;
-  HttpFailure describe_code(uint64_t position) const;
-  HttpFailure describe_tls(const std::string& detail) const;
-  std::optional<HttpFailure> describe_refused_client() const;
-  HttpFailure describe_connect() const;
-  HttpFailure describe_timeout() const;
-  std::optional<HttpFailure> describe_proxy() const;
-  std::string certificate_hint() const;
+  const Url& peer() const { return peer_of(options, request.ask); }
 };
 
 namespace {
@@ -207,56 +195,56 @@ CURLcode tls_callback(CURL* /*easy*/, void* context, void* state) {
 }  // namespace
 
 bool HttpWire::State::on_new_socket(int fd) {
-  made_connection = true;
+  request.progress.made_connection = true;
   Result<void> bound = bind_to_interface(fd, path.interface);
   if (!bound.ok()) {
-    socket_error = std::move(bound).error();
+    request.socket_error = std::move(bound).error();
     return false;
   }
   Result<void> limited = limit_segment(fd, path.max_segment);
   if (!limited.ok()) log_warning("TCP segments are not limited", limited.error());
-  sockets.push_back(fd);
+  request.sockets.push_back(fd);
   return true;
 }
 
 void HttpWire::State::on_closed_socket(int fd) {
-  std::erase(sockets, fd);
+  std::erase(request.sockets, fd);
   UniqueFd closed(fd);
 }
 
 bool HttpWire::State::connected() const {
-  if (!began || !made_connection) return began;
-  return std::any_of(sockets.begin(), sockets.end(),
+  if (!request.progress.began || !request.progress.made_connection) return request.progress.began;
+  return std::any_of(request.sockets.begin(), request.sockets.end(),
                      [](int fd) { return tcp_state(fd).connected; });
 }
 
 HttpStage HttpWire::State::stage() const {
-  if (told_head) return HttpStage::Body;
-  if (resolving || dns_error) return HttpStage::Dns;
+  if (request.progress.told_head) return HttpStage::Body;
+  if (request.resolving || request.dns_error) return HttpStage::Dns;
   curl_off_t connect_took = 0;
   curl_off_t handshake_took = 0;
-  curl_easy_getinfo(easy.get(), CURLINFO_CONNECT_TIME_T, &connect_took);
-  curl_easy_getinfo(easy.get(), CURLINFO_APPCONNECT_TIME_T, &handshake_took);
-  if (connect_took == 0 && !tls_began && !connected()) return HttpStage::Connect;
-  bool secure = ask.url.scheme == UrlScheme::Https;
-  if (secure && made_connection && handshake_took == 0) return HttpStage::Tls;
+  curl_easy_getinfo(request.easy.get(), CURLINFO_CONNECT_TIME_T, &connect_took);
+  curl_easy_getinfo(request.easy.get(), CURLINFO_APPCONNECT_TIME_T, &handshake_took);
+  if (connect_took == 0 && !request.progress.tls_began && !connected()) return HttpStage::Connect;
+  bool secure = request.ask.url.scheme == UrlScheme::Https;
+  if (secure && request.progress.made_connection && handshake_took == 0) return HttpStage::Tls;
   return HttpStage::Http;
 }
 
 CURLcode HttpWire::State::on_tls(SSL_CTX* context) {
-  tls_began = true;
+  request.progress.tls_began = true;
   if (!options.insecure && !trusted) {
     Result<TrustStore> loaded = TrustStore::load(options.ca_file);
     if (!loaded.ok()) return CURLE_SSL_CACERT_BADFILE;
     trusted = std::move(loaded).value();
   }
   bool governed = verdict.govern(
-      context, TlsExpectation{.host = ask.url.host,
+      context, TlsExpectation{.host = request.ask.url.host,
                               .trusted = options.insecure ? nullptr : &*trusted,
-                              .pin = ask.trusted ? options.pinned_key : std::nullopt,
+                              .pin = request.ask.trusted ? options.pinned_key : std::nullopt,
                               .time = options.certificate_time.value_or(wall_clock_seconds())});
   if (!governed) return CURLE_OUT_OF_MEMORY;
-  if (!ask.trusted || options.client_certificate.empty()) return CURLE_OK;
+  if (!request.ask.trusted || options.client_certificate.empty()) return CURLE_OK;
   return use_client_certificate(context);
 }
 
@@ -272,25 +260,26 @@ CURLcode HttpWire::State::use_client_certificate(SSL_CTX* context) {
 
 // Bytes of a server that proved itself on this very connection, or on the one that is kept.
 bool HttpWire::State::is_proven() const {
-  return ask.url.scheme != UrlScheme::Https || !made_connection || verdict.accepted();
+  return request.ask.url.scheme != UrlScheme::Https || !request.progress.made_connection ||
+         verdict.accepted();
 }
 
 bool HttpWire::State::on_line(std::string_view line) {
   arrived += line.size();
-  if (told_head) return true;  // trailers
+  if (request.progress.told_head) return true;  // trailers
   if (!is_proven()) return false;
-  Result<void> added = head.add_line(line);
-  if (added.ok() && !head.complete()) return true;
-  told_head = true;
-  HttpReceiver::Taken taken =
-      added.ok() ? receiver->on_head(head.head()) : receiver->on_head(added.error());
+  Result<void> added = request.head.add_line(line);
+  if (added.ok() && !request.head.complete()) return true;
+  request.progress.told_head = true;
+  HttpReceiver::Taken taken = added.ok() ? request.receiver->on_head(request.head.head())
+                                         : request.receiver->on_head(added.error());
   return taken != HttpReceiver::Taken::Stop;
 }
 
 size_t HttpWire::State::on_body(ConstBytes bytes) {
-  switch (receiver->on_body(bytes)) {
+  switch (request.receiver->on_body(bytes)) {
     case HttpReceiver::Taken::All: arrived += bytes.size(); return bytes.size();
-    case HttpReceiver::Taken::Nothing: paused = true; return CURL_WRITEFUNC_PAUSE;
+    case HttpReceiver::Taken::Nothing: request.paused = true; return CURL_WRITEFUNC_PAUSE;
     case HttpReceiver::Taken::Stop: break;
   }
   return bytes.size() + 1;  // no count that curl takes for success
@@ -313,9 +302,9 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   auto set = [&](CURLoption option, auto value) {
     good = curl_easy_setopt(handle, option, value) == CURLE_OK && good;
   };
-  url_parts = parts_of(ask.url);
-  if (url_parts == nullptr) good = false;
-  set(CURLOPT_CURLU, url_parts.get());
+  request.url_parts = parts_of(request.ask.url);
+  if (request.url_parts == nullptr) good = false;
+  set(CURLOPT_CURLU, request.url_parts.get());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   set(CURLOPT_FOLLOWLOCATION, 0L);
@@ -328,41 +317,43 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   set(CURLOPT_HEADEROPT, long{CURLHEADER_SEPARATE});
   set(CURLOPT_BUFFERSIZE, kSocketBuffer);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
-  set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min<Duration>(kConnectTimeout, options.stall)));
+  set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(connect_patience()));
   set(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   set(CURLOPT_SOCKOPTFUNCTION, new_socket_callback<State>);
   set(CURLOPT_SOCKOPTDATA, this);
   set(CURLOPT_CLOSESOCKETFUNCTION, close_socket_callback<State>);
   set(CURLOPT_CLOSESOCKETDATA, this);
-  if (ask.method == HttpMethod::Head) set(CURLOPT_NOBODY, 1L);
+  if (request.ask.method == HttpMethod::Head) set(CURLOPT_NOBODY, 1L);
   if (fresh) set(CURLOPT_FRESH_CONNECT, 1L);
-  set(CURLOPT_ERRORBUFFER, curl_error);
-  if (ask.url.scheme == UrlScheme::Https) set_tls_options(handle, good);
+  set(CURLOPT_ERRORBUFFER, request.curl_error);
+  if (request.ask.url.scheme == UrlScheme::Https) set_tls_options(handle, good);
 
-  append(request_headers, "Accept-Encoding: identity");
-  if (ask.trusted) {
-    for (const std::string& header : options.headers) append(request_headers, header);
+  append(request.headers, "Accept-Encoding: identity");
+  if (request.ask.trusted) {
+    for (const std::string& header : options.headers) append(request.headers, header);
   }
-  if (!ask.range.empty()) append(request_headers, concat("Range: ", ask.range));
-  if (!ask.if_range.empty()) append(request_headers, concat("If-Range: ", ask.if_range));
-  set(CURLOPT_HTTPHEADER, request_headers.get());
+  if (!request.ask.range.empty()) append(request.headers, concat("Range: ", request.ask.range));
+  if (!request.ask.if_range.empty())
+    append(request.headers, concat("If-Range: ", request.ask.if_range));
+  set(CURLOPT_HTTPHEADER, request.headers.get());
   set(CURLOPT_HEADERFUNCTION, header_callback<State>);
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_WRITEFUNCTION, body_callback<State>);
   set(CURLOPT_WRITEDATA, this);
-  if (!good) return Error(concat(ask.url.display(), ": libcurl cannot start the request"));
+  if (!good) return Error(concat(request.ask.url.display(), ": libcurl cannot start the request"));
   return {};
 }
 
 void HttpWire::State::drop() {
-  if (easy != nullptr && multi != nullptr) curl_multi_remove_handle(multi.get(), easy.get());
-  easy.reset();
-  request_headers.reset();
-  addresses.reset();
+  if (request.easy != nullptr && multi != nullptr)
+    curl_multi_remove_handle(multi.get(), request.easy.get());
+  request.easy.reset();
+  request.headers.reset();
+  request.addresses.reset();
   resolver.drop();
-  resolving = false;
-  paused = false;
-  state = WireState::Done;
+  request.resolving = false;
+  request.paused = false;
+  request.state = WireState::Done;
 }
 
 // Begins to find the addresses of the peer. A request that follows a good one goes where that went:
@@ -375,7 +366,7 @@ void HttpWire::State::resolve(bool fresh) {
     transfer(usable);
     return;
   }
-  resolving = true;
+  request.resolving = true;
   Duration patience = usable.empty() ? kNamePatience : kKnownNamePatience;
   resolver.start(peer().host, path.family, path.resolver,
                  std::min<Duration>(patience, options.stall));
@@ -397,220 +388,74 @@ void HttpWire::State::take_addresses() {
     usable = only(before->second, path.family);
   }
   if (usable.empty()) {
-    dns_error = result.error();
-    state = WireState::Failed;
+    request.dns_error = result.error();
+    request.state = WireState::Failed;
     return;
   }
-  log_warning(
-      concat(peer_name(), ": ", result.error().message(), "; its addresses of before are tried"));
+  log_warning(concat(peer_name_of(options, request.ask), ": ", result.error().message(),
+                     "; its addresses of before are tried"));
   transfer(usable);
 }
 
 void HttpWire::State::transfer(const std::vector<IpAddress>& found) {
-  resolving = false;
+  request.resolving = false;
   // An address is its own (and curl 7.88 takes no entry for one of IPv6).
-  if (!parse_ip(peer().host).ok()) append(addresses, resolve_entry(peer(), found));
-  bool good = curl_easy_setopt(easy.get(), CURLOPT_RESOLVE, addresses.get()) == CURLE_OK &&
-              curl_multi_add_handle(multi.get(), easy.get()) == CURLM_OK;
+  if (!parse_ip(peer().host).ok()) append(request.addresses, resolve_entry(peer(), found));
+  bool good =
+      curl_easy_setopt(request.easy.get(), CURLOPT_RESOLVE, request.addresses.get()) == CURLE_OK &&
+      curl_multi_add_handle(multi.get(), request.easy.get()) == CURLM_OK;
   if (good) return;
-  code = CURLE_OUT_OF_MEMORY;
-  state = WireState::Failed;
+  request.code = CURLE_OUT_OF_MEMORY;
+  request.state = WireState::Failed;
 }
 
 WireState HttpWire::State::perform() {
-  if (state != WireState::Running) return state;
-  if (resolving) {
+  if (request.state != WireState::Running) return request.state;
+  if (request.resolving) {
     take_addresses();
-    if (state != WireState::Running || resolving) return state;
+    if (request.state != WireState::Running || request.resolving) return request.state;
   }
-  began = true;
-  if (paused) {
-    paused = false;
+  request.progress.began = true;
+  if (request.paused) {
+    request.paused = false;
     // Delivers what was held back.
-    code = curl_easy_pause(easy.get(), CURLPAUSE_CONT);
-    if (code != CURLE_OK) return state = WireState::Failed;
-    if (paused) return state;
+    request.code = curl_easy_pause(request.easy.get(), CURLPAUSE_CONT);
+    if (request.code != CURLE_OK) return request.state = WireState::Failed;
+    if (request.paused) return request.state;
   }
   int running = 0;
   if (curl_multi_perform(multi.get(), &running) != CURLM_OK) {
-    code = CURLE_OUT_OF_MEMORY;
-    return state = WireState::Failed;
+    request.code = CURLE_OUT_OF_MEMORY;
+    return request.state = WireState::Failed;
   }
   int left = 0;
   while (CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
-    if (message->msg != CURLMSG_DONE || message->easy_handle != easy.get()) continue;
-    code = message->data.result;
-    if (code == CURLE_OK && !told_head) code = CURLE_GOT_NOTHING;
-    state = code == CURLE_OK ? WireState::Done : WireState::Failed;
+    if (message->msg != CURLMSG_DONE || message->easy_handle != request.easy.get()) continue;
+    request.code = message->data.result;
+    if (request.code == CURLE_OK && !request.progress.told_head) request.code = CURLE_GOT_NOTHING;
+    request.state = request.code == CURLE_OK ? WireState::Done : WireState::Failed;
   }
-  return state;
+  return request.state;
 }
 
-HttpFailure HttpWire::State::describe_timeout() const {
-  std::string text;
-  if (!tls_began) {
-    text = concat(peer_name(), ": no connection on port ", peer().port, " within ",
-                  seconds_text(std::min<Duration>(kConnectTimeout, options.stall)),
-                  "; check the address, the route and firewalls");
-  } else {
-    text = concat(ask.url.host, ": the TLS handshake takes too long; check the server");
-  }
-  return {Error(std::move(text)), FailureKind::Transient, std::nullopt, stage()};
-}
-
-HttpFailure HttpWire::State::describe_connect() const {
-  if (socket_error) {
-    return {socket_error->with_context(peer_name()), FailureKind::Transient, std::nullopt,
-            HttpStage::Connect};
-  }
-  long number = 0;
-  curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &number);
-  std::string where = concat(peer_name(), ": ");
-  std::string port = concat("port ", peer().port);
-  std::string text;
-  switch (number) {
-    case ECONNREFUSED:
-      text = concat(where, "connection refused on ", port,
-                    "; check that the server runs and the port");
-      break;
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-      text = concat(where, "no route to the host; check address, gateway and firewall");
-      break;
-    case ETIMEDOUT:
-      text = concat(where, "no connection on ", port, "; check the address and firewalls");
-      break;
-    default:
-      text = concat(where, "cannot connect on ", port, " (",
-                    number != 0 ? system_error("connect", static_cast<int>(number)).message()
-                                : curl_easy_strerror(code),
-                    "); check the address and the server");
-      break;
-  }
-  return {Error(std::move(text), static_cast<int>(number)), FailureKind::Transient, std::nullopt,
-          HttpStage::Connect};
-}
-
-// What the proxy answered to CONNECT, where it refused.
-std::optional<HttpFailure> HttpWire::State::describe_proxy() const {
-  long status = 0;
-  if (!options.proxy) return std::nullopt;
-  if (curl_easy_getinfo(easy.get(), CURLINFO_HTTP_CONNECTCODE, &status) != CURLE_OK) {
-    return std::nullopt;
-  }
-  if (status < 300) return std::nullopt;
-  std::string where = concat(peer_name(), ": ");
-  if (status == 407) {
-    bool given = !options.proxy->user_info.empty();
-    return HttpFailure{Error(concat(where,
-                                    given ? "407, does not accept the credentials given"
-                                          : "407, asks for credentials",
-                                    "; check proxy=http://USER:PASSWORD@HOST:PORT")),
-                       FailureKind::Final, std::nullopt, stage()};
-  }
-  return HttpFailure{Error(concat(where, status, ", does not connect to ", ask.url.host, " port ",
-                                  ask.url.port, "; check the URL and what the proxy allows")),
-                     status >= 500 || status == 429 ? FailureKind::Transient : FailureKind::Final,
-                     std::nullopt, stage()};
-}
-
-// TLS alerts that mean the client's certificate, or its absence (RFC 8446 section 6.2). With
-// TLS 1.3 they arrive after the handshake, as an error of reading.
-std::optional<HttpFailure> HttpWire::State::describe_refused_client() const {
-  if (verdict.alert().empty()) return std::nullopt;
-  bool sent = ask.trusted && !options.client_certificate.empty();
-  if (!sent) {
-    if (!verdict.asked_for_certificate()) return std::nullopt;
-    HttpFailure failure = make(FailureKind::Certificate,
-                               "the server demands a client certificate; pass one (--cert)");
-    failure.wants_client_certificate = true;
-    return failure;
-  }
-  const std::string& alert = verdict.alert();
-  bool about_it = alert.find("certificate") != std::string::npos || alert == "unknown CA" ||
-                  alert == "access denied";
-  if (!about_it) return std::nullopt;
-  return make(FailureKind::Certificate,
-              concat("the server does not accept the client certificate ",
-                     options.client_certificate, " (", alert, "); check --cert"));
-}
-
-// A server that wanted a certificate may say so by its status, or by hanging up.
-std::string HttpWire::State::certificate_hint() const {
-  bool sent = ask.trusted && !options.client_certificate.empty();
-  if (sent || !verdict.asked_for_certificate()) return {};
-  return "; the server asks for a client certificate: pass one (--cert)";
-}
-
-HttpFailure HttpWire::State::describe_tls(const std::string& detail) const {
-  if (auto refused = describe_refused_client()) return *refused;
-  if (verdict.cut()) {
-    // It may pass; what the peers disagree on does not.
-    return make(FailureKind::Transient,
-                concat("the TLS handshake failed: the connection ended in it (", detail,
-                       "); check that the port speaks TLS 1.2 or 1.3"));
-  }
-  std::string why = verdict.objection();
-  if (!verdict.alert().empty()) why = concat("the server says: ", verdict.alert());
-  return make(FailureKind::Certificate,
-              concat("the TLS handshake failed (", why,
-                     "); check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD"));
-}
-
-HttpFailure HttpWire::State::describe(uint64_t position) const {
-  if (dns_error) {
-    return {dns_error->with_context(peer_name()), FailureKind::Transient, std::nullopt,
-            HttpStage::Dns};
-  }
-  HttpFailure failure = describe_code(position);
-  failure.valid_from = verdict.valid_from();
-  return failure;
-}
-
-HttpFailure HttpWire::State::describe_code(uint64_t position) const {
-  // curl's own words may quote what the server sent.
-  std::string detail =
-      printable(curl_error[0] != '\0' ? curl_error : curl_easy_strerror(code), 160);
-  if (auto refused = describe_proxy()) return *refused;
-  if (verdict.refused_pin()) {
-    return make(FailureKind::Certificate,
-                concat("the server's key is not the pinned one but ", verdict.server_key(),
-                       "; check the pin, and that nobody stands between"));
-  }
-  bool unproven = verdict.refused() || (began && code == CURLE_WRITE_ERROR && !is_proven());
-  if (unproven) return make(FailureKind::Certificate, verdict.explain());
-  switch (code) {
-    case CURLE_ABORTED_BY_CALLBACK:
-    case CURLE_COULDNT_CONNECT: return describe_connect();
-    case CURLE_OPERATION_TIMEDOUT: return describe_timeout();
-    case CURLE_SSL_CERTPROBLEM:
-      return make(
-          FailureKind::Final,
-          concat("the client certificate ", options.client_certificate, " with the key ",
-                 options.client_key.empty() ? options.client_certificate : options.client_key,
-                 " cannot be used (", detail,
-                 "); check that both are PEM, that the key has no password, and that they "
-                 "belong together (--cert)"));
-    case CURLE_SSL_CACERT_BADFILE:
-      return make(FailureKind::Final, concat("the CA file ", options.ca_file,
-                                             " holds no usable certificates; check ca="));
-    case CURLE_SSL_CONNECT_ERROR: return describe_tls(detail);
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_WEIRD_SERVER_REPLY:
-      return make(FailureKind::Final, "the server does not answer with HTTP; check the port");
-    case CURLE_OUT_OF_MEMORY:
-      // curl's limit for one header line is its only allocation that a server controls.
-      return make(FailureKind::Final, "a header of the answer is too long, or memory is used up");
-    case CURLE_URL_MALFORMAT: return make(FailureKind::Final, "curl does not accept the URL");
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-      if (auto refused = describe_refused_client()) return *refused;
-      return make(FailureKind::Transient, concat("the connection broke at byte ", position, " (",
-                                                 detail, ')', told_head ? "" : certificate_hint()));
-    default: return make(FailureKind::Transient, concat("the download failed (", detail, ')'));
-  }
+WireEnd HttpWire::State::end() const {
+  long os_error = 0;
+  long proxy_status = 0;
+  curl_easy_getinfo(request.easy.get(), CURLINFO_OS_ERRNO, &os_error);
+  curl_easy_getinfo(request.easy.get(), CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+  return {.options = options,
+          .ask = request.ask,
+          .verdict = verdict,
+          .progress = request.progress,
+          .stage = stage(),
+          .proven = is_proven(),
+          .dns_error = request.dns_error ? &*request.dns_error : nullptr,
+          .socket_error = request.socket_error ? &*request.socket_error : nullptr,
+          .code = request.code,
+          .curl_error = request.curl_error,
+          .os_error = static_cast<int>(os_error),
+          .proxy_status = proxy_status,
+          .connect_patience = connect_patience()};
 }
 
 HttpWire::HttpWire(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -637,33 +482,25 @@ Result<void> HttpWire::send(const HttpAsk& ask, const HttpPath& path, bool fresh
   s.drop();
   if (!same_way(path, s.path)) fresh = true;
   s.path = path;
-  s.sockets.clear();
-  s.began = s.made_connection = false;
-  s.dns_error.reset();
-  s.socket_error.reset();
-  s.ask = ask;
-  s.receiver = &receiver;
-  s.head = HttpHeadReader();
-  s.told_head = false;
   s.verdict = TlsVerdict();
-  s.tls_began = false;
-  s.code = CURLE_OK;
-  s.curl_error[0] = '\0';
-  s.easy.reset(curl_easy_init());
-  if (s.easy == nullptr) return Error("libcurl: out of memory");
-  TRY(s.set_options(s.easy.get(), fresh));
-  s.state = WireState::Running;
+  s.request = Request();
+  s.request.ask = ask;
+  s.request.receiver = &receiver;
+  s.request.easy.reset(curl_easy_init());
+  if (s.request.easy == nullptr) return Error("libcurl: out of memory");
+  TRY(s.set_options(s.request.easy.get(), fresh));
+  s.request.state = WireState::Running;
   s.resolve(fresh);
   return {};
 }
 
 void HttpWire::drop() { state_->drop(); }
-bool HttpWire::busy() const { return state_->easy != nullptr; }
+bool HttpWire::busy() const { return state_->request.easy != nullptr; }
 WireState HttpWire::perform() { return state_->perform(); }
 
 void HttpWire::wait(Duration most) {
   std::vector<curl_waitfd> also;
-  if (state_->resolving) {
+  if (state_->request.resolving) {
     for (const PollItem& item : state_->resolver.waits_for()) {
       int events =
           (item.want_read ? CURL_WAIT_POLLIN : 0) | (item.want_write ? CURL_WAIT_POLLOUT : 0);
@@ -679,21 +516,23 @@ HttpStage HttpWire::stage() const { return state_->stage(); }
 
 uint32_t HttpWire::segment() const {
   uint32_t most = 0;
-  for (int fd : state_->sockets) most = std::max(most, tcp_state(fd).segment);
+  for (int fd : state_->request.sockets) most = std::max(most, tcp_state(fd).segment);
   return most;
 }
 
 void HttpWire::wake() { curl_multi_wakeup(state_->multi.get()); }
 
-HttpFailure HttpWire::failure(uint64_t position) const { return state_->describe(position); }
+HttpFailure HttpWire::failure(uint64_t position) const { return explain(state_->end(), position); }
 
-std::string HttpWire::certificate_hint() const { return state_->certificate_hint(); }
+std::string HttpWire::certificate_hint() const {
+  return client_certificate_hint(state_->options, state_->request.ask, state_->verdict);
+}
 
 uint64_t HttpWire::arrived() const { return state_->arrived; }
 
 uint64_t HttpWire::activity() const {
   uint64_t bytes = state_->arrived;
-  for (int fd : state_->sockets) bytes += tcp_state(fd).received;
+  for (int fd : state_->request.sockets) bytes += tcp_state(fd).received;
   return bytes;
 }
 
@@ -703,8 +542,8 @@ uint64_t HttpWire::random() { return random_u64(); }
 std::string HttpWire::tls_version() const {
   curl_tlssessioninfo* session = nullptr;
   bool has_session =
-      state_->ask.url.scheme == UrlScheme::Https &&
-      curl_easy_getinfo(state_->easy.get(), CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
+      state_->request.ask.url.scheme == UrlScheme::Https &&
+      curl_easy_getinfo(state_->request.easy.get(), CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
       session != nullptr && session->internals != nullptr;
   return has_session ? ::SSL_get_version(static_cast<const SSL*>(session->internals)) : "";
 }

@@ -35,6 +35,7 @@ class HttpWire final : public HttpExchange {
   uint64_t random() override;
 
  private:
+  struct Request;
   struct State;
   explicit HttpWire(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
