@@ -18,7 +18,7 @@ BELOW = {
     "disk": ["base", "formats/netlink", "formats", "sys", "io"],
     "image": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "disk"],
     "payload": ["base", "formats/netlink", "formats", "sys", "io"],
-    "init": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/join", "net/capture", "disk", "image"],
+    "init": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/join", "disk", "image"],
     "host": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],
 }
 # A room may use only rooms named before it: so there is no circle of rooms.

@@ -13,7 +13,6 @@
 #include "formats/payload_layout.h"
 #include "image/wanted.h"
 #include "init/inventory.h"
-#include "net/capture/capture.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/mount.h"
@@ -85,19 +84,6 @@ Result<Mounts> mount_kernel_file_systems() {
 Facts Mounts::facts() const { return {}; }
 
 namespace {
-
-// What the kernel has now, as the configuration would say it.
-void show_network(const Mounts& mounts) {
-  Result<CapturedNetwork> captured = capture_network(mounts.root);
-  if (!captured.ok()) {
-    log_warning("the network as it is", captured.error());
-    return;
-  }
-  std::string text = format_network_config(captured.value().config);
-  for (std::string_view line : split(text, '\n')) {
-    if (!line.empty()) log_debug(concat("network| ", line));
-  }
-}
 
 // The network that was put into the initramfs, which settings win over.
 Result<void> read_network(const UniqueFd& root, Settings& settings) {
@@ -173,7 +159,6 @@ Result<Joined> join_network(const Mounts& mounts, const Configuration& configura
   Result<std::unique_ptr<Network>> network =
       Network::join(mounts.root, std::move(order), configuration.deadline);
   if (network.ok()) {
-    if (configuration.settings.debug) show_network(mounts);
     return Joined{std::move(network).value()};
   }
   Result<std::vector<Disk>> disks = list_disks(mounts.root);

@@ -379,21 +379,31 @@ class Capture(harness.E2ETest):
 
     def start_init(self, name, settings=()):
         initramfs = payload.build(self.artifacts / f"{name}.initramfs", self.net.certificates.ca,
-                                  ["src=https://image.test/image.raw", "dst=only", "loglevel=debug", "deadline=60s",
-                                   *settings], options=["--network", self.artifacts / "network"])
+                                  # A disk that is not there: it fails after the source was found, and gives a shell.
+                                  ["src=https://image.test/image.raw", "dst=serial:none", "onfail=shell", "deadline=60s",
+                                   *settings],
+                                  options=["--network", self.artifacts / "network", "--add", "/bin/busybox:/bin/sh",
+                                           "--add", "/sbin/ip:/opt/ip"])
         return self.machine(name=name, network=self.net, kernel=payload.KERNEL / "vmlinuz", initrd=initramfs,
                             append="console=ttyS0 panic=1 loglevel=4", memory=256, nics=self.nics,
                             disks=[{"file": harness.write_noise(self.artifacts / f"{name}.raw", 32 * harness.MIB, seed=7),
                                     "serial": inplace.SERIAL}])
 
     def state_of_init(self, machine):
-        """What it set up, when it has found the source."""
+        """What `ip` says of the network that it set up, when it has found the source."""
         machine.expect(r"^curlingiron: phase=source status=ok.*\n", 90, unless=inplace.FAILED)
+        machine.expect(r"press Enter within .* for a shell", 60)
+        machine.send("\n")
+        machine.expect(r"# $", 30)
+        machine.send("stty -echo cols 500; PS1='ready''> '\n")
+        machine.expect(r"ready> $", 30)
+        # Busybox's shell has an ip of its own.
+        dumps = {name: self.told(machine, command.replace("ip ", "/opt/ip ", 1))
+                 for name, command in network_state.DUMPS.items() if name != "resolved"}
         machine.kill()
-        lines = re.findall(r"^curlingiron: network\| (.*)$", machine.text, re.MULTILINE)
-        (self.artifacts / f"{machine.name}.network").write_text("\n".join(lines) + "\n")
-        self.assertTrue(lines, "nothing said of the network")
-        return network_state.of_text("\n".join(lines))
+        for name, text in dumps.items():
+            (self.artifacts / f"{machine.name}.{name}").write_text(text + "\n")
+        return network_state.of_dumps({**dumps, "resolved": ""})
 
     def compare(self, what, host, init, leased):
         """`leased`: the DHCP server was there, and its word counts; else what was captured."""
