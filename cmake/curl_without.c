@@ -1,5 +1,5 @@
 // What libcurl is linked with in the place of functions that it names and never calls here: scripts/setup
-// compiles it with -DNAME=curl_no_NAME for each of these. It is told every address and asks for none;
+// compiles it with -DNAME=curl_no_NAME for each of these. It is given every address and asks for none;
 // who is trusted, and how a client proves itself, is set by src/net; certificates are not listed; no
 // file but PEM is read. Each fails, or does nothing.
 #include <netdb.h>

@@ -44,7 +44,7 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 target_link_libraries(ci_cli INTERFACE CLI11::CLI11 nlohmann_json::nlohmann_json)
 
-# What --version names: of each library inside, the distribution's version, which tells the security fixes
+# What --version names: of each library inside, the distribution's version, which shows the security fixes
 # that it has.
 set(CURLINGIRON_LIBRARIES "")
 function(curlingiron_name_library name version)

@@ -1,6 +1,6 @@
 // Which parts of OpenSSL are linked. The library is the distribution's, as it is: but its tables name
 // all that it can do, and so pull all of it into every static program. This object stands in the archive
-// in the place of those tables (scripts/setup, openssl_replaced) and names what src/net/tls_policy.cc
+// in the place of those tables (scripts/setup, openssl_replaced) and names what src/net/tls/policy.cc
 // and src/io use; what no table names any more is not linked. Half of the library's weight goes that way.
 //
 // Compiled by scripts/setup against the headers inside the very source that the library is built

@@ -64,8 +64,8 @@ Result<Ipv6> parse_ipv6(std::string_view text) {
   if (!head.ok() || !tail.ok()) return wrong;
   // A dotted part may only be the last one.
   if (has_gap && text.substr(0, gap).find('.') != std::string_view::npos) return wrong;
-  size_t told = head.value().size() + tail.value().size();
-  if (has_gap ? told >= kGroups : told != kGroups) return wrong;
+  size_t groups_given = head.value().size() + tail.value().size();
+  if (has_gap ? groups_given >= kGroups : groups_given != kGroups) return wrong;
   Ipv6 address;
   auto put = [&](size_t group, uint16_t value) {
     address.bytes[2 * group] = static_cast<uint8_t>(value >> 8);

@@ -48,7 +48,7 @@ class FileTarget final : public BlockTarget {
   BlockGeometry geometry() const override { return geometry_; }
 
   Result<void> write(uint64_t offset, ConstBytes bytes) override {
-    return pwrite_all(way(offset, bytes.size()), bytes, offset);
+    return pwrite_all(fd_for(offset, bytes.size()), bytes, offset);
   }
 
   Result<void> zero(uint64_t offset, uint64_t length) override {
@@ -69,13 +69,13 @@ class FileTarget final : public BlockTarget {
   }
 
   Result<void> read(uint64_t offset, MutableBytes into) override {
-    return pread_exact(way(offset, into.size()), into, offset);
+    return pread_exact(fd_for(offset, into.size()), into, offset);
   }
 
   Result<void> flush() override { return sync_file(cached_); }
 
  private:
-  const UniqueFd& way(uint64_t offset, uint64_t length) const {
+  const UniqueFd& fd_for(uint64_t offset, uint64_t length) const {
     constexpr uint64_t kLargestSector = 4096;
     bool aligned = offset % kLargestSector == 0 && length % kLargestSector == 0;
     return direct_.valid() && aligned ? direct_ : cached_;

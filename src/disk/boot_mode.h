@@ -15,8 +15,8 @@ namespace curlingiron {
 enum class BootMode { Bios, Uefi };
 
 // How the running system was booted, which is how the firmware will boot the next one. Nullopt: a
-// kernel that was told not to talk to its UEFI (noefi, or a kexec out of such a one) looks like one
-// booted by a BIOS; a boot logo in the ACPI tables (BGRT) gives it away. `root` holds sys/.
+// kernel that was asked not to talk to its UEFI (noefi, or a kexec out of such a one) looks like
+// one booted by a BIOS; a boot logo in the ACPI tables (BGRT) gives it away. `root` holds sys/.
 std::optional<BootMode> machine_boot_mode(const UniqueFd& root);
 
 // `head`: the first bytes of the raw image, up to 1 MiB. An error where it is certain that `mode`

@@ -166,12 +166,12 @@ std::string list_of(const std::vector<Disk>& disks) {
 
 using Matches = bool (*)(const Disk& disk, const std::string& value);
 
-struct Way {
+struct Identity {
   std::string_view prefix;
   Matches matches;
 };
 
-constexpr Way kWays[] = {
+constexpr Identity kIdentities[] = {
     {"serial", [](const Disk& disk, const std::string& value) { return disk.serial == value; }},
     {"wwn",
      [](const Disk& disk, const std::string& value) {
@@ -266,17 +266,17 @@ Result<Disk> choose_disk(const std::vector<Disk>& disks, std::string_view wanted
     if (disks.size() == 1) return disks.front();
     return Error(concat("\"only\" needs a machine with one disk: ", list_of(disks)));
   }
-  for (const Way& way : kWays) {
-    std::string folder = concat("/dev/disk/", way.prefix, "/");
-    std::string prefix = concat(way.prefix, ":");
+  for (const Identity& identity : kIdentities) {
+    std::string folder = concat("/dev/disk/", identity.prefix, "/");
+    std::string prefix = concat(identity.prefix, ":");
     if (wanted.starts_with(folder)) {
-      return the_one(disks, wanted, way.matches, std::string(wanted.substr(folder.size())));
+      return the_one(disks, wanted, identity.matches, std::string(wanted.substr(folder.size())));
     }
     if (!wanted.starts_with(prefix)) continue;
     std::string value = percent_decode(wanted.substr(prefix.size()));
     if (value.empty()) return Error(concat(prefix, " needs a value after it; ", list_of(disks)));
-    if (way.prefix == "size") TRY_CONTEXT("size", parse_size(value));
-    return the_one(disks, wanted, way.matches, value);
+    if (identity.prefix == "size") TRY_CONTEXT("size", parse_size(value));
+    return the_one(disks, wanted, identity.matches, value);
   }
   size_t colon = wanted.find(':');
   if (colon != std::string_view::npos && !wanted.starts_with('/')) {

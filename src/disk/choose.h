@@ -14,8 +14,8 @@ namespace curlingiron {
 struct Disk {
   std::string name;    // "sda": /sys/block/NAME, /dev/NAME
   std::string model;   // empty when unknown
-  std::string serial;  // as sysfs tells (virtio serial, NVMe serial, SCSI VPD 0x80), trimmed
-  std::string wwn;     // wwid as sysfs tells ("naa.5000…", "eui.…", "nvme.…")
+  std::string serial;  // as sysfs has it (virtio serial, NVMe serial, SCSI VPD 0x80), trimmed
+  std::string wwn;     // wwid as sysfs has it ("naa.5000…", "eui.…", "nvme.…")
   std::string ptuuid;  // GPT disk GUID (lower case) or MBR signature (8 hex digits); empty: none
   std::string device_path;  // the real path below /sys of the device the disk hangs on
   std::string by_path;      // the same without what changes between boots (disk/sysfs_path.h)

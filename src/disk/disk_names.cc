@@ -71,7 +71,7 @@ void name_scsi(const UniqueFd& root, const std::string& folder, const std::strin
       case Designator::Kind::Eui64: scsi_ids.push_back("2" + to_hex(designator.value)); break;
       case Designator::Kind::T10: {
         scsi_ids.push_back("1" + text);
-        // The inquiry's model is cut to 16 characters; libata tells the whole one here.
+        // The inquiry's model is cut to 16 characters; libata has the whole one here.
         Result<AtaNames> ata = parse_ata_names(designator.value);
         if (is_ata && ata.ok()) {
           names.model = ata.value().model;
@@ -94,7 +94,7 @@ void name_scsi(const UniqueFd& root, const std::string& folder, const std::strin
   if (is_ata) add_id(names, "ata", model_and_serial(names));
   if (std::optional<std::string> usb = usb_device_above(root, device_path)) {
     std::string serial = attribute(root, concat(*usb, "/serial"));
-    // The disk's own, where it tells one, is the better: a reader's slots share this.
+    // The disk's own, where it has one, is the better: a reader's slots share this.
     if (names.serial.empty()) names.serial = printable(serial, serial.size());
     // The instance is the last two numbers of the SCSI address: target and LUN.
     std::vector<std::string_view> address =

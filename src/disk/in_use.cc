@@ -69,7 +69,7 @@ std::vector<std::string> uses_of(const UniqueFd& root, const std::string& name) 
       auto dash = std::find(fields.begin(), fields.end(), "-");
       if (fields.size() < 6 || fields.end() - dash < 3) continue;
       for (const Part& part : parts) {
-        // btrfs shows a device number of its own: then the source's name tells.
+        // btrfs shows a device number of its own: then the source's name decides.
         if (fields[2] == part.number || dash[2] == concat("/dev/", part.name)) {
           add(concat(part.name, " is mounted on ", printable(unescape_octal(fields[4]))));
         }

@@ -67,7 +67,7 @@ bool has_file_system_at(ConstBytes head, uint64_t offset) {
 }
 
 // An MBR does not say for which sectors it counts. What lies where one of its partitions would
-// begin with sectors of another size, and is no other's beginning, tells.
+// begin with sectors of another size, and is no other's beginning, decides.
 bool counts_by(ConstBytes head, const Mbr& mbr, uint64_t wrong, uint64_t right) {
   auto begins_at = [&](uint64_t offset) {
     return std::any_of(mbr.partitions.begin(), mbr.partitions.end(), [&](const MbrPartition& p) {

@@ -101,7 +101,7 @@ std::string stable_path(const UniqueFd& root, const std::string& device_path,
   uint64_t host = 0;
   bool is_ata = false;
   bool is_transport =
-      false;  // SAS or FC: the port's world wide name tells, not the target's number
+      false;  // SAS or FC: the port's world wide name counts, not the target's number
 
   // The name that a port has everywhere, or nothing.
   auto add_port = [&](std::string_view word, const std::string& attribute) {

@@ -23,7 +23,7 @@ struct Designator {
 // Page 0x83: the designators of the logical unit (those of ports and targets are left out).
 Result<std::vector<Designator>> parse_device_identification(ConstBytes page);
 
-// What libata tells of an ATA disk in a T10 designator: "ATA     ", model (40), serial (20).
+// What libata reports of an ATA disk in a T10 designator: "ATA     ", model (40), serial (20).
 struct AtaNames {
   std::string model;
   std::string serial;

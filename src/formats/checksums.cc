@@ -27,7 +27,7 @@ struct Tag {
   std::string_view name;
   Algorithm algorithm;
 };
-// As coreutils, the BSDs and OpenSSL write them. The others are told apart so that a message can
+// As coreutils, the BSDs and OpenSSL write them. The others are kept apart so that a message can
 // say why a line does not count.
 constexpr Tag kTags[] = {
     {"SHA256", Algorithm::Sha256},   {"SHA512", Algorithm::Sha512},

@@ -13,7 +13,7 @@
 
 namespace curlingiron {
 
-// Writes entries in the order given, with nothing in them that tells the builder's machine or time:
+// Writes entries in the order given, with nothing in them that shows the builder's machine or time:
 // uid, gid, mtime and device numbers 0, inodes counted from 1, one link. An entry's parent must be
 // there before it, and no path twice: errors, because the kernel would drop the file silently.
 class CpioWriter {

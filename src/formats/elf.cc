@@ -202,7 +202,7 @@ bool is_dispensable(std::string_view name) {
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
-// One module on its way to a smaller one. The steps are run in the order they stand in.
+// A module that is being made smaller. The steps are run in the order they stand in.
 class Stripper {
  public:
   Stripper(FileHeader header, std::vector<Section> sections)

@@ -27,7 +27,7 @@ Result<void> HttpHeadReader::add_line(std::string_view line) {
     return {};
   }
   Result<HeaderField> field = parse_header_field(line);
-  // A line that is no field tells nothing that is needed.
+  // A line that is no field holds nothing that is needed.
   if (!field.ok()) return {};
   return add_field(field.value());
 }

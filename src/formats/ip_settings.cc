@@ -315,7 +315,7 @@ Result<void> parse_bond_option(std::string_view text, NetworkConfig& config, Bon
                       near ? concat("; did you mean \"", *near, "\"?") : ""));
 }
 
-// Nothing of a value that is refused stays behind.
+// Nothing of a value that is refused is kept.
 template <typename Apply>
 Result<void> all_or_nothing(NetworkConfig& config, Apply apply) {
   NetworkConfig draft = config;

@@ -1,4 +1,4 @@
-// The network as boot loaders and installers are told of it: dracut.cmdline(7), and the kernel's
+// The network as boot loaders and installers are given it: dracut.cmdline(7), and the kernel's
 // own ip= (Documentation/admin-guide/nfs/nfsroot.rst). Each function adds what one value says.
 //
 // A device is a name, or a hardware address written 52-54-00-12-34-56. IPv6 addresses stand in

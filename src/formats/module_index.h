@@ -12,7 +12,7 @@
 // "why NAME REASON": for people (`curlingiron inspect why`): what brought a module that no other
 // module asks for, or a file (by its path), into the initramfs. /init does not read it.
 // Some dependencies are soft (a faster CRC for a CPU that may not be there), so a dependency that
-// the kernel refuses is no reason to give up NAME: finit_module(2) of NAME tells what is missing.
+// the kernel refuses is no reason to give up NAME: finit_module(2) of NAME reports what is missing.
 #pragma once
 
 #include <string>

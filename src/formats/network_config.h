@@ -88,7 +88,7 @@ struct NeighbourConfig : NeighbourFacts {
 
 struct NameServerConfig {
   IpAddress address;
-  std::string device;  // empty: by whichever way there is
+  std::string device;  // empty: by whichever there is
   Origin origin = Origin::Static;
   uint16_t port = 53;
 

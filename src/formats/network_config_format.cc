@@ -73,12 +73,12 @@ std::string hop_words(const HopConfig& hop) {
   return text;
 }
 
-// "default" where the gateway tells of which family.
+// "default" where the gateway shows of which family.
 std::string destination_of(const RouteConfig& route) {
   const IpPrefix& destination = route.destination;
-  bool told = !route.hops.empty() && route.hops[0].gateway &&
-              route.hops[0].gateway->family() == destination.address.family();
-  if (destination.length == 0 && destination.address.is_zero() && told) return "default";
+  bool has_family = !route.hops.empty() && route.hops[0].gateway &&
+                    route.hops[0].gateway->family() == destination.address.family();
+  if (destination.length == 0 && destination.address.is_zero() && has_family) return "default";
   return format_prefix(destination);
 }
 

@@ -319,7 +319,7 @@ Result<void> parse_route(Line& line, NetworkConfig& config) {
   }
   std::optional<uint8_t> scope;
   TRY(parse_route_words(line, route, scope));
-  // Without a prefix the gateway tells the family.
+  // Without a prefix the gateway decides the family.
   if (any && !route.hops.empty() && route.hops[0].gateway && route.hops[0].gateway->is_v6()) {
     route.destination = {Ipv6{}, 0};
   }

@@ -47,7 +47,7 @@ bool has_bit(uint64_t bits, unsigned bit) { return (bits >> bit & 1) != 0; }
 
 // What is said of the file beyond the header's fields; for messages only.
 struct Extensions {
-  std::string feature;        // the name of the unknown feature, where the image tells it
+  std::string feature;        // the name of the unknown feature, where the image has it
   std::string external_file;  // as the image names it
 };
 
@@ -259,7 +259,7 @@ Result<Qcow2Extent> map_packed(const Qcow2Header& header, uint64_t entry, uint64
     return damaged(cluster, concat("reserved bits are set in its compressed entry ", entry));
   }
   // Only the first byte must be there: the last sector may lie after the file's end, and whether
-  // the stream is whole, its decoder tells.
+  // the stream is whole, its decoder checks.
   TRY(check_host(header, cluster, host, 1));
   uint64_t size = sectors * kSector - host % kSector;
   return Qcow2Extent{Qcow2Extent::Kind::Packed, length, host,

@@ -2,7 +2,7 @@
 //
 // Command line: blank-separated tokens "curlingiron.KEY=VALUE" (double quotes as the kernel's
 // parameters(7)). Others are the kernel's and other installers'; of these ip=, vlan=, bond=,
-// rd.route=, ifname=, nameserver= and BOOTIF= are read, too, where no curlingiron. one tells of a
+// rd.route=, ifname=, nameserver= and BOOTIF= are read, too, where no curlingiron. one describes a
 // network. Config: lines "KEY=VALUE", '#' comments.
 #pragma once
 

@@ -81,10 +81,10 @@ std::string next_command_line(const UniqueFd& root) {
     }
   }
   // A framebuffer console takes seconds for what the kernel says while it starts.
-  bool told = line.find("quiet") != std::string::npos ||
-              line.find("loglevel=") != std::string::npos ||
-              line.find("debug") != std::string::npos;
-  if (!told) line += concat(line.empty() ? "" : " ", "loglevel=4");
+  bool says_level = line.find("quiet") != std::string::npos ||
+                    line.find("loglevel=") != std::string::npos ||
+                    line.find("debug") != std::string::npos;
+  if (!says_level) line += concat(line.empty() ? "" : " ", "loglevel=4");
   // A console that the kernel chose by itself (ACPI SPCR, a device tree) is named, so that it is
   // kept.
   Result<std::string> active = read_line(root, "sys/class/tty/console/active");

@@ -88,7 +88,8 @@ struct InspectOptions {
 };
 
 struct Usage {
-  int exit_code = kExitDone;  // --help and --version were answered; kExitUsage: a mistake was told
+  int exit_code =
+      kExitDone;  // --help and --version were answered; kExitUsage: a mistake was reported
 };
 
 using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions,

@@ -153,7 +153,7 @@ class ProgressBar {
   std::optional<Ticker> ticker_;
 };
 
-// From the first to the last byte. `stage` tells what an error leaves behind.
+// From the first to the last byte. `stage` says what an error leaves on the disk.
 Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const WriteTarget& target,
                             const Settings& settings, InterruptWatch& interrupts, Stage& stage) {
   stage = Stage::Unbootable;

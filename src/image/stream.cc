@@ -28,7 +28,7 @@ constexpr size_t kStageChunk = 1_MiB;
 struct ServedDigest {
   std::string proof;  // what holds when it is right: "sha256"
   MessageDigest digest;
-  ByteVector expected;                      // empty: `signature` tells
+  ByteVector expected;                      // empty: `signature` decides
   std::optional<SignatureCheck> signature;  // of the digest
   std::unique_ptr<DigestSource> source;
 };

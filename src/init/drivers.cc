@@ -304,7 +304,7 @@ DriverAnswer Drivers::answer(std::string_view modalias) const {
 
 int load_on_request(int argc, char** argv) {
   std::string alias = argc > 1 ? argv[argc - 1] : "";
-  // The one kind of hardware that no uevent tells of: a NIC's PHY.
+  // The one kind of hardware that no uevent announces: a NIC's PHY.
   if (alias.starts_with("mdio:")) say_to_kernel('7', concat("modalias ", printable(alias)));
   auto load = [&]() -> Result<bool> {
     UniqueFd root = TRY(open_root("/"));
@@ -315,7 +315,7 @@ int load_on_request(int argc, char** argv) {
     for (const std::string& name : names) {
       const IndexedModule* module = lookup.find(name);
       for (const std::string& dependency : module->dependencies) {
-        // Some are soft; of one that is not, the module itself tells.
+        // Some are soft; one that is not shows in the module itself.
         (void)load_module(root, lookup.find(dependency)->path);
       }
       TRY(load_module(root, module->path));

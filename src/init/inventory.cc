@@ -12,7 +12,7 @@
 namespace curlingiron {
 namespace {
 
-constexpr size_t kMostListed = 8;     // disks or NICs on the line that tells what was found
+constexpr size_t kMostListed = 8;     // disks or NICs on the line that lists what was found
 constexpr size_t kMostExplained = 4;  // devices in a message
 constexpr size_t kLongestName = 48;   // of what a disk says about itself
 
@@ -268,7 +268,7 @@ std::string explain_missing(const UniqueFd& root, Kind kind, std::span<const Dis
     DriverAnswer answer = ask(device.modalias);
     lacks_driver = lacks_driver || (device.driver.empty() && answer.modules.empty());
     std::string reason = explain(device, kind, answer);
-    // One cause (no signatures, say) is told once.
+    // One cause (no signatures, say) is reported once.
     if (std::find(reasons.begin(), reasons.end(), reason) == reasons.end()) {
       reasons.push_back(std::move(reason));
     }

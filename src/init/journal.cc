@@ -127,7 +127,7 @@ void Journal::flush() {
 
 void Journal::flush_for_readers() {
   flush();
-  // Nothing tells when a person has read a line; this is the only wait in /init without an event.
+  // Nothing shows when a person has read a line; this is the only wait in /init without an event.
   if (has_screen()) (void)poll_items({}, kReadingTime);
 }
 

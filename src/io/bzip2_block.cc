@@ -24,7 +24,7 @@ constexpr unsigned kFastBits = 10;
 
 }  // namespace
 
-// Reads bits, highest first. Behind the end come zeros; overrun() tells.
+// Reads bits, highest first. After the end come zeros; overrun() reports it.
 class Bzip2Block::Bits {
  public:
   Bits(ConstBytes bytes, uint64_t begin, uint64_t end)

@@ -84,7 +84,7 @@ DecodeLimits machine_limits();
 Result<std::unique_ptr<Source>> open_decoder(Format format, Source& inner,
                                              DecodeLimits limits = machine_limits());
 
-// The decoded size, where the compressed head tells it: a zstd or lz4 frame with content size, a
+// The decoded size, where the compressed head has it: a zstd or lz4 frame with content size, a
 // zip archive's file. A file of several frames (pzstd, cat) has more than its first frame says, so
 // this is a lower bound. It is what the file says, not proven.
 std::optional<uint64_t> decoded_size_hint(Format format, ConstBytes head);

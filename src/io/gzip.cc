@@ -122,7 +122,7 @@ class GzipDecoder final : public Decoder {
   Inflater inflater_;
   uint32_t header_crc_ = 0;
   uint32_t crc_ = 0;   // of the member so far
-  uint32_t size_ = 0;  // of the member so far, modulo 2^32 as its trailer tells it
+  uint32_t size_ = 0;  // of the member so far, modulo 2^32 as its trailer has it
   bool seen_member_ = false;
   State state_ = State::BetweenMembers;
 };

@@ -19,7 +19,7 @@ class MemoryRandomSource final : public RandomSource {
   ConstBytes bytes_;
 };
 
-// What the kernel is told to read ahead of the reader within an expected run.
+// What the kernel is asked to read ahead of the reader within an expected run.
 inline constexpr uint64_t kFileReadAhead = 8_MiB;
 
 // A file, or a block device.

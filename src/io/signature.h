@@ -15,8 +15,8 @@ namespace curlingiron {
 // A signature by a key that the user trusts, ready for what it is said to sign.
 class SignatureCheck {
  public:
-  // What can be told without the message, and so before a download: the key is the one that signed,
-  // by its id (an error shows both), and the trusted comment is what was signed.
+  // What can be known without the message, and so before a download: the key is the one that
+  // signed, by its id (an error shows both), and the trusted comment is what was signed.
   static Result<SignatureCheck> prepare(const PublicKey& key, Signature signature);
 
   // An image is checked as it streams by, and 'Ed' signatures need all of it at once: an error that

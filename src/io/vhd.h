@@ -12,7 +12,7 @@ namespace curlingiron {
 // Passes on a raw image, and holds back its last 512 bytes until the end shows what they are: a
 // fixed VHD's footer is dropped, all else is part of the image. A footer that does not fit the
 // bytes before it, and the one of an Apple disk image (dmg), are errors. Put it on top of the
-// decoder: nothing in the head tells of a footer. Costs a copy of 512 bytes a read.
+// decoder: nothing in the head announces a footer. Costs a copy of 512 bytes a read.
 class VhdFooterSource final : public Source {
  public:
   explicit VhdFooterSource(Source& inner) : inner_(inner) {}

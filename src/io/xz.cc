@@ -73,7 +73,7 @@ class XzDecoder final : public Decoder {
   Error explain(lzma_ret code) {
     switch (code) {
       case LZMA_FORMAT_ERROR:
-        // Behind the first stream, this is what another one should have begun with.
+        // After the first stream, this is what another one should have begun with.
         return stream_.total_out == 0 ? damaged("no xz header") : garbage_behind_end();
       case LZMA_UNSUPPORTED_CHECK:
         return Error(

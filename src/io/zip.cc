@@ -312,12 +312,12 @@ class ZipDecoder final : public Decoder {
     ByteReader in(end);
     bool fits = TRY(in.le16()) == 0 && TRY(in.le16()) == 0;  // disks
     for (int i = 0; i < 2; ++i) {                            // on this disk, and on all
-      uint16_t told = TRY(in.le16());
-      fits &= told == count || (zip64 && told == 0xffff);
+      uint16_t narrow = TRY(in.le16());
+      fits &= narrow == count || (zip64 && narrow == 0xffff);
     }
     for (uint64_t value : {length, begin}) {
-      uint32_t told = TRY(in.le32());
-      fits &= told == value || (zip64 && told == kIn64);
+      uint32_t narrow = TRY(in.le32());
+      fits &= narrow == value || (zip64 && narrow == kIn64);
     }
     if (!fits) return damaged("a directory that does not fit its end record");
     TRY(take(TRY(in.le16())));  // a comment
@@ -333,33 +333,33 @@ class ZipDecoder final : public Decoder {
   Result<void> read_central_header() {
     ByteVector fixed = TRY(take(kCentralFixed));
     ByteReader in(fixed);
-    Entry told;
+    Entry central;
     TRY(in.skip(4));  // versions
-    told.flags = TRY(in.le16());
-    told.method = TRY(in.le16());
+    central.flags = TRY(in.le16());
+    central.method = TRY(in.le16());
     TRY(in.skip(4));  // time and date
-    told.crc = TRY(in.le32());
-    told.compressed = TRY(in.le32());
-    told.size = TRY(in.le32());
+    central.crc = TRY(in.le32());
+    central.compressed = TRY(in.le32());
+    central.size = TRY(in.le32());
     uint16_t name_length = TRY(in.le16());
     uint16_t extra_length = TRY(in.le16());
     uint16_t comment_length = TRY(in.le16());
     TRY(in.skip(2 + 2 + 4));  // disk, attributes
-    told.offset = TRY(in.le32());
+    central.offset = TRY(in.le32());
     ByteVector name = TRY(take(name_length));
-    told.name = as_text(name);
+    central.name = as_text(name);
     ByteVector extra = TRY(take(extra_length));
-    if (!apply_zip64(extra, {&told.size, &told.compressed, &told.offset}).ok()) {
+    if (!apply_zip64(extra, {&central.size, &central.compressed, &central.offset}).ok()) {
       return damaged("a wrong extra field");
     }
     TRY(take(comment_length));
     auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-      return !entry.listed && entry.name == told.name && entry.offset == told.offset &&
-             entry.method == told.method && entry.crc == told.crc &&
-             entry.compressed == told.compressed && entry.size == told.size;
+      return !entry.listed && entry.name == central.name && entry.offset == central.offset &&
+             entry.method == central.method && entry.crc == central.crc &&
+             entry.compressed == central.compressed && entry.size == central.size;
     });
     if (known == entries_.end()) {
-      return damaged(concat("the directory says something else of \"", printable(told.name, 100),
+      return damaged(concat("the directory says something else of \"", printable(central.name, 100),
                             "\" than was found"));
     }
     known->listed = true;

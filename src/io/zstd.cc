@@ -124,7 +124,7 @@ class ZstdDecoder final : public Decoder {
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   uint64_t largest_window_ = 0;
   bool seen_frame_ = false;
-  std::optional<uint64_t> frame_size_;  // as the frame's header tells it
+  std::optional<uint64_t> frame_size_;  // as the frame's header has it
   uint64_t frame_bytes_ = 0;            // decoded of it so far
   bool output_pending_ = false;  // the last call filled its buffer: more may wait in the decoder
   State state_ = State::BetweenFrames;

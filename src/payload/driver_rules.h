@@ -14,7 +14,7 @@
 
 namespace curlingiron {
 
-// What a module is, told by the functions that it calls: so a driver that is new is known, too.
+// What a module is, known by the functions that it calls: so a driver that is new is known, too.
 struct Roles {
   bool nic = false;
   bool disk = false;     // a disk, or what disks are attached to

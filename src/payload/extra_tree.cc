@@ -122,7 +122,7 @@ Result<std::optional<FileStatus>> ExtraTree::status(const std::string& source) c
 }
 
 Result<ByteVector> ExtraTree::read(const std::string& source) const {
-  // Told before it fills the memory.
+  // Refused before it fills the memory.
   std::optional<FileStatus> there = TRY(status(source));
   if (there && there->size > kMaxBytes) {
     return Error(concat("/", printable(source), ": larger than the ", format_size(kMaxBytes),

@@ -359,7 +359,7 @@ Result<void> InitramfsReasons::read_libraries() {
     ByteVector data = TRY_CONTEXT(printable(path), reader.read_data(kMaxProgram));
     if (!is_elf(data)) continue;
     Result<ElfDynamic> dynamic = read_elf_dynamic(data);
-    if (!dynamic.ok()) continue;  // of another machine, or damaged: it tells nothing
+    if (!dynamic.ok()) continue;  // of another machine, or damaged: nothing is learnt of it
     auto needs = [&](std::string_view name, const char* relation) {
       for (const std::string& found : by_file_name[std::string(file_name(name))]) {
         if (found != path) nodes_[found].parents.push_back({relation, path});
@@ -404,7 +404,7 @@ Result<void> InitramfsReasons::read_firmware_of_modules() {
     if (module == module_at_.end() || !S_ISREG(entry->mode)) continue;
     ByteVector data = TRY_CONTEXT(printable(entry->path), reader.read_data(kMaxModuleSize));
     Result<ByteVector> plain = decompress_whole(std::move(data), kMaxModuleSize);
-    if (!plain.ok()) continue;  // damaged: it tells nothing
+    if (!plain.ok()) continue;  // damaged: nothing is learnt of it
     Result<ModuleInfo> info = read_module_info(plain.value());
     if (!info.ok()) continue;
     for (const std::string& pattern : info.value().firmware) {

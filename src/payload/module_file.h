@@ -13,7 +13,7 @@ namespace curlingiron {
 
 inline constexpr size_t kMaxModuleSize = size_t{256} << 20;
 
-// Plain bytes of a gzip, xz or zstd file, told by its magic; anything else is returned as it is.
+// Plain bytes of a gzip, xz or zstd file, known by its magic; anything else is returned as it is.
 // More than `limit` bytes, truncation and a bad checksum are errors.
 Result<ByteVector> decompress_whole(ByteVector file, size_t limit);
 

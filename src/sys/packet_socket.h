@@ -1,4 +1,4 @@
-// Raw IPv4 and ARP packets on one NIC (packet(7)): DHCP's way to talk before there is an address.
+// Raw IPv4 and ARP packets on one NIC (packet(7)): what DHCP talks by before there is an address.
 #pragma once
 
 #include <cstdint>

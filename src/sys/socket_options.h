@@ -29,7 +29,7 @@ Result<void> limit_segment(int fd, uint16_t bytes);
 // TCP_INFO of one socket.
 struct TcpState {
   bool connected = false;
-  uint32_t segment = 0;   // bytes; what the peer was told to send at most at once
+  uint32_t segment = 0;   // bytes; what the peer was asked to send at most at once
   uint64_t received = 0;  // bytes, in order
 };
 TcpState tcp_state(int fd);

@@ -45,7 +45,7 @@ void drain_terminal(const UniqueFd& fd, Duration limit) {
     if (::ioctl(fd.get(), TIOCOUTQ, &queued) != 0 || queued == 0) return;
     Time current = now();
     if (current >= end) return;
-    // No descriptor tells that the queue is empty; poll(2) without descriptors is a bounded wait.
+    // No descriptor shows that the queue is empty; poll(2) without descriptors is a bounded wait.
     (void)poll_items({}, std::min<Duration>(end - current, 10ms));
   }
 }

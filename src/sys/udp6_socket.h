@@ -1,4 +1,4 @@
-// UDP over IPv6 by one interface (ipv6(7)): DHCPv6's way to talk from a link-local address.
+// UDP over IPv6 by one interface (ipv6(7)): what DHCPv6 talks by from a link-local address.
 #pragma once
 
 #include <cstdint>

@@ -335,7 +335,7 @@ http {{
 
 
 class FaultyServer:
-    """An HTTP server that honours Range and If-Range, and fails as it is told to.
+    """An HTTP server that honours Range and If-Range, and fails as a test asks it to.
 
     cuts       offsets in the file, ascending: the body stops there, each once
     cut_by     "close" (FIN, no TLS close_notify), "reset" (RST) or "stall" (silent for stall seconds)

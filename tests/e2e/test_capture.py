@@ -1,4 +1,4 @@
-"""What a running system's network is, told by `curlingiron capture`, and what /init makes of it.
+"""What a running system's network is, by `curlingiron capture`, and what /init makes of it.
 
 A Debian machine is configured by one of the tools that Debian has for it; `ip` says what the kernel has then. /init is
 started with the same NICs and the captured text, and says what it set up. Both are compared field by field, by a
@@ -345,7 +345,7 @@ class Capture(harness.E2ETest):
         machine.shell("dmesg -n 1")
         return machine
 
-    def told(self, machine, command):
+    def output_of(self, machine, command):
         status, output = machine.shell(command)
         if status != 0:
             raise machine.failure(f"{command}: {output}")
@@ -354,7 +354,7 @@ class Capture(harness.E2ETest):
     def settle(self, machine, expected):
         deadline = time.monotonic() + 90 * harness.SLOW
         while True:
-            text = self.told(machine, "ip -o addr show")
+            text = self.output_of(machine, "ip -o addr show")
             missing = expected - set(re.findall(r"inet6? ([0-9a-f.:]+)", text))
             if not missing and " tentative " not in text:
                 return
@@ -366,11 +366,11 @@ class Capture(harness.E2ETest):
         """What `ip` says and what `curlingiron capture` says of the same network."""
         machine = self.host(files, self.nics, harness.overlay(self.cache / "net.raw", self.artifacts / "disk.qcow2"))
         self.settle(machine, ADDRESSES)
-        dumps = {name: self.told(machine, command) for name, command in network_state.DUMPS.items()}
+        dumps = {name: self.output_of(machine, command) for name, command in network_state.DUMPS.items()}
         for name, text in dumps.items():
             (self.artifacts / f"host.{name}").write_text(text + "\n")
-        text = self.told(machine, "/root/curlingiron capture -o /root/network 2>/root/notes && cat /root/network")
-        self.told(machine, "cat /root/notes")
+        text = self.output_of(machine, "/root/curlingiron capture -o /root/network 2>/root/notes && cat /root/network")
+        self.output_of(machine, "cat /root/notes")
         (self.artifacts / "network").write_text(text + "\n")
         machine.kill()
         host = network_state.of_dumps(dumps)
@@ -398,7 +398,7 @@ class Capture(harness.E2ETest):
         machine.send("stty -echo cols 500; PS1='ready''> '\n")
         machine.expect(r"ready> $", 30)
         # Busybox's shell has an ip of its own.
-        dumps = {name: self.told(machine, command.replace("ip ", "/opt/ip ", 1))
+        dumps = {name: self.output_of(machine, command.replace("ip ", "/opt/ip ", 1))
                  for name, command in network_state.DUMPS.items() if name != "resolved"}
         machine.kill()
         for name, text in dumps.items():

@@ -1,4 +1,4 @@
-"""The main job: a Debian 12 that runs from its own disk is told to become Debian 13, and does."""
+"""The main job: a Debian 12 that runs from its own disk becomes Debian 13."""
 
 import re
 

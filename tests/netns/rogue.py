@@ -1,4 +1,4 @@
-"""Servers that say what a test tells them to, right or wrong: DHCPv4, RA, DNS, web."""
+"""Servers that say what a test asks them to, right or wrong: DHCPv4, RA, DNS, web."""
 
 import random
 import socket

@@ -1,4 +1,4 @@
-"""Networks that are not as they were told to be, or change under way: NICs and cables that come and
+"""Networks that are not as they were described, or change under way: NICs and cables that come and
 go, addresses that are given to others, servers that answer otherwise than before."""
 
 import http.server
@@ -118,7 +118,7 @@ class Changes(world.NetnsTest):
     def until(self, condition, timeout, join, what):
         harness.wait_until(condition, timeout, lambda: join.failure(f"not within {timeout} s: {what}"))
 
-    # -- other NICs than the network file tells of
+    # -- other NICs than those of the network file
 
     def test_captured_nic_is_not_here(self):
         """The captured network was that of a NIC this machine does not have: DHCP on those it has."""

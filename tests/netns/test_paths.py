@@ -177,7 +177,7 @@ class Paths(world.NetnsTest):
         self.fails_over(lambda scene, lan, nic: nic.plug(False), 5)
 
     def test_path_dies(self):
-        """A router further on drops everything: nothing tells the client."""
+        """A router further on drops everything: nothing reaches the client."""
         self.fails_over(lambda scene, lan, nic: lan.filter_forwarded("drop"), 10)
 
     def test_path_is_refused(self):

@@ -31,7 +31,7 @@ class Static(world.NetnsTest):
         self.assertEqual(self.nic.addresses(), [])
 
     def test_ipv4_by_mac(self):
-        """A device that is told by its MAC, where names are another kernel's."""
+        """A device that is named by its MAC, where names are another kernel's."""
         scene = self.scene(families=(4,))
         scene.nic(scene.lan())
         mac = self.nic.mac.replace(":", "-")

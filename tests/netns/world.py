@@ -352,7 +352,7 @@ class Nic:
         self.client, self.lan = client, lan
         self.name, self.port = f"eth{number}", f"port{number}"
         self.mac = f"52:54:00:77:00:{number + 1:02x}"
-        # The kernel tells of a carrier at once only where the indices of both ends differ.
+        # The kernel reports a carrier at once only where the indices of both ends differ.
         client.ip(f"link add {self.name} index {2 + number} address {self.mac} mtu {mtu} type veth "
                   f"peer name {self.port} index {102 + number} netns {lan.holder.pid}")
         lan.add_port(self)
@@ -400,7 +400,7 @@ class Join(Process):
 
     def __init__(self, world, arguments):
         self.out = world.artifacts / "netjoin.out"
-        self.begun = time.clock_gettime(time.CLOCK_BOOTTIME)  # as the client tells the time
+        self.begun = time.clock_gettime(time.CLOCK_BOOTTIME)  # the client's clock
         self.text = ""
         with open(self.out, "wb") as out:
             super().__init__("netjoin", [NETJOIN, "--root", world.client.root, "--ca", world.certificates.ca,
@@ -547,7 +547,7 @@ class NetnsTest(harness.E2ETest):
         return result
 
     def world(self, name=".", **options):
-        """`name` tells several worlds of one test apart."""
+        """`name` keeps several worlds of one test apart."""
         world = World(self.artifacts / name, **options)
         self.addCleanup(world.close)
         return world
@@ -564,7 +564,7 @@ class NetnsTest(harness.E2ETest):
 
     def wait_for_requests(self, scene, join, count=1, port=443):
         """Until the web server has sent something for so many requests; it logs them at their ends, so the
-        client's connections are what tells."""
+        client's connections are what shows it."""
         def begun():
             out = scene.internet.run(["ss", "-Htni", "state", "established", "sport", "=", f":{port}"])
             sent = [int(word.split(":")[1]) for word in out.split() if word.startswith("bytes_acked:")]

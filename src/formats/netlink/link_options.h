@@ -57,7 +57,7 @@ struct BondOption {
   uint8_t modes;       // those that take it: 1 << mode
   std::array<std::string_view, 7> words{};
 };
-// In the order in which the kernel is told.
+// In the order in which the kernel is asked to set them.
 std::span<const BondOption> bond_options();
 
 std::string_view bond_mode_name(BondMode mode);                  // "802.3ad"

@@ -57,7 +57,7 @@ struct AssignedAddress : AddressFacts {
   int index = 0;                             // of the interface
   uint32_t flags = 0;                        // IFA_F_*
   std::optional<Duration> valid, preferred;  // nullopt: for ever; whole seconds
-  // IFA_PROTO, where the kernel tells: 1 loopback, 2 router advertisement, 3 link-local.
+  // IFA_PROTO, where the kernel reports it: 1 loopback, 2 router advertisement, 3 link-local.
   uint8_t protocol = 0;
 
   bool permanent() const;  // without a lifetime

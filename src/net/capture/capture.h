@@ -52,7 +52,7 @@ Result<KernelNetwork> read_kernel_network(const UniqueFd& root, NicRule rule = N
 ResolverFiles read_resolver_files(const UniqueFd& root);
 Result<CapturedNetwork> capture_network(const UniqueFd& root, NicRule rule = NicRule::Physical);
 
-// For people, a few lines: each device with its addresses and how it came to them, and the ways
+// For people, a few lines: each device with its addresses and how it came to them, and the routes
 // out.
 std::string describe_network(const NetworkConfig& config);
 

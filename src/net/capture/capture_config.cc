@@ -520,7 +520,7 @@ class Capture {
   NetworkConfig config_;
   std::vector<std::string> notes_;
   std::set<int> needed_;    // indexes of links
-  std::set<int> added_;     // … that config_ tells of
+  std::set<int> added_;     // … that config_ has
   std::set<int> left_out_;  // … that have addresses or routes, but no card
 };
 

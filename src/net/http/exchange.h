@@ -71,7 +71,7 @@ class HttpExchange {
   virtual HttpFailure failure(uint64_t position) const = 0;
   // How far the request is.
   virtual HttpStage stage() const = 0;
-  // Bytes in one segment at most, as the server was told; 0 where that is not known.
+  // Bytes in one segment at most, as announced to the server; 0 where that is not known.
   virtual uint32_t segment() const = 0;
   // A server that refuses may have wanted the client's certificate: "; …", or empty.
   virtual std::string certificate_hint() const = 0;

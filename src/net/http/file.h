@@ -35,7 +35,7 @@ class HttpFile final : public RandomSource {
 
   uint64_t size() const override;
   // Continues the request under way where it can, over gaps of up to 256 KiB; else asks for these
-  // bytes, or for what expect() told. An error sticks.
+  // bytes, or for what expect() announced. An error sticks.
   Result<void> read_at(uint64_t offset, MutableBytes into) override;
   void expect(uint64_t offset, uint64_t length) override;
 

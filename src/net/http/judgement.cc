@@ -230,7 +230,7 @@ HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run
                                            head.reason, next_step(head.status)));
   }
   if (auto judged = judge_body_form(head, subject)) return *judged;
-  // No date proves anything here: what was told must be told again.
+  // No date proves anything here: what was answered must be answered again.
   if (!is_strong_entity_tag(pin.etag) && pin.modified != head.last_modified &&
       !pin.modified.empty()) {
     return changed(subject, run, "Last-Modified", pin.modified, head.last_modified);

@@ -42,7 +42,7 @@ struct HttpPin {
   std::optional<uint64_t> length;
   std::string etag;           // strong or weak; empty: none
   std::string last_modified;  // empty: none, or too young to prove anything
-  std::string modified;       // Last-Modified as it was told, however young
+  std::string modified;       // Last-Modified as it came, however young
 
   // The value of If-Range: a strong entity tag, or the date; empty where nothing proves equality
   // of bytes (then the file is read again from its start).
@@ -86,7 +86,7 @@ HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, const HttpRun& r
                             const std::string& subject, int64_t wall_clock);
 
 // The answer to a request for run.first to run.last, which must be just these (or fewer) of a file
-// whose length is told: learned where it was unknown. Where the file is empty: AtEnd.
+// whose length the answer has: learned where it was unknown. Where the file is empty: AtEnd.
 HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run,
                           const std::string& subject, int64_t wall_clock);
 

@@ -1,4 +1,4 @@
-// What a download over HTTP is told, and what its first answer tells.
+// What a download over HTTP goes by, and what its first answer says.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct HttpOptions {
   std::optional<KeyPin> pinned_key;  // of the server
   std::vector<std::string> headers;  // each is_request_header(); secret
   std::optional<Url> proxy;          // spoken to by plain http
-  // The ways to the servers, borrowed; null: as this machine is set up (system_path()).
+  // The paths to the servers, borrowed; null: as this machine is set up (system_path()).
   PathChooser* paths = nullptr;
   std::string user_agent = "curlingiron";
   // The caller compares a cryptographic digest of the whole at its end. Then kOverlap bytes that
@@ -48,9 +48,9 @@ struct HttpOptions {
 };
 
 enum class RangeSupport {
-  Told,     // Accept-Ranges: bytes, or an answer 206
-  Unknown,  // nothing said
-  None,     // Accept-Ranges: none
+  Announced,  // Accept-Ranges: bytes, or an answer 206
+  Unknown,    // nothing said
+  None,       // Accept-Ranges: none
 };
 
 struct HttpAnswer {

@@ -13,10 +13,10 @@ bool same_way(const HttpPath& a, const HttpPath& b) {
   return a.interface == b.interface && a.family == b.family && a.max_segment == b.max_segment;
 }
 
-std::optional<uint16_t> smaller_segment(uint32_t told) {
-  if (told == 0) told = kEthernetSegment;
-  if (told > kEthernetSegment) return kSmallerSegments[0];
-  if (told > kSmallerSegments[1]) return kSmallerSegments[1];
+std::optional<uint16_t> smaller_segment(uint32_t announced) {
+  if (announced == 0) announced = kEthernetSegment;
+  if (announced > kEthernetSegment) return kSmallerSegments[0];
+  if (announced > kSmallerSegments[1]) return kSmallerSegments[1];
   return std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-// A way to the servers, and who knows the ways.
+// A path to the servers, and who knows the paths.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,10 @@ struct HttpPath {
 // A connection made over one serves the other, whatever their name servers.
 bool same_way(const HttpPath& a, const HttpPath& b);
 
-// The next smaller limit of TCP segments to be tried after a stall: `told` is what the server was
-// told, 0 where that is not known. nullopt: it is small enough for any way (IPv6's least MTU).
-std::optional<uint16_t> smaller_segment(uint32_t told);
+// The next smaller limit of TCP segments to be tried after a stall: `announced` is what the
+// server knows, 0 where that is not known. nullopt: it is small enough for any path (IPv6's least
+// MTU).
+std::optional<uint16_t> smaller_segment(uint32_t announced);
 
 // As this machine is set up: ordinary routing, etc/resolv.conf below `root`.
 HttpPath system_path(const std::string& root = "/");
@@ -37,8 +38,8 @@ class PathChooser {
   virtual ~PathChooser() = default;
   // For the next request.
   virtual HttpPath path() = 0;
-  // A request over `path` failed in a way that may pass: DNS, TCP, TLS cut off, a stall. Or nothing
-  // has come for a while, and another way would be taken.
+  // A request over `path` failed by what may pass: DNS, TCP, TLS cut off, a stall. Or nothing
+  // has come for a while, and another path would be taken.
   virtual void failed(const HttpPath& path, const Error& why) = 0;
   // The path is no longer there (no carrier, no address): what is under way on it is not worth
   // waiting for.

@@ -330,7 +330,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
   answer_.effective_url = target_.url.display();
   answer_.tls = wire_->tls_version();
   if (head.status == 206 || head.accept_ranges.find("bytes") != std::string::npos) {
-    answer_.ranges = RangeSupport::Told;
+    answer_.ranges = RangeSupport::Announced;
   } else if (head.accept_ranges == "none") {
     answer_.ranges = RangeSupport::None;
   }
@@ -341,7 +341,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
   bool proven = !mirrors_.several() && !pin_.if_range().empty();
   if (mode_ == HttpMode::Stream) {
     if (options_.digest_follows && !proven) memory_.keep_tail();
-    if (!options_.digest_follows && (!proven || answer_.ranges != RangeSupport::Told)) {
+    if (!options_.digest_follows && (!proven || answer_.ranges != RangeSupport::Announced)) {
       memory_.keep_digest();
     }
   }

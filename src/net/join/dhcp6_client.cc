@@ -52,7 +52,7 @@ bool is_usable(const Dhcp6Address& address) {
          address.status.code == Dhcp6StatusCode::Success;
 }
 
-std::string told(const Dhcp6Status& status) {
+std::string status_text(const Dhcp6Status& status) {
   std::string_view name;
   switch (status.code) {
     case Dhcp6StatusCode::Success: name = "it gave no address"; break;
@@ -396,7 +396,7 @@ void Dhcp6Client::take_advertise(const Dhcp6Packet& packet, Time now, Dhcp6Actio
         association != nullptr && packet.status.code == Dhcp6StatusCode::Success
             ? association->status
             : packet.status;
-    std::string why = told(status);
+    std::string why = status_text(status);
     if (why != refusal_) actions.note = concat("the DHCPv6 server has no address for us: ", why);
     refusal_ = std::move(why);
     inform(packet, now, actions);
@@ -446,7 +446,7 @@ void Dhcp6Client::take_reply(const Dhcp6Packet& packet, Time now, Dhcp6Actions& 
         longest_pause_ = std::min<Duration>(*packet.information_max_time, kPatience);
       }
       if (packet.status.code != Dhcp6StatusCode::Success) {
-        refusal_ = told(packet.status);
+        refusal_ = status_text(packet.status);
         break;
       }
       keep_settings(packet);
@@ -468,11 +468,11 @@ void Dhcp6Client::take_addresses(const Dhcp6Packet& packet, Time now, Dhcp6Actio
     case Dhcp6StatusCode::Success: break;
     case Dhcp6StatusCode::NoAddressesAvailable:
       // What is held stays until it ends.
-      if (requesting) refused(told(status), now, actions);
+      if (requesting) refused(status_text(status), now, actions);
       return;
     case Dhcp6StatusCode::NoBinding:
       if (requesting) {
-        refused(told(status), now, actions);
+        refused(status_text(status), now, actions);
       } else {
         // It may give the same addresses anew (RFC 8415 section 18.2.10.1).
         Offer again{packet.server_id, {}};
@@ -483,17 +483,17 @@ void Dhcp6Client::take_addresses(const Dhcp6Packet& packet, Time now, Dhcp6Actio
       return;
     case Dhcp6StatusCode::NotOnLink:
       if (!requesting) lose(actions);
-      refused(told(status), now, actions);
+      refused(status_text(status), now, actions);
       return;
     case Dhcp6StatusCode::UnspecifiedFailure:
     case Dhcp6StatusCode::UseMulticast:
     default:
       // Asked again after a pause; multicast is all that this client does.
-      refusal_ = told(status);
+      refusal_ = status_text(status);
       return;
   }
   if (association == nullptr) {
-    if (requesting) refused(told(status), now, actions);
+    if (requesting) refused(status_text(status), now, actions);
     return;
   }
   std::vector<Held> before = held_;
@@ -501,7 +501,7 @@ void Dhcp6Client::take_addresses(const Dhcp6Packet& packet, Time now, Dhcp6Actio
   if (!merge(*association, now)) {
     if (requesting) {
       held_ = std::move(before);
-      refused(told(status), now, actions);
+      refused(status_text(status), now, actions);
     } else if (!has_lease()) {
       lose(actions);
       refused("it took the address back", now, actions);
@@ -561,8 +561,8 @@ void Dhcp6Client::set_timers(const Dhcp6Association& association, Time now) {
   auto part = [&](int tenths) {
     return shortest == kNever ? kNever : now + (shortest - now) / 10 * tenths;
   };
-  auto chosen = [&](std::optional<Duration> told, int tenths) {
-    return told == Duration(0) ? part(tenths) : after(now, told);
+  auto chosen = [&](std::optional<Duration> given, int tenths) {
+    return given == Duration(0) ? part(tenths) : after(now, given);
   };
   renew_at_ = chosen(association.renewal, 5);
   rebind_at_ = chosen(association.rebinding, 8);

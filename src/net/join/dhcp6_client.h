@@ -1,4 +1,4 @@
-// The client side of DHCPv6 (RFC 8415 section 18.2) as a machine without I/O: it is told what
+// The client side of DHCPv6 (RFC 8415 section 18.2) as a machine without I/O: it is given what
 // happened and when, and answers what to send and when to ask it again.
 //
 // What differs from the RFC, and why: this machine waits for its address to be installed, and is

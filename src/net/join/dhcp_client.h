@@ -1,4 +1,4 @@
-// The client side of DHCPv4 (RFC 2131 section 4.4) as a machine without I/O: it is told what
+// The client side of DHCPv4 (RFC 2131 section 4.4) as a machine without I/O: it is given what
 // happened and when, and answers what to send and when to ask it again.
 //
 // What differs from the RFC, and why:
@@ -44,7 +44,7 @@ struct DhcpMessage {
 
 struct DhcpActions {
   std::vector<DhcpMessage> send;
-  // Ask by ARP, once, whether anybody has this address; on_conflict() tells what is heard. Where
+  // Ask by ARP, once, whether anybody has this address; on_conflict() takes what is heard. Where
   // that is impossible the address is used unasked.
   std::optional<Ipv4> probe;
   // Configure this, in place of what was there; also after a renewal that changed something or
@@ -66,7 +66,7 @@ class DhcpClient {
   DhcpActions on(DhcpEvent event, Time now);
   // A packet for the client port. What is not an answer to this client is ignored.
   DhcpActions on_packet(const DhcpPacket& packet, Time now);
-  // Somebody else says to have `address` (formats/arp.h, arp_claim()). Any address may be told at
+  // Somebody else says to have `address` (formats/arp.h, arp_claim()). Any address may be given at
   // any time: what matters to the client is declined, the rest ignored.
   DhcpActions on_conflict(Ipv4 address, Time now);
 

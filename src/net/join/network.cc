@@ -451,7 +451,7 @@ struct Network::State {
   State(std::unique_ptr<Loop> started, WakeEvent event)
       : loop(std::move(started)), stop(std::move(event)) {}
 
-  // Keeps leases and follows links until told to stop.
+  // Keeps leases and follows links until asked to stop.
   void run() {
     while (!stopping) loop->step_on(std::nullopt, stop);
   }

@@ -1,4 +1,4 @@
-// The network phase: every NIC up at once, every way out tried, until the source answers on one of
+// The network phase: every NIC up at once, every path tried, until the source answers on one of
 // them. The others stay as fallbacks.
 #pragma once
 
@@ -26,13 +26,13 @@ struct NetworkOrder {
   NetworkConfig config;      // empty: DHCP and router advertisements on every NIC
   std::string hostname;      // sent to DHCP servers
   uint32_t mtu = 0;          // of every NIC; 0: as servers and routers say
-  std::vector<Url> sources;  // mirrors of each other: one must answer; none: any way will do
+  std::vector<Url> sources;  // mirrors of each other: one must answer; none: any path will do
   HttpOptions http;          // how they are asked
   NicRule nics = NicRule::Physical;
   ClockRule clock = ClockRule::Raise;
 };
 
-// The way that leads to the source.
+// The path that leads to the source.
 struct Connection {
   std::string interface;
   std::string address;  // "10.0.2.15/24"
@@ -41,10 +41,10 @@ struct Connection {
   std::vector<std::string> nameservers;
 };
 
-// Keeps addresses, leases and the choice of a way for as long as it lives, on a thread of its own.
+// Keeps addresses, leases and the choice of a path for as long as it lives, on a thread of its own.
 class Network final : public PathChooser {
  public:
-  // Returns when the source answers. At `deadline` the error tells for each NIC and family how far
+  // Returns when the source answers. At `deadline` the error says for each NIC and family how far
   // it got. Writes etc/resolv.conf below `root`, which holds proc/ and sys/.
   static Result<std::unique_ptr<Network>> join(const UniqueFd& root, NetworkOrder order,
                                                Time deadline);

@@ -75,10 +75,10 @@ HttpOptions unverified(HttpOptions options) {
 }  // namespace
 
 struct PathProbe::State {
-  State(const HttpOptions& given, HttpPath way)
+  State(const HttpOptions& given, HttpPath taken)
       : options(probe_options(given)),
         date_options(unverified(options)),
-        path(std::move(way)),
+        path(std::move(taken)),
         max_segment(path.max_segment) {}
 
   HttpOptions options;
@@ -98,7 +98,7 @@ struct PathProbe::State {
   void run();
   void publish(ProbeState state);
   void publish_progress(HttpStage stage);
-  // The head of an answer, or why there is none; nothing when told to stop.
+  // The head of an answer, or why there is none; nothing when asked to stop.
   std::optional<HttpFailure> attempt(HttpWire& over, const HttpOptions& by, const HttpAsk& what,
                                      std::optional<Answer>& answer);
   std::optional<int64_t> learn_time(int64_t valid_from, std::string& trouble);
@@ -130,9 +130,9 @@ std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpO
                                                      const HttpAsk& what,
                                                      std::optional<Answer>& answer) {
   HeadReceiver receiver(over);
-  HttpPath way = path;
-  way.max_segment = max_segment;
-  if (Result<void> sent = over.send(what, way, true, receiver); !sent.ok()) {
+  HttpPath limited = path;
+  limited.max_segment = max_segment;
+  if (Result<void> sent = over.send(what, limited, true, receiver); !sent.ok()) {
     return HttpFailure{sent.error(), FailureKind::Final, std::nullopt, HttpStage::Dns};
   }
   StallWatch stalls;
@@ -151,7 +151,7 @@ std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpO
     if (state != WireState::Running) return over.failure(0);
     publish_progress(over.stage());
     Time time = now();
-    if (std::optional<Stall> stall = stalls.look(over, way, by, time)) {
+    if (std::optional<Stall> stall = stalls.look(over, limited, by, time)) {
       if (stall->smaller_segment) max_segment = *stall->smaller_segment;
       return HttpFailure{Error(concat(what.url.host, ": no answer within ",
                                       seconds_text(stall->after), stall->advice())),

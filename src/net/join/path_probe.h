@@ -1,4 +1,4 @@
-// Asks one source over one path, again and again until it answers: does this way lead there?
+// Asks one source over one path, again and again until it answers: does this path lead there?
 //
 // The question is a HEAD over a connection of its own, without what is meant for the real request:
 // credentials, headers, client certificate. Any status is an answer, over https of a server that

@@ -8,13 +8,13 @@
 namespace curlingiron {
 namespace {
 
-// How long another way is hoped for where somebody else than the source answers: a NIC whose DHCP
+// How long another path is hoped for where somebody else than the source answers: a NIC whose DHCP
 // server is slow may still lead there; where none can turn up, an answer of the other family may.
 constexpr Duration kRefusalPatience = 15s;
 constexpr Duration kHopelessPatience = 2s;
 // What was not the source may be it a little later (a server that is overloaded).
 constexpr Duration kAskAgain = 2s;
-// Each is a thread for each way; mirrors after these are tried by the download itself.
+// Each is a thread for each path; mirrors after these are tried by the download itself.
 constexpr size_t kMostSources = 4;
 
 std::string name_of(const HttpPath& path) {
@@ -222,7 +222,7 @@ bool PathTable::is_gone(const HttpPath& path) const {
 
 void PathTable::doubt(const HttpPath& path) {
   std::lock_guard lock(mutex_);
-  // What failed may be a way that was left meanwhile.
+  // What failed may be a path that was left meanwhile.
   if (path.interface != current_.interface || path.family != current_.family) return;
   doubted_ = true;
   changed_.signal();

@@ -1,5 +1,5 @@
-// The ways from this machine to the source: which there are, which of them the source answers on,
-// and the one that is used. A way is a NIC in one address family.
+// The paths from this machine to the source: which there are, which of them the source answers on,
+// and the one that is used. A path is a NIC in one address family.
 #pragma once
 
 #include <cstdint>
@@ -29,40 +29,41 @@ using PathKey = std::pair<int, Family>;
 class PathTable {
  public:
   // Probes ask `sources`, which are mirrors of each other: one that answers is enough. Where there
-  // are none, any way will do. `changed` is signalled when collect() has something to do, and must
+  // are none, any path will do. `changed` is signalled when collect() has something to do, and must
   // outlive the table.
   PathTable(std::vector<Url> sources, HttpOptions options, const WakeEvent& changed);
   ~PathTable();
 
-  // The ways there are now. Probes of ways that are gone or have changed end; while a way is looked
-  // for, new ones are asked at once. `more`: another NIC has a carrier and may get an address.
+  // The paths there are now. Probes of paths that are gone or have changed end; while a path is
+  // looked for, new ones are asked at once. `more`: another NIC has a carrier and may get an
+  // address.
   enum class More { Expected, Unlikely };
   void set_paths(std::map<PathKey, HttpPath> paths, More more);
 
-  // What became of the probes. True when a way has been found: it is the current one now, and the
+  // What became of the probes. True when a path has been found: it is the current one now, and the
   // other probes have ended. Where whoever answers does not prove to be the source, and no other
-  // way turns up in time, that way counts as found, too: the download itself will tell what is
+  // path turns up in time, that path counts as found, too: the download itself will say what is
   // wrong.
   bool collect(Time time);
   // When collect() has something to do although nothing has changed.
   std::optional<Time> wake() const;
-  // The way that was found last; nullopt: none yet.
+  // The path that was found last; nullopt: none yet.
   std::optional<PathKey> found() const { return found_; }
-  // A way is looked for: none was found yet, or the last one is in doubt.
+  // A path is looked for: none was found yet, or the last one is in doubt.
   bool searching() const { return searching_; }
   // A Date that a server gave while its certificate was not yet valid by this machine's clock
-  // (seconds since the epoch); each is told once.
+  // (seconds since the epoch); each is reported once.
   std::optional<int64_t> take_date();
 
-  // The way found last is looked at again, beside all others; it stays the current one until
+  // The path found last is looked at again, beside all others; it stays the current one until
   // another is found.
   void search();
-  // For messages: how far the probe of this way got; empty: it has not said anything yet.
+  // For messages: how far the probe of this path got; empty: it has not said anything yet.
   std::string trouble(const PathKey& key) const;
 
-  // The way to take now; one by ordinary routing where none was found.
+  // The path to take now; one by ordinary routing where none was found.
   HttpPath current() const;
-  // Somebody's request failed over this way: if it is the current one, collect() searches again.
+  // Somebody's request failed over this path: if it is the current one, collect() searches again.
   void doubt(const HttpPath& path);
   // The NIC has no carrier, or no address of that family, any more.
   bool is_gone(const HttpPath& path) const;
@@ -98,7 +99,7 @@ class PathTable {
 
   mutable std::mutex mutex_;  // of what follows
   HttpPath current_;
-  std::set<std::pair<std::string, Family>> there_;  // interfaces and families of all ways
+  std::set<std::pair<std::string, Family>> there_;  // interfaces and families of all paths
   bool doubted_ = false;
 };
 

@@ -1,4 +1,4 @@
-// When a captured network gives way to what the network offers now, and back. A machine without
+// When a captured network yields to what the network offers now, and back. A machine without
 // I/O.
 //
 // The network of the running system is set as it was. Where it does not lead to the source in
@@ -33,7 +33,7 @@ class Turns {
 
   // A NIC that comes now is asked everything.
   bool tries_everything() const { return everything_; }
-  // A captured path out gives way to one that a server or router names.
+  // A captured path out yields to one that a server or router names.
   bool prefers_learnt() const { return everything_ && !found_ && side_ == Side::Learnt; }
   bool prefers_captured() const { return side_ == Side::Captured; }
 

@@ -1,4 +1,4 @@
-// A name server on loopback, over UDP and TCP on one port, that answers as a test tells it.
+// A name server on loopback, over UDP and TCP on one port, that answers as a test wants it.
 #pragma once
 
 #include <atomic>

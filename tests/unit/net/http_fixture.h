@@ -46,7 +46,7 @@ class RecordingLog final : public LogSink {
   unsigned warnings_ = 0;
 };
 
-// One way to the servers, and what is told of it.
+// One path to the servers, and what is reported of it.
 class FixedPath final : public PathChooser {
  public:
   explicit FixedPath(HttpPath path) : path_(std::move(path)) {}

@@ -1,4 +1,4 @@
-// An HTTP server on loopback that does what a test tells it to, wrongly where that is the point.
+// An HTTP server on loopback that does what a test wants, wrongly where that is the point.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@ struct Request {
   std::optional<uint64_t> range_last() const;
 };
 
-// The connection under one answer. The server closes it afterwards, unless told to keep it.
+// The connection under one answer. The server closes it afterwards, unless asked to keep it.
 class Exchange {
  public:
   explicit Exchange(int fd, SSL* tls, const std::atomic<bool>& stopping)

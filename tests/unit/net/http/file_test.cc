@@ -49,7 +49,7 @@ TEST_F(HttpFileTest, ReadsAnywhere) {
   HttpFile& from = *opened.value();
   EXPECT_EQ(from.size(), file.size());
   EXPECT_EQ(from.answer().length, file.size());
-  EXPECT_EQ(from.answer().ranges, RangeSupport::Told);
+  EXPECT_EQ(from.answer().ranges, RangeSupport::Announced);
   std::mt19937_64 random(7);
   for (int i = 0; i < 300; ++i) {
     uint64_t offset = random() % file.size();
