@@ -261,45 +261,58 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
   }
   request_.verdict = judged.verdict;
   if (*request_.verdict == HttpVerdict::Redirect) return Taken::All;
-  // A page that says "file not found" with a good status: another mirror may have the file.
-  if (!opened_ && mirrors_.has_others() && is_web_page(request_.head)) {
-    return stop(final_failure(concat(target_.url.display(),
-                                     ": sends a web page (text/html), not an image; check the "
-                                     "URL")));
+  if (std::optional<HttpFailure> refusal = refuse(request_.head)) return stop(std::move(*refusal));
+  if (ignored_if_range(request_.head)) {
+    request_.unproven = true;
+    mirror().ignores_if_range = true;
+    return Taken::Stop;
   }
+  take_answer(request_.head);
+  return Taken::All;
+}
+
+// What speaks against an answer whose head is good by itself.
+std::optional<HttpFailure> HttpTransfer::refuse(const HttpHead& head) const {
+  auto because = [&](std::string_view why) {
+    return final_failure(concat(target_.url.display(), ": ", why));
+  };
+  // A page that says "file not found" with a good status: another mirror may have the file.
+  if (!opened_ && mirrors_.has_others() && is_web_page(head)) {
+    return because("sends a web page (text/html), not an image; check the URL");
+  }
+  bool proven = options_.digest_follows || memory_.has_digest() || proves_same(head, pin_);
+  if (*request_.verdict == HttpVerdict::FromStart && run_.next > 0 && !proven) {
+    return because(
+        "the server sends the whole file instead of the rest, and no longer says what proves it "
+        "to be the same; start again");
+  }
+  bool same_tag = is_strong_entity_tag(pin_.etag) && pin_.etag == head.etag;
+  if (request_.plan.proof == Proof::Head && !options_.digest_follows && !same_tag) {
+    return because("nothing proves that this mirror holds the same file (no ETag in common)");
+  }
+  return std::nullopt;
+}
+
+// The server sent the part whether the ETag is the same or not.
+bool HttpTransfer::ignored_if_range(const HttpHead& head) const {
+  bool asked_for_tag = !mirror().known && request_.plan.proof == Proof::Validator;
+  return head.status == 206 && asked_for_tag && head.etag != request_.plan.if_range;
+}
+
+void HttpTransfer::take_answer(const HttpHead& head) {
   if (*request_.verdict == HttpVerdict::FromStart) {
     request_.compared = 0;
     memory_.begin_comparison(true);
-    if (run_.next > 0 && !memory_.has_digest() && !options_.digest_follows &&
-        !proves_same(request_.head, pin_)) {
-      return stop(final_failure(
-          concat(target_.url.display(),
-                 ": the server sends the whole file instead of the rest, and no longer says what "
-                 "proves it to be the same; start again")));
-    }
   }
-  if (request_.head.status == 206) {
-    request_.answer_left = request_.head.range->span->last - request_.head.range->span->first + 1;
-    // The server sent the part whether the ETag is the same or not.
-    bool asked_for_tag = !mirror().known && request_.plan.proof == Proof::Validator;
-    if (asked_for_tag && request_.head.etag != request_.plan.if_range) {
-      request_.unproven = true;
-      mirror().ignores_if_range = true;
-      return Taken::Stop;
-    }
+  if (head.status == 206) {
+    request_.answer_left = head.range->span->last - head.range->span->first + 1;
   }
   request_.reported_length = request_.pin.length;
-  if (!opened_ && mode_ == HttpMode::Stream) request_.reported_length = request_.head.length;
-  request_.pin = pin_of(request_.head);
+  if (!opened_ && mode_ == HttpMode::Stream) request_.reported_length = head.length;
+  request_.pin = pin_of(head);
   request_.pin.length.reset();
-  if (request_.plan.proof == Proof::Head && !options_.digest_follows &&
-      (!is_strong_entity_tag(pin_.etag) || pin_.etag != request_.head.etag)) {
-    return stop(final_failure(concat(target_.url.display(),
-                                     ": nothing proves that this mirror holds the same file (no "
-                                     "ETag in common)")));
-  }
   if (!opened_) {
-    first_answer(request_.head);
+    first_answer(head);
   } else if (connection_.fresh) {
     ++resumptions_;
     bool again = *request_.verdict == HttpVerdict::FromStart && run_.next > 0;
@@ -317,7 +330,6 @@ HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
     run_.ended = true;
   }
   if (at_end() && nothing_to_compare) run_.ended = true;
-  return Taken::All;
 }
 
 void HttpTransfer::first_answer(const HttpHead& head) {

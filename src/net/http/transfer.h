@@ -113,6 +113,9 @@ class HttpTransfer final : private HttpReceiver {
   Taken on_head(const Result<HttpHead>& head) override;
   Taken on_body(ConstBytes bytes) override;
   HttpJudgement judge(const HttpHead& head);
+  std::optional<HttpFailure> refuse(const HttpHead& head) const;
+  bool ignored_if_range(const HttpHead& head) const;
+  void take_answer(const HttpHead& head);
   void first_answer(const HttpHead& head);
   void say_what_a_drop_means() const;
   void mirror_is_proven();
