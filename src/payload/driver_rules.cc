@@ -221,6 +221,9 @@ constexpr std::string_view kVmAliases[] = {
     "usb:*ic08*",
 };
 constexpr std::string_view kVmModules[] = {
+    // The disks of Azure and of Hyper-V's second generation: a Fibre Channel adapter, too, as its
+    // calls say, and so in no profile by its role.
+    "hv_storvsc",  //
     "hv_vmbus", "virtio_mmio", "virtio_rng",
     // No hardware asks for VLANs.
     "8021q",
@@ -233,7 +236,8 @@ constexpr std::string_view kVmModules[] = {
 // Machines of metal too, in racks and on desks.
 constexpr std::string_view kServerAliases[] = {"acpi*:*", "mmc:*",   "pci:*",    "scsi:*",
                                                "usb:*",   "vmbus:*", "virtio:*", "xen:*"};
-constexpr std::string_view kServerModules[] = {"hv_vmbus", "mlx4_core", "virtio_mmio", "virtio_rng",
+constexpr std::string_view kServerModules[] = {"hv_storvsc", "hv_vmbus", "mlx4_core", "virtio_mmio",
+                                               "virtio_rng",
                                                // Nor for bonds.
                                                "8021q", "bonding"};
 // What makes the payload a third larger and is hardly met: host mode and "all" have them.
