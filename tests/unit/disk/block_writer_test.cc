@@ -395,7 +395,8 @@ TEST(BlockWriterFaults, APowerCutNeverLeavesABootableDiskThatIsWrong) {
     const size_t operations = whole.operations();
     ASSERT_GT(operations, 10u);
     size_t bootable_at = operations;
-    for (size_t cut = 0; cut <= operations; ++cut) {
+    const auto step = static_cast<size_t>(repetitions(4, 1));
+    for (size_t cut = operations % step; cut <= operations; cut += step) {
       FakeDisk disk(old);
       disk.cut_power_at(cut);
       Outcome outcome = install(disk, image);

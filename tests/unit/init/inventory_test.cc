@@ -99,7 +99,7 @@ TEST_F(HardwareTest, ANicWithoutADriverIsNamedByItsModalias) {
   EXPECT_EQ(missing(Kind::Nic),
             concat("no driver in this initramfs for ", kNicAlias,
                    " at 0000:00:02.0; build with --profile server, with --module NAME (modprobe -R "
-                   "MODALIAS tells it), or on that machine"));
+                   "MODALIAS names it), or on that machine"));
   EXPECT_EQ(missing(Kind::Disk), "");
 }
 
