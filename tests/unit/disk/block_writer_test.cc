@@ -396,7 +396,9 @@ TEST(BlockWriterFaults, APowerCutNeverLeavesABootableDiskThatIsWrong) {
     ASSERT_GT(operations, 10u);
     size_t bootable_at = operations;
     const auto step = static_cast<size_t>(repetitions(4, 1));
-    for (size_t cut = operations % step; cut <= operations; cut += step) {
+    for (size_t cut = 0; cut <= operations; ++cut) {
+      // The end is where the disk begins to boot: there every one.
+      if (cut + 5 < operations && cut % step != 0) continue;
       FakeDisk disk(old);
       disk.cut_power_at(cut);
       Outcome outcome = install(disk, image);
