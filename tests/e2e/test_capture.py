@@ -320,6 +320,8 @@ class Capture(harness.E2ETest):
     def worlds(self):
         for command in ("ip link add br1 type bridge forward_delay 0", f"ip addr add {DHCP_WORLD}/24 dev br1",
                         "ip addr add fd00:78::1/64 dev br1 nodad", "ip link set br1 up",
+                        # Else its neighbour advertisements say that it is none, and hosts drop the route through it.
+                        "sysctl -qw net.ipv6.conf.br1.forwarding=1",
                         "ip addr add fe80::1/64 dev br0 nodad", "ip addr add fd00:77::1/64 dev br0 nodad",
                         f"ip addr add {BEHIND_GATEWAY}/128 dev lo"):
             self.net.namespace.run(command.split())
@@ -379,14 +381,14 @@ class Capture(harness.E2ETest):
 
     def start_init(self, name, settings=()):
         initramfs = payload.build(self.artifacts / f"{name}.initramfs", self.net.certificates.ca,
-                                  # A disk that is not there: it fails after the source was found, and gives a shell.
-                                  ["src=https://image.test/image.raw", "dst=serial:none", "onfail=shell", "deadline=60s",
+                                  # A disk that is too small: it fails after the source was found, and gives a shell.
+                                  ["src=https://image.test/image.raw", "dst=only", "onfail=shell", "deadline=60s",
                                    *settings],
                                   options=["--network", self.artifacts / "network", "--add", "/bin/busybox:/bin/sh",
                                            "--add", "/sbin/ip:/opt/ip"])
         return self.machine(name=name, network=self.net, kernel=payload.KERNEL / "vmlinuz", initrd=initramfs,
                             append="console=ttyS0 panic=1 loglevel=4", memory=256, nics=self.nics,
-                            disks=[{"file": harness.write_noise(self.artifacts / f"{name}.raw", 32 * harness.MIB, seed=7),
+                            disks=[{"file": harness.write_noise(self.artifacts / f"{name}.raw", 8 * harness.MIB, seed=7),
                                     "serial": inplace.SERIAL}])
 
     def state_of_init(self, machine):
