@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "net/http/source.h"
+#include "support/patience.h"
 #include "sys/clock.h"
 #include "unit/net/http_fixture.h"
 
@@ -299,7 +300,7 @@ TEST_F(HostileTest, EndlessTrailersAreNotWaitedFor) {
   if (all.ok()) {
     EXPECT_EQ(all.value(), "abc");
   }
-  EXPECT_LT(now() - before, Duration(3s));
+  EXPECT_LT(now() - before, patience(3s));
 }
 
 // --- servers that drip
@@ -322,7 +323,7 @@ TEST_F(DripTest, HeadersDoNotHoldUpTheDeadline) {
   options_.stall = 10s;
   Time before = now();
   EXPECT_THAT(error_of(server.url("/"), 200ms), HasSubstr("no answer before the deadline"));
-  EXPECT_LT(now() - before, Duration(1s));
+  EXPECT_LT(now() - before, patience(1s));
 }
 
 TEST_F(DripTest, RedirectsDoNotHoldUpTheDeadline) {
@@ -332,7 +333,7 @@ TEST_F(DripTest, RedirectsDoNotHoldUpTheDeadline) {
   });
   Time before = now();
   (void)error_of(server.url("/"), 100ms);
-  EXPECT_LT(now() - before, Duration(500ms));
+  EXPECT_LT(now() - before, patience(500ms));
 }
 
 TEST_F(DripTest, ABodyDoesNotHoldUpTheDeadline) {
@@ -343,7 +344,7 @@ TEST_F(DripTest, ABodyDoesNotHoldUpTheDeadline) {
   options_.stall = 10s;
   Time before = now();
   EXPECT_THAT(error_of(server.url("/"), 200ms), HasSubstr("the deadline passed at byte"));
-  EXPECT_LT(now() - before, Duration(1s));
+  EXPECT_LT(now() - before, patience(1s));
 }
 
 TEST_F(DripTest, LessThanTheLowSpeedIsAStall) {
@@ -362,7 +363,7 @@ TEST_F(DripTest, LessThanTheLowSpeedIsAStall) {
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_TRUE(all.value() == file);
   EXPECT_EQ(server.requests().size(), 2U);
-  EXPECT_LT(now() - before, Duration(3s));
+  EXPECT_LT(now() - before, patience(3s));
   EXPECT_THAT(log_.text(), HasSubstr(" bytes in 0.3 s, at byte "));
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "formats/http_text.h"
 #include "net/http/source.h"
+#include "support/patience.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "unit/net/certificates.h"
@@ -498,7 +499,7 @@ TEST_F(HttpsSourceTest, RecordsOfEverySizeArriveBeforeASilence) {
     Result<size_t> n = read_full(*source.value(), got);
     ASSERT_TRUE(n.ok()) << n.error().message();
     EXPECT_TRUE(as_text(got) == std::string_view(file).substr(0, sent));
-    EXPECT_LT(now() - before, Duration(2s));
+    EXPECT_LT(now() - before, patience(2s));
   }
 }
 
