@@ -83,13 +83,13 @@ Result<void> HttpTransfer::open() {
   ByteVector chunk(kFileHead);
   while (TRY(read(chunk)) > 0) {
   }
-  head_.complete = true;
-  delivered_ = 0;
+  file_.head.complete = true;
+  watched_.delivered = 0;
   return {};
 }
 
 std::optional<Time> HttpTransfer::current_deadline() const {
-  int64_t nanoseconds = deadline_.load();
+  int64_t nanoseconds = watched_.deadline.load();
   if (nanoseconds == kNoDeadline) return std::nullopt;
   return Time(Duration(nanoseconds));
 }
@@ -100,7 +100,7 @@ bool HttpTransfer::deadline_passed() const {
 }
 
 void HttpTransfer::set_deadline(std::optional<Time> deadline) {
-  deadline_ = deadline ? deadline->time_since_epoch().count() : kNoDeadline;
+  watched_.deadline = deadline ? deadline->time_since_epoch().count() : kNoDeadline;
   wire_->wake();
 }
 
@@ -116,7 +116,7 @@ void HttpTransfer::seek(uint64_t first, uint64_t end) {
 Result<size_t> HttpTransfer::read(MutableBytes into) {
   if (size_t count = inbox_.take(into); count > 0) {
     run_.given += count;
-    delivered_ += count;
+    watched_.delivered += count;
     return count;
   }
   if (broken_) return *broken_;
@@ -131,25 +131,25 @@ Result<size_t> HttpTransfer::read(MutableBytes into) {
     return *broken_;
   }
   run_.given += count;
-  delivered_ += count;
+  watched_.delivered += count;
   return count;
 }
 
 // Until a byte is there, or the end is proven; without a reader, until the first answer is good.
 Result<void> HttpTransfer::pump_until_progress() {
-  bool had_opened = opened_;
+  bool had_opened = file_.opened;
   for (;;) {
     // Asked before the bytes are, or a server that drips would never let it pass.
     if (deadline_passed()) {
       if (mirrors_.any_failed()) return mirrors_.all_causes();
       return Error(concat(mirror().url.host,
-                          opened_ ? concat(": the deadline passed at byte ", run_.next)
-                                  : std::string(": no answer before the deadline"),
+                          file_.opened ? concat(": the deadline passed at byte ", run_.next)
+                                       : std::string(": no answer before the deadline"),
                           "; check the server"));
     }
     std::optional<HttpFailure> failed = step();
     if (inbox_.has_bytes() || run_.ended) break;
-    if (!had_opened && opened_ && !failed && !inbox_.has_reader()) break;
+    if (!had_opened && file_.opened && !failed && !inbox_.has_reader()) break;
     if (failed) TRY(recover(std::move(*failed)));
   }
   // In a stream nothing more is wanted; between runs the connection is kept.
@@ -165,22 +165,22 @@ HttpTransfer::Plan HttpTransfer::next_plan() const {
   if (mode_ == HttpMode::Ranges) {
     if (from.known) return {Proof::Validator, run_.next, run_.end - 1, from.pin.if_range()};
     // In a file of which nothing was read yet, nothing needs proof.
-    if (head_.bytes.empty()) return {Proof::None, 0, kFileHead - 1, ""};
-    return {Proof::Head, 0, head_.bytes.size() - 1, ""};
+    if (file_.head.bytes.empty()) return {Proof::None, 0, kFileHead - 1, ""};
+    return {Proof::Head, 0, file_.head.bytes.size() - 1, ""};
   }
   if (run_.next == 0) return plan;
   plan.first = run_.next;
   plan.proof = Proof::Validator;
   plan.if_range = from.pin.if_range();
   if (from.known && !plan.if_range.empty()) return plan;
-  if (memory_.has_tail()) {
+  if (file_.memory.has_tail()) {
     plan.proof = Proof::Overlap;
     plan.first = run_.next - std::min<uint64_t>(run_.next, kOverlap);
     plan.if_range.clear();
     return plan;
   }
-  plan.if_range = pin_.etag;
-  if (!from.known && !from.ignores_if_range && is_strong_entity_tag(pin_.etag)) return plan;
+  plan.if_range = file_.pin.etag;
+  if (!from.known && !from.ignores_if_range && is_strong_entity_tag(file_.pin.etag)) return plan;
   return Plan{Proof::Reread, 0, std::nullopt, ""};
 }
 
@@ -190,7 +190,7 @@ std::optional<HttpFailure> HttpTransfer::begin_next_request() {
   // First where the redirects led to: another host may hold another copy. Then, as that may have
   // been a URL for a short time, the URL itself.
   target_.via_shortcut =
-      opened_ && mirror().final_url &&
+      file_.opened && mirror().final_url &&
       (mode_ == HttpMode::Ranges ? mirror().failures % 2 == 0 : mirror().failures % 2 == 1);
   target_.url = target_.via_shortcut ? *mirror().final_url : mirror().url;
   return start_request();
@@ -201,7 +201,7 @@ std::optional<HttpFailure> HttpTransfer::start_request() {
   request_.plan = next_plan();
   request_.compared = request_.plan.first;
   request_.fetched_before = fetched_.bytes;
-  memory_.begin_comparison(false);
+  file_.memory.begin_comparison(false);
 
   HttpAsk ask;
   ask.trusted = same_origin(mirror().url, target_.url);
@@ -234,12 +234,12 @@ HttpJudgement HttpTransfer::judge(const HttpHead& head) {
   int64_t clock = wall_clock_seconds();
   const Mirror& from = mirror();
   request_.pin = from.known ? from.pin : HttpPin();
-  request_.pin.length = pin_.length;
+  request_.pin.length = file_.pin.length;
   HttpRun run{request_.plan.first, request_.plan.last, mode_ == HttpMode::Stream ? run_.next : 0,
-              opened_ && !from.known};
+              file_.opened && !from.known};
   if (mode_ == HttpMode::Ranges) return judge_range(head, request_.pin, run, subject, clock);
   // Nothing was received yet: this is as good as the first answer, but it must be the same file.
-  if (opened_) return judge_resumed(head, request_.pin, run, subject, clock);
+  if (file_.opened) return judge_resumed(head, request_.pin, run, subject, clock);
   return judge_first(head, subject, clock);
 }
 
@@ -277,16 +277,17 @@ std::optional<HttpFailure> HttpTransfer::refuse(const HttpHead& head) const {
     return final_failure(concat(target_.url.display(), ": ", why));
   };
   // A page that says "file not found" with a good status: another mirror may have the file.
-  if (!opened_ && mirrors_.has_others() && is_web_page(head)) {
+  if (!file_.opened && mirrors_.has_others() && is_web_page(head)) {
     return because("sends a web page (text/html), not an image; check the URL");
   }
-  bool proven = options_.digest_follows || memory_.has_digest() || proves_same(head, pin_);
+  bool proven =
+      options_.digest_follows || file_.memory.has_digest() || proves_same(head, file_.pin);
   if (*request_.verdict == HttpVerdict::FromStart && run_.next > 0 && !proven) {
     return because(
         "the server sends the whole file instead of the rest, and no longer says what proves it "
         "to be the same; start again");
   }
-  bool same_tag = is_strong_entity_tag(pin_.etag) && pin_.etag == head.etag;
+  bool same_tag = is_strong_entity_tag(file_.pin.etag) && file_.pin.etag == head.etag;
   if (request_.plan.proof == Proof::Head && !options_.digest_follows && !same_tag) {
     return because("nothing proves that this mirror holds the same file (no ETag in common)");
   }
@@ -302,19 +303,19 @@ bool HttpTransfer::ignored_if_range(const HttpHead& head) const {
 void HttpTransfer::take_answer(const HttpHead& head) {
   if (*request_.verdict == HttpVerdict::FromStart) {
     request_.compared = 0;
-    memory_.begin_comparison(true);
+    file_.memory.begin_comparison(true);
   }
   if (head.status == 206) {
     request_.answer_left = head.range->span->last - head.range->span->first + 1;
   }
   request_.reported_length = request_.pin.length;
-  if (!opened_ && mode_ == HttpMode::Stream) request_.reported_length = head.length;
+  if (!file_.opened && mode_ == HttpMode::Stream) request_.reported_length = head.length;
   request_.pin = pin_of(head);
   request_.pin.length.reset();
-  if (!opened_) {
+  if (!file_.opened) {
     first_answer(head);
   } else if (connection_.fresh) {
-    ++resumptions_;
+    ++watched_.resumptions;
     bool again = *request_.verdict == HttpVerdict::FromStart && run_.next > 0;
     log_info(concat(target_.url.display(), ": resumed at byte ", run_.next,
                     again ? ", by reading again from the start" : ""));
@@ -333,28 +334,28 @@ void HttpTransfer::take_answer(const HttpHead& head) {
 }
 
 void HttpTransfer::first_answer(const HttpHead& head) {
-  opened_ = true;
-  pin_ = request_.pin;
-  pin_.length = request_.reported_length;
-  answer_.length = request_.reported_length;
-  answer_.content_type = head.content_type;
-  answer_.date = head.date;
-  answer_.effective_url = target_.url.display();
-  answer_.tls = wire_->tls_version();
+  file_.opened = true;
+  file_.pin = request_.pin;
+  file_.pin.length = request_.reported_length;
+  file_.answer.length = request_.reported_length;
+  file_.answer.content_type = head.content_type;
+  file_.answer.date = head.date;
+  file_.answer.effective_url = target_.url.display();
+  file_.answer.tls = wire_->tls_version();
   if (head.status == 206 || head.accept_ranges.find("bytes") != std::string::npos) {
-    answer_.ranges = RangeSupport::Announced;
+    file_.answer.ranges = RangeSupport::Announced;
   } else if (head.accept_ranges == "none") {
-    answer_.ranges = RangeSupport::None;
+    file_.answer.ranges = RangeSupport::None;
   }
   if (mode_ == HttpMode::Ranges)
     run_.end = std::min<uint64_t>(kFileHead, *request_.reported_length);
   // Hashing and copying cost as much as receiving: only where a comparison may be asked for. From
   // one server that resumes, a validator proves whatever may come.
-  bool proven = !mirrors_.several() && !pin_.if_range().empty();
+  bool proven = !mirrors_.several() && !file_.pin.if_range().empty();
   if (mode_ == HttpMode::Stream) {
-    if (options_.digest_follows && !proven) memory_.keep_tail();
-    if (!options_.digest_follows && (!proven || answer_.ranges != RangeSupport::Announced)) {
-      memory_.keep_digest();
+    if (options_.digest_follows && !proven) file_.memory.keep_tail();
+    if (!options_.digest_follows && (!proven || file_.answer.ranges != RangeSupport::Announced)) {
+      file_.memory.keep_digest();
     }
   }
   say_what_a_drop_means();
@@ -364,7 +365,8 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 void HttpTransfer::say_what_a_drop_means() const {
   std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
-    if (!is_strong_entity_tag(pin_.etag) && pin_.etag.empty() && pin_.modified.empty()) {
+    if (!is_strong_entity_tag(file_.pin.etag) && file_.pin.etag.empty() &&
+        file_.pin.modified.empty()) {
       log_warning(concat(subject,
                          ": the server gives neither ETag nor Last-Modified; a change of the file "
                          "while it is read shows only in its length"));
@@ -373,16 +375,16 @@ void HttpTransfer::say_what_a_drop_means() const {
   }
   std::string_view last_sentence =
       "; if the connection drops, the download is read again from its start and compared";
-  if (answer_.ranges == RangeSupport::None) {
+  if (file_.answer.ranges == RangeSupport::None) {
     log_warning(concat(subject,
                        ": the server does not serve parts of the file (Accept-Ranges: none)",
                        last_sentence));
-  } else if (pin_.if_range().empty() && !memory_.has_tail()) {
+  } else if (file_.pin.if_range().empty() && !file_.memory.has_tail()) {
     log_info(concat(subject,
                     ": the server gives no strong ETag and no old Last-Modified, so that nothing "
                     "proves a part to be of the same file",
                     last_sentence));
-  } else if (answer_.ranges == RangeSupport::Unknown) {
+  } else if (file_.answer.ranges == RangeSupport::Unknown) {
     log_info(concat(subject,
                     ": the server does not say that it serves parts of the file (no "
                     "Accept-Ranges); if it does not, a drop means reading again from the start"));
@@ -393,13 +395,13 @@ void HttpTransfer::mirror_is_proven() {
   mirror().known = true;
   mirror().pin = request_.pin;
   if (!request_.reported_length) return;
-  pin_.length = request_.reported_length;
+  file_.pin.length = request_.reported_length;
   if (mode_ == HttpMode::Stream) run_.end = *request_.reported_length;
 }
 
 // The position up to which the answer brings known bytes, which are compared.
 uint64_t HttpTransfer::compared_until() const {
-  if (request_.plan.proof == Proof::Head) return head_.bytes.size();
+  if (request_.plan.proof == Proof::Head) return file_.head.bytes.size();
   return mode_ == HttpMode::Stream ? run_.next : request_.compared;
 }
 
@@ -408,13 +410,13 @@ std::optional<Error> HttpTransfer::compare_known(ConstBytes bytes) {
   std::optional<StreamMemory::Difference> other;
   if (request_.plan.proof == Proof::Head) {
     ConstBytes known =
-        ConstBytes(head_.bytes).subspan(static_cast<size_t>(request_.compared), bytes.size());
+        ConstBytes(file_.head.bytes).subspan(static_cast<size_t>(request_.compared), bytes.size());
     auto differs = std::mismatch(bytes.begin(), bytes.end(), known.begin()).first;
     if (differs != bytes.end()) {
       other = {request_.compared + static_cast<uint64_t>(differs - bytes.begin())};
     }
   } else {
-    other = memory_.compare(request_.compared, bytes, run_.next);
+    other = file_.memory.compare(request_.compared, bytes, run_.next);
   }
   request_.compared += bytes.size();
   if (!other) return std::nullopt;
@@ -462,9 +464,9 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
 void HttpTransfer::store(ConstBytes bytes) {
   if (fetched_.bytes == request_.fetched_before) connection_.served_by = request_.path;
   if (mode_ == HttpMode::Stream) {
-    memory_.add(run_.next, bytes);
-  } else if (!head_.complete) {
-    head_.bytes.insert(head_.bytes.end(), bytes.begin(), bytes.end());
+    file_.memory.add(run_.next, bytes);
+  } else if (!file_.head.complete) {
+    file_.head.bytes.insert(file_.head.bytes.end(), bytes.begin(), bytes.end());
   }
   mirror().cause.reset();  // overcome
   run_.next += bytes.size();
@@ -634,7 +636,7 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   wire_->drop();
   // A server that answers, whatever it says, is reached.
   bool answered = request_.head.status >= 400;
-  bool after_commit = opened_ && !current_deadline();
+  bool after_commit = file_.opened && !current_deadline();
   // On a path that has brought none of the file yet, somebody else may answer in the server's
   // place.
   bool strange_path =
@@ -662,8 +664,8 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   } else if (hopeless) {
     if (!mirrors_.exclude_current()) return mirrors_.all_causes();
   } else {
-    bool same_again =
-        opened_ && !cause.retry_after && (progress || (mirrors_.several() && failed.failures == 1));
+    bool same_again = file_.opened && !cause.retry_after &&
+                      (progress || (mirrors_.several() && failed.failures == 1));
     wait = mirrors_.on_transient(same_again, cause.retry_after, wire_->now(), wire_->random());
     bool smaller =
         connection_.max_segment != 0 &&

@@ -53,13 +53,13 @@ class HttpTransfer final : private HttpReceiver {
   void seek(uint64_t first, uint64_t end);
   uint64_t position() const { return run_.given; }  // of the next byte that read() gives
   uint64_t run_end() const { return run_.end; }
-  uint64_t length() const { return pin_.length.value_or(0); }
-  ConstBytes file_head() const { return head_.bytes; }
+  uint64_t length() const { return file_.pin.length.value_or(0); }
+  ConstBytes file_head() const { return file_.head.bytes; }
 
-  const HttpAnswer& answer() const { return answer_; }
+  const HttpAnswer& answer() const { return file_.answer; }
   void set_deadline(std::optional<Time> deadline);
-  uint64_t delivered() const { return delivered_; }
-  unsigned resumptions() const { return resumptions_; }
+  uint64_t delivered() const { return watched_.delivered; }
+  unsigned resumptions() const { return watched_.resumptions; }
 
  private:
   static constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
@@ -133,13 +133,17 @@ class HttpTransfer final : private HttpReceiver {
   const Mirror& mirror() const { return mirrors_.current(); }
   std::optional<Time> current_deadline() const;
   bool deadline_passed() const;
-  bool at_end() const { return opened_ && run_.next == run_.end; }
+  bool at_end() const { return file_.opened && run_.next == run_.end; }
 
   HttpOptions options_;
   HttpMode mode_;
-  std::atomic<int64_t> deadline_ = kNoDeadline;  // nanoseconds of the boot clock
-  std::atomic<uint64_t> delivered_ = 0;
-  std::atomic<unsigned> resumptions_ = 0;
+  // What other threads set and look at.
+  struct Watched {
+    std::atomic<int64_t> deadline = kNoDeadline;  // nanoseconds of the boot clock
+    std::atomic<uint64_t> delivered = 0;
+    std::atomic<unsigned> resumptions = 0;
+  };
+  Watched watched_;
   std::unique_ptr<HttpExchange> wire_;
 
   // --- the file
@@ -155,12 +159,16 @@ class HttpTransfer final : private HttpReceiver {
     ByteVector bytes;
     bool complete = false;
   };
-  HttpAnswer answer_;
-  HttpPin pin_;  // of the first good answer
-  Head head_;
+  // What is known of it so far.
+  struct File {
+    bool opened = false;  // the first answer was good
+    HttpAnswer answer;
+    HttpPin pin;  // of the first good answer
+    Head head;
+    StreamMemory memory;  // Stream: of all before run_.next
+  };
+  File file_;
   Run run_;
-  StreamMemory memory_;  // Stream: of all before run_.next
-  bool opened_ = false;  // the first answer was good
   std::optional<Error> broken_;
 
   // --- mirrors
