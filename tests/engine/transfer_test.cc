@@ -192,7 +192,7 @@ TEST_F(Engine, EveryFormIsTheImage) {
 
 // Of 64 parts of a file those whose ends are tried: all, or other ones of each form.
 struct SixtyFourths {
-  size_t step = static_cast<size_t>(repetitions(7, 1));
+  size_t step = static_cast<size_t>(repetitions(15, 1));
   size_t first = 0;
   size_t begin() { return first++ % step; }
 };
@@ -249,7 +249,7 @@ TEST_F(Engine, AFileThatEndsTooEarlyIsNeverAnImage) {
 TEST_F(Engine, AFlippedBitIsNeverAnotherImage) {
   std::mt19937_64 random(23);
   for (const Form& form : forms()) {
-    for (int trial = repetitions(3, 60); trial > 0; --trial) {
+    for (int trial = repetitions(2, 60); trial > 0; --trial) {
       ByteVector damaged = form.file;
       size_t bit = random() % (damaged.size() * 8);
       damaged[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
@@ -317,7 +317,7 @@ TEST_F(Engine, WhatDecodesToMoreThanTheDiskIsRefused) {
   UniqueFd root = open_root(directory.path()).value();
   for (const char* tool : {"gzip -9", "xz -6", "zstd -q -19", "bzip2 -9", "lz4 -q -9"}) {
     std::string command =
-        concat("cd '", directory.path(), "' && ( printf x; head -c 1000000000 /dev/zero ) | ", tool,
+        concat("cd '", directory.path(), "' && ( printf x; head -c 100000000 /dev/zero ) | ", tool,
                " > bomb");
     ASSERT_EQ(std::system(command.c_str()), 0) << tool;
     ByteVector bomb = read_file(root, "bomb", 16 * MiB).value();

@@ -11,6 +11,7 @@ known and counted: of several softdep lines of a module (btrfs: sha256, xxhash64
 only the first; we read all, as the module's author wrote them.
 """
 import collections
+import itertools
 import os
 import pathlib
 import subprocess
@@ -28,6 +29,12 @@ def closures_of(program, root):
             head, before, besides = line.split(":")
             release, module = head.split()
             yield release, module, before.split(), besides.split()
+
+
+def some_of(closures):
+    """Every eleventh module, of all folders; before a release (scripts/test --all) every one."""
+    step = 1 if os.environ.get("CURLINGIRON_THOROUGH") else 11
+    return itertools.islice(closures, 0, None, step)
 
 
 def modprobe(root, release, module):
@@ -63,7 +70,7 @@ def main():
         return 0
     compared, wrong, first_line_only = 0, [], 0
     hard, several = {}, {}
-    for release, module, before, besides in closures_of(sys.argv[1], root):
+    for release, module, before, besides in some_of(closures_of(sys.argv[1], root)):
         if release not in hard:
             hard[release] = hard_dependencies(root, release)
             several[release] = with_several_softdep_lines(root, release)

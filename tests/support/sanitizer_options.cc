@@ -1,4 +1,6 @@
 // What AddressSanitizer is set to in every test program.
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -22,5 +24,15 @@ void* __wrap___asan_memmove(void* to, const void* from, size_t size) {
   auto source = reinterpret_cast<uintptr_t>(from);
   bool apart = target + size <= source || source + size <= target;
   return apart ? __asan_memcpy(to, from, size) : __real___asan_memmove(to, from, size);
+}
+
+// What is big is mapped anew each time: in huge pages that is a few page faults, not thousands.
+void* __wrap__ZN11__sanitizer21MmapOrDieOnFatalErrorEmPKc(unsigned long size, const char* what);
+[[gnu::weak]] void* __real__ZN11__sanitizer21MmapOrDieOnFatalErrorEmPKc(unsigned long size,
+                                                                        const char* what);
+void* __wrap__ZN11__sanitizer21MmapOrDieOnFatalErrorEmPKc(unsigned long size, const char* what) {
+  void* memory = __real__ZN11__sanitizer21MmapOrDieOnFatalErrorEmPKc(size, what);
+  if (memory != nullptr) ::madvise(memory, size, MADV_HUGEPAGE);
+  return memory;
 }
 }

@@ -217,7 +217,7 @@ TEST(BlockWriter, CopiesASourceWithHolesToTheByte) {
       std::fill(image.begin() + static_cast<ptrdiff_t>(begin),
                 image.begin() + static_cast<ptrdiff_t>(end), uint8_t{0});
     }
-    for (int seed = repetitions(3, 11); seed > 0; --seed) {
+    for (int seed = repetitions(1, 11); seed > 0; --seed) {
       FakeDisk disk(old_system(kDisk));
       HoleSource source(image, c.holes, static_cast<unsigned>(seed));
       Result<void> result = copy_and_commit(disk, source);
@@ -395,7 +395,7 @@ TEST(BlockWriterFaults, APowerCutNeverLeavesABootableDiskThatIsWrong) {
     const size_t operations = whole.operations();
     ASSERT_GT(operations, 10u);
     size_t bootable_at = operations;
-    const auto step = static_cast<size_t>(repetitions(4, 1));
+    const auto step = static_cast<size_t>(repetitions(9, 1));
     for (size_t cut = 0; cut <= operations; ++cut) {
       // The end is where the disk begins to boot: there every one.
       if (cut + 5 < operations && cut % step != 0) continue;

@@ -117,7 +117,7 @@ TEST_P(BadSectors, AtTheEdgesFromEveryMomentOn) {
   FakeDisk whole(old);
   ASSERT_FALSE(install(whole, image).error);
   for (uint64_t offset : {uint64_t{0}, uint64_t{kSector}, round_down(image.size(), kSector)}) {
-    const auto step = static_cast<size_t>(repetitions(4, 1));
+    const auto step = static_cast<size_t>(repetitions(9, 1));
     for (size_t since = offset / kSector % step; since < whole.operations(); since += step) {
       FakeDisk disk(old);
       disk.break_sector({offset, reads, writes, since});

@@ -129,7 +129,7 @@ TEST(Bzip2, MarksInsideOfABlockAreNoBlocks) {
       EXPECT_EQ(decode(Format::Bzip2, file, 7, 65536, {1_GiB, threads}).value(), plain);
       EXPECT_TRUE(decode(Format::Bzip2, all, 1000, 65536, {1_GiB, threads}).value() ==
                   joined({other, plain, other, plain}));
-      const auto step = static_cast<size_t>(repetitions(19, 3));
+      const auto step = static_cast<size_t>(repetitions(41, 3));
       for (size_t end = 0; end < file.size(); end += step) {
         EXPECT_FALSE(
             decode(Format::Bzip2, ConstBytes(file).first(end), 1000, 65536, {1_GiB, threads}).ok());
@@ -191,7 +191,7 @@ TEST(Bzip2, RandomisedBlocks) {
 TEST(Bzip2, AcceptsWhatLibbz2Accepts) {
   std::mt19937_64 random(17);
   size_t accepted = 0;
-  const int trials = repetitions(400, 3000);
+  const int trials = repetitions(200, 3000);
   for (int i = 0; i < trials; ++i) {
     ByteVector plain = sample(1 + random() % 400, random());
     if (i % 3 == 0) plain.insert(plain.end(), random() % 2000, 'a');

@@ -233,8 +233,9 @@ TEST(Decoders, TruncationAnywhereIsAnError) {
       for (DecodeLimits limits : {kInline, kThreads}) {
         ASSERT_EQ(decode(subject.format, subject.compressed, 1 << 20, 65536, limits).value(),
                   subject.plain);
-        size_t step =
-            size < 10'000 ? static_cast<size_t>(repetitions(3, 1)) : subject.compressed.size() / 64;
+        size_t step = size < 10'000
+                          ? static_cast<size_t>(repetitions(7, 1))
+                          : subject.compressed.size() / static_cast<size_t>(repetitions(16, 64));
         if (size < 10'000 && limits.threads > 1) step *= 5;
         for (size_t end = 0; end < subject.compressed.size(); end += step) {
           ConstBytes cut = ConstBytes(subject.compressed).first(end);
@@ -313,7 +314,7 @@ TEST(Decoders, GarbageBehindTheEndIsAnError) {
 // often.
 TEST(Decoders, ASingleWrongBitNeverPassesForTheImage) {
   std::mt19937_64 random(5);
-  const int trials = repetitions(200, 1250);
+  const int trials = repetitions(120, 1250);
   for (bool small : {true, false}) {
     for (const Subject& subject : small ? subjects(700, 300) : subjects(30'000, 10'000)) {
       size_t errors = 0;

@@ -214,7 +214,7 @@ TEST_P(EveryCompressor, OneBehindTheOther) {
   EXPECT_THAT(read_image(mixed).value().archives, SizeIs(3));
 }
 
-size_t step_of_truncations() { return static_cast<size_t>(repetitions(17, 1)); }
+size_t step_of_truncations() { return static_cast<size_t>(repetitions(37, 1)); }
 
 TEST_P(EveryCompressor, EveryTruncationIsAnError) {
   ByteVector bytes = pack(GetParam(), archive_of(kRoot));
@@ -230,7 +230,8 @@ TEST_P(EveryCompressor, DamageIsAnErrorOrSeenInWhatIsRead) {
   if (bytes.empty()) GTEST_SKIP() << GetParam().program << " is not installed";
   bool has_checksum = GetParam().format != Format::Lz4 && GetParam().format != Format::Lzma;
   Image right = read_image(bytes).value();
-  for (size_t at = bytes.size() / 3; at < bytes.size(); at += 7) {
+  const auto step = static_cast<size_t>(repetitions(29, 7));
+  for (size_t at = bytes.size() / 3; at < bytes.size(); at += step) {
     ByteVector damaged = bytes;
     damaged[at] ^= 0x10;
     Result<Image> image = read_image(damaged);
