@@ -25,11 +25,12 @@ bool is_ipv6_character(char c) {
 
 // Percent-encodes what may not stand in a request line but is often typed or sent raw.
 std::string encode_raw_bytes(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string encoded;
   for (char c : text) {
     auto byte = static_cast<uint8_t>(c);
     if (byte >= 0x80 || c == ' ') {
-      encoded += concat('%', to_hex(ConstBytes(&byte, 1)));
+      encoded += concat('%', kDigits[byte >> 4], kDigits[byte & 15]);
     } else {
       encoded += c;
     }
@@ -162,8 +163,10 @@ Result<Url> parse_absolute(std::string_view text) {
         "the host or port is wrong; a '/', '?' or '#' in a password is written %2F, %3F, %23");
   }
   TRY(std::move(host));
-  url.target = encode_raw_bytes(target);
-  if (url.target.empty() || url.target[0] != '/') url.target = concat('/', url.target);
+  std::string encoded = encode_raw_bytes(target);
+  std::string_view path = path_of(encoded);
+  std::string_view query = std::string_view(encoded).substr(path.size());
+  url.target = concat(remove_dot_segments(path), query);
   return url;
 }
 

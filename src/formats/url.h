@@ -16,7 +16,7 @@ struct Url {
   std::string user_info;  // "user:password", secret; empty where there is none
   std::string host;       // name in lower case, IPv4, or [IPv6]
   uint16_t port = 443;
-  std::string target;  // path and query, at least "/"
+  std::string target;  // path, without "." and "..", and query; at least "/"
 
   std::string text() const;     // whole, with credentials: never print it
   std::string display() const;  // without credentials and query: fit for messages

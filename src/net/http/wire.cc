@@ -72,8 +72,8 @@ std::vector<IpAddress> only(const std::vector<IpAddress>& addresses, std::option
   return fitting;
 }
 
-// What formats/url.h found in the text: curl takes nothing else out of it. Null: out of memory, or
-// curl does not take a part.
+// Who is asked, as formats/url.h found it in the text: curl takes nothing else out of it. Null: out
+// of memory, or curl does not take a part.
 UrlParts parts_of(const Url& url) {
   UrlParts parts(curl_url());
   if (parts == nullptr) return nullptr;
@@ -84,10 +84,6 @@ UrlParts parts_of(const Url& url) {
   set(CURLUPART_SCHEME, url.scheme == UrlScheme::Https ? "https" : "http");
   set(CURLUPART_HOST, url.host);
   set(CURLUPART_PORT, concat(url.port));
-  std::string_view target = url.target;
-  size_t question = target.find('?');
-  set(CURLUPART_PATH, target.substr(0, question));
-  if (question != std::string_view::npos) set(CURLUPART_QUERY, target.substr(question + 1));
   std::string_view user = url.user_info;
   if (!user.empty()) {
     size_t colon = user.find(':');
@@ -95,6 +91,16 @@ UrlParts parts_of(const Url& url) {
     if (colon != std::string_view::npos) set(CURLUPART_PASSWORD, user.substr(colon + 1));
   }
   return good ? std::move(parts) : nullptr;
+}
+
+// What is asked for, byte by byte as in the URL: of parts curl would change the case of escapes,
+// and a server may have signed them. A proxy that is no tunnel gets the whole URL (RFC 9112 section
+// 3.2.2).
+std::string request_target(const Url& url, bool by_proxy) {
+  if (!by_proxy || url.scheme == UrlScheme::Https) return url.target;
+  Url whole = url;
+  whole.user_info.clear();
+  return whole.text();
 }
 
 }  // namespace
@@ -305,6 +311,7 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   request.url_parts = parts_of(request.ask.url);
   if (request.url_parts == nullptr) good = false;
   set(CURLOPT_CURLU, request.url_parts.get());
+  set(CURLOPT_REQUEST_TARGET, request_target(request.ask.url, options.proxy.has_value()).c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
   set(CURLOPT_FOLLOWLOCATION, 0L);

@@ -43,7 +43,12 @@ TEST(Url, Defaults) {
                       "e")
                 .value()
                 .target,
-            "/gr%c3%b6%c3%9fe");
+            "/gr%C3%B6%C3%9Fe");
+  // As curl asks: no ".", no "..", and the case of escapes as it was given.
+  EXPECT_EQ(parse_url("http://h/a/../b/./c%2F%2fd?e=../f%2F").value().target,
+            "/b/c%2F%2fd?e=../f%2F");
+  EXPECT_EQ(parse_url("http://h/../..").value().target, "/");
+  EXPECT_EQ(parse_url("http://h//a/").value().target, "//a/");
 }
 
 TEST(Url, Refused) {

@@ -41,6 +41,24 @@ TEST_F(HttpSourceTest, ReadsAWholeFile) {
   EXPECT_EQ(server.requests()[0].header("Accept-Encoding"), "identity");
 }
 
+// A server may have signed it, or tell "%2F" from "%2f".
+TEST_F(HttpSourceTest, AsksForTheFileToTheByte) {
+  ScriptedServer server([](const Request& request, Exchange& out) {
+    if (request.number == 0) {
+      out.send(status_head("302 Found", "Location: /%2F/../%c3%A9?sig=%2F+%3d\r\n"));
+    } else {
+      serve_file("abc", request, out);
+    }
+  });
+  EXPECT_EQ(fetch(server.url("/a%2F%2f/./x/../b?sig=a%2Fb%3D/../+c")).value(), "abc");
+  EXPECT_EQ(server.requests()[0].path(), "/a%2F%2f/b?sig=a%2Fb%3D/../+c");
+  EXPECT_EQ(server.requests()[1].path(), "/%c3%A9?sig=%2F+%3d");
+  // A proxy that is no tunnel is asked for all of the URL, but for the server's password.
+  options_.proxy = parse_proxy_url(concat("127.0.0.1:", server.port())).value();
+  EXPECT_EQ(fetch("http://bob:s3cret@image.test:81/a%2F?b=%2f").value(), "abc");
+  EXPECT_EQ(server.requests()[2].path(), "http://image.test:81/a%2F?b=%2f");
+}
+
 TEST_F(HttpSourceTest, AnEmptyFileEndsAtOnce) {
   ScriptedServer server([](const Request&, Exchange& out) { out.send(ok_head(0)); });
   Result<std::string> all = fetch(server.url("/"));
@@ -373,7 +391,7 @@ TEST_F(HttpSourceTest, SilenceIsBorneWhereThereIsNoOtherWay) {
   ScriptedServer server([&](const Request&, Exchange& out) {
     out.send(ok_head(file.size()));
     out.send(std::string_view(file).substr(0, 200'000));
-    std::this_thread::sleep_for(500ms);
+    std::this_thread::sleep_for(500ms);  // longer than the first bytes may take
     out.send(std::string_view(file).substr(200'000));
   });
   Result<std::unique_ptr<HttpSource>> source = open(server.url("/"));
@@ -392,7 +410,7 @@ TEST_F(HttpSourceTest, ASlowReaderIsNoStall) {
       [&](const Request& request, Exchange& out) { serve_file(file, request, out); });
   Result<std::unique_ptr<HttpSource>> source = open(server.url("/"));
   ASSERT_TRUE(source.ok());
-  std::this_thread::sleep_for(options_.stall * 2);
+  std::this_thread::sleep_for(options_.stall * 2);  // the reader that is slow
   Result<std::string> all = drain(*source.value(), 1000);
   ASSERT_TRUE(all.ok()) << all.error().message();
   EXPECT_TRUE(all.value() == file);
@@ -408,7 +426,7 @@ TEST_F(HttpSourceTest, APastDeadlineEndsAReadThatWaits) {
   Result<std::unique_ptr<HttpSource>> source = open(server.url("/"), std::nullopt);
   ASSERT_TRUE(source.ok());
   std::thread canceller([&] {
-    std::this_thread::sleep_for(50ms);
+    std::this_thread::sleep_for(50ms);  // read() blocks by now; nothing shows it
     source.value()->set_deadline(now());
   });
   Time before = now();
