@@ -108,7 +108,7 @@ bool MadeLinks::make_bond(const LinkConfig& wanted) {
     bond = devices_.index_of(wanted.name);
     if (!bond) return false;
   }
-  bool good = true;
+  std::vector<std::string> refused;
   for (const std::string& name : wanted.bond->members) {
     std::optional<int> member = devices_.index_of(name);
     if (!member || master_of(*member) == *bond) continue;
@@ -116,12 +116,17 @@ bool MadeLinks::make_bond(const LinkConfig& wanted) {
     Result<void> taken = target_.set_down(*member);
     if (taken.ok()) taken = target_.set_master(*member, *bond);
     if (taken.ok()) continue;
-    good = false;
-    std::string what = concat(devices_.kernel_name(name).value_or(name), ": not taken into ",
-                              wanted.name, " (", taken.error().message(), ')');
-    if (std::exchange(trouble_[wanted.name], what) != what) log_warning(what);
+    refused.push_back(concat(devices_.kernel_name(name).value_or(name), ": not taken into ",
+                             wanted.name, " (", taken.error().message(), ')'));
   }
-  return good;
+  if (refused.empty()) {
+    trouble_.erase(wanted.name);
+    return true;
+  }
+  // Once, not at each try.
+  std::string all = join(refused, "; ");
+  if (std::exchange(trouble_[wanted.name], all) != all) log_warning(all);
+  return false;
 }
 
 bool MadeLinks::make_vlan(const LinkConfig& wanted) {
