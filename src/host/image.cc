@@ -24,7 +24,7 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
   if (access.ca_file.empty() && https) access.ca_file = TRY(system_ca_bundle());
   std::unique_ptr<ImageStream> image =
       TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));
-  if (!is_vouched_for(*image, origin, settings)) {
+  if (!is_vouched_for(image->tls(), origin, settings)) {
     log_warning(
         concat(origin.name(),
                ": nothing proves that this is the image you mean; use https or pass --sha256"));

@@ -27,9 +27,9 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   return ImageStream::open(origin, http, wanted_proofs(settings), deadline, use);
 }
 
-bool is_vouched_for(const ImageStream& image, const ImageOrigin& origin, const Settings& settings) {
+bool is_vouched_for(std::string_view tls, const ImageOrigin& origin, const Settings& settings) {
   if (origin.kind != OriginKind::Http || wanted_proofs(settings).any()) return true;
-  return !image.tls().empty() && (!settings.insecure || settings.pinned_key);
+  return !tls.empty() && (!settings.insecure || settings.pinned_key);
 }
 
 }  // namespace curlingiron

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -33,7 +34,8 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
                                                        ImageUse use = ImageUse::Write);
 
 // False when whoever sits on the path could have sent any image: no TLS that was verified or
-// pinned, no digest, no signature. A file of this machine is taken as it is.
-bool is_vouched_for(const ImageStream& image, const ImageOrigin& origin, const Settings& settings);
+// pinned, no digest, no signature. A file of this machine is taken as it is. `tls`: its version,
+// empty where there is none.
+bool is_vouched_for(std::string_view tls, const ImageOrigin& origin, const Settings& settings);
 
 }  // namespace curlingiron

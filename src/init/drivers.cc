@@ -73,8 +73,8 @@ void say_to_kernel(char level, std::string_view line) {
 
 struct Drivers::State {
   UniqueFd root;
-  std::shared_ptr<const ModuleIndex> index;
-  ModuleLookup lookup{*index};  // borrows it
+  const ModuleIndex& index;
+  ModuleLookup lookup{index};
   UeventSocket events;
   WakeEvent wake;
 
@@ -97,10 +97,10 @@ struct Drivers::State {
 
   std::vector<Thread> threads;
 
-  State(UniqueFd root_fd, std::shared_ptr<const ModuleIndex> module_index, UeventSocket socket,
+  State(UniqueFd root_fd, const ModuleIndex& module_index, UeventSocket socket,
         WakeEvent wake_event)
       : root(std::move(root_fd)),
-        index(std::move(module_index)),
+        index(module_index),
         events(std::move(socket)),
         wake(std::move(wake_event)) {}
 
@@ -227,8 +227,7 @@ Drivers::~Drivers() {
   for (Thread& thread : state_->threads) thread.join();
 }
 
-Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root,
-                                                std::shared_ptr<const ModuleIndex> index) {
+Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root, const ModuleIndex& index) {
   // A kernel without loadable modules has no such sysctl.
   Result<void> helper = write_existing(root, "proc/sys/kernel/modprobe", "/init");
   if (!helper.ok() && helper.error().code() != ENOENT)
@@ -238,13 +237,13 @@ Result<std::unique_ptr<Drivers>> Drivers::start(const UniqueFd& root,
   UeventSocket events = TRY(UeventSocket::open());
   WakeEvent wake = TRY(WakeEvent::create());
   UniqueFd own_root = TRY(duplicate(root));
-  std::unique_ptr<Drivers> drivers(new Drivers(std::make_unique<State>(
-      std::move(own_root), std::move(index), std::move(events), std::move(wake))));
+  std::unique_ptr<Drivers> drivers(new Drivers(
+      std::make_unique<State>(std::move(own_root), index, std::move(events), std::move(wake))));
   State& state = *drivers->state_;
   {
     std::lock_guard lock(state.mutex);
     state.last_event = now();
-    for (const std::string& name : state.index->load) state.enqueue({name});
+    for (const std::string& name : state.index.load) state.enqueue({name});
   }
   unsigned workers = std::clamp(processor_count(), kLeastWorkers, kMostWorkers);
   for (unsigned i = 0; i < workers; ++i) {

@@ -18,10 +18,10 @@ namespace curlingiron {
 class Drivers {
  public:
   // Registers /init as the kernel's modprobe helper, opens the uevent socket, then asks every
-  // device to announce itself. `root` holds proc/, sys/ and the modules. At the level debug each
-  // modalias is said once, as "modalias ALIAS": what `curlingiron build --hardware` reads.
-  static Result<std::unique_ptr<Drivers>> start(const UniqueFd& root,
-                                                std::shared_ptr<const ModuleIndex> index);
+  // device to announce itself. `root` holds proc/, sys/ and the modules; `index` outlives this. At
+  // the level debug each modalias is said once, as "modalias ALIAS": what `curlingiron build
+  // --hardware` reads.
+  static Result<std::unique_ptr<Drivers>> start(const UniqueFd& root, const ModuleIndex& index);
   ~Drivers();
 
   // Returns true once `goal` holds; it is asked again after every device or module. False when the

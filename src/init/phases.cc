@@ -118,7 +118,7 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
                         kernel.release,
                         " runs; start the kernel it was built for, or build it for this one"));
   }
-  configuration.modules = std::make_shared<const ModuleIndex>(std::move(modules));
+  configuration.modules = std::make_unique<const ModuleIndex>(std::move(modules));
   return configuration;
 }
 
@@ -128,7 +128,7 @@ Facts Configuration::facts() const {
 
 Result<DriversRunning> load_drivers(const Mounts& mounts, const Configuration& configuration) {
   DriversRunning running;
-  running.drivers = TRY(Drivers::start(mounts.root, configuration.modules));
+  running.drivers = TRY(Drivers::start(mounts.root, *configuration.modules));
   auto enough = [&] {
     running.nics = count_devices(mounts.root, "sys/class/net");
     running.disks = count_devices(mounts.root, "sys/block");
@@ -194,7 +194,7 @@ Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& con
     access.client_certificate = concat("/", kClientCertificateFile.path);
   }
   source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
-  if (!is_vouched_for(*source.image, origin, settings)) {
+  if (!is_vouched_for(source.image->tls(), origin, settings)) {
     log_warning(
         concat(source.name,
                ": nothing proves that this is the image you mean; use https or pass sha256="));

@@ -32,7 +32,7 @@ Result<Mounts> mount_kernel_file_systems();
 // What is to be done, and the modules for the kernel that runs.
 struct Configuration {
   Settings settings;
-  std::shared_ptr<const ModuleIndex> modules;
+  std::unique_ptr<const ModuleIndex> modules;
   Time deadline;  // of the commit point
   Facts facts() const;
 };
