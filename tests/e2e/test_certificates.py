@@ -246,8 +246,20 @@ class CertificateTest(harness.E2ETest):
         self.assertLess(refusing, len(VERSIONS) * LIMIT * harness.SLOW)
         self.assertLess(joining, 10 * LIMIT * harness.SLOW)
 
+    def case_is_refused(self, name):
+        self.refused(CASES[name], GOLDEN / name)
+
 
 class CertificatesWrite(CertificateTest):
+
+    def test_anchor_server_cert_no_bc(self):
+        self.case_is_refused("anchor-server-cert-no-bc")
+
+    def test_ku_crlsign_only(self):
+        self.case_is_refused("ku-crlsign-only")
+
+    def test_nc_bypass_ca_leaf(self):
+        self.case_is_refused("nc-bypass-ca-leaf")
 
     def test_too_large(self):
         folder = self.artifacts / "chain"
@@ -325,18 +337,17 @@ class CertificatesInit(CertificateTest):
     def test_too_large_original(self):
         self.refused(TOO_LARGE, ORIGINALS / "slow-name-constraints")
 
+    def test_anchor_server_cert_no_bc(self):
+        self.case_is_refused("anchor-server-cert-no-bc")
+
+    def test_ku_crlsign_only(self):
+        self.case_is_refused("ku-crlsign-only")
+
+    def test_nc_bypass_ca_leaf(self):
+        self.case_is_refused("nc-bypass-ca-leaf")
+
     def refused(self, case, folder):
         self.init_is_refused(case, folder / "chain.pem", folder / "key.pem", ca=folder / "trusted.pem")
-
-
-def add_cases(to):
-    for name, case in CASES.items():
-        setattr(to, f"test_{name.replace('-', '_')}",
-                lambda self, case=case, folder=GOLDEN / name: self.refused(case, folder))
-
-
-add_cases(CertificatesWrite)
-add_cases(CertificatesInit)
 
 
 class CertificatesPin(CertificateTest):
