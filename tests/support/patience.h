@@ -15,7 +15,7 @@ inline Duration patience(Duration usual) {
   double load = 0;
   if (::getloadavg(&load, 1) != 1) return usual;
   double share = load / std::max(1U, std::thread::hardware_concurrency());
-  return usual + usual * static_cast<int>(share + 1);
+  return usual + usual * static_cast<int>(share);
 }
 
 }  // namespace curlingiron

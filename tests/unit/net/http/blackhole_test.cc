@@ -114,7 +114,7 @@ TEST_F(HttpBlackholeTest, AServerThatIsSlowGetsItsTimeInTheEnd) {
   std::atomic<unsigned> asked = 0;
   ScriptedServer server([&](const Request& request, Exchange& out) {
     ++asked;
-    std::this_thread::sleep_for(500ms);
+    std::this_thread::sleep_for(500ms);  // the server that is slow
     serve_file(file_, request, out);
   });
   Result<std::string> all = fetch(server.url("/"));

@@ -307,7 +307,7 @@ TEST_F(HostileTest, EndlessTrailersAreNotWaitedFor) {
 
 class DripTest : public HttpTest {
  protected:
-  // One byte every few milliseconds, without end.
+  // One byte every few milliseconds, without end: being slow is what is tested.
   static void drip(Exchange& out, std::string_view pattern, Duration pause = 5ms) {
     for (size_t i = 0; out.send(pattern.substr(i % pattern.size(), 1)); ++i) {
       std::this_thread::sleep_for(pause);
@@ -328,11 +328,11 @@ TEST_F(DripTest, HeadersDoNotHoldUpTheDeadline) {
 
 TEST_F(DripTest, RedirectsDoNotHoldUpTheDeadline) {
   ScriptedServer server([](const Request& request, Exchange& out) {
-    std::this_thread::sleep_for(30ms);
+    std::this_thread::sleep_for(30ms);  // or ten redirects, the most there are, end before 100 ms
     out.send(status_head("302 Found", concat("Location: /", request.number, "\r\n")));
   });
   Time before = now();
-  (void)error_of(server.url("/"), 100ms);
+  EXPECT_THAT(error_of(server.url("/"), 100ms), HasSubstr("no answer before the deadline"));
   EXPECT_LT(now() - before, patience(500ms));
 }
 
@@ -345,26 +345,6 @@ TEST_F(DripTest, ABodyDoesNotHoldUpTheDeadline) {
   Time before = now();
   EXPECT_THAT(error_of(server.url("/"), 200ms), HasSubstr("the deadline passed at byte"));
   EXPECT_LT(now() - before, patience(1s));
-}
-
-TEST_F(DripTest, LessThanTheLowSpeedIsAStall) {
-  options_.stall = 300ms;
-  std::string file = make_file(10'000);
-  ScriptedServer server([&](const Request& request, Exchange& out) {
-    if (request.number > 0) return serve_file(file, request, out);
-    out.send(ok_head(file.size()));
-    for (char c : file) {
-      if (!out.send(std::string_view(&c, 1))) return;
-      std::this_thread::sleep_for(5ms);
-    }
-  });
-  Time before = now();
-  Result<std::string> all = fetch(server.url("/"), std::nullopt);
-  ASSERT_TRUE(all.ok()) << all.error().message();
-  EXPECT_TRUE(all.value() == file);
-  EXPECT_EQ(server.requests().size(), 2U);
-  EXPECT_LT(now() - before, patience(3s));
-  EXPECT_THAT(log_.text(), HasSubstr(" bytes in 0.3 s, at byte "));
 }
 
 TEST_F(DripTest, AHeadThatDripsIsAStall) {
@@ -386,7 +366,7 @@ TEST_F(DripTest, SlowButSteadyIsNoStall) {
     out.send(ok_head(file.size()));
     for (size_t at = 0; at < file.size(); at += 100) {
       if (!out.send(std::string_view(file).substr(at, 100))) return;
-      std::this_thread::sleep_for(5ms);
+      std::this_thread::sleep_for(5ms);  // 20 kB/s: slow, and longer in all than a stall
     }
   });
   Result<std::string> all = fetch(server.url("/"), std::nullopt);

@@ -109,7 +109,7 @@ TEST_F(HttpFileTest, AHeadThatComesAloneIsNotTheEnd) {
     uint64_t last = std::min<uint64_t>(*request.range_last(), file.size() - 1);
     out.send(concat("HTTP/1.1 206 Partial\r\nETag: \"v1\"\r\nContent-Length: ", last - start + 1,
                     "\r\nContent-Range: bytes ", start, '-', last, "/100000\r\n\r\n"));
-    std::this_thread::sleep_for(30ms);
+    std::this_thread::sleep_for(30ms);  // a body that comes late
     out.send(std::string_view(file).substr(start, last - start + 1));
   });
   auto opened = open_file({server.url("/")});

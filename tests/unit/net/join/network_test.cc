@@ -147,7 +147,7 @@ class NetworkTest : public ::testing::Test {
     // It listens when its socket is there.
     for (int i = 0; i < 200; ++i) {
       if (on_server("cat /proc/net/udp").find(":0043 ") != std::string::npos) return;
-      std::this_thread::sleep_for(10ms);
+      std::this_thread::sleep_for(10ms);  // dnsmasq says nothing when it listens
     }
     FAIL() << "dnsmasq does not start: " << server_log();
   }
@@ -167,7 +167,7 @@ class NetworkTest : public ::testing::Test {
   bool eventually(const std::function<bool()>& condition, Duration limit = 8s) {
     for (Time end = now() + limit; now() < end;) {
       if (condition()) return true;
-      std::this_thread::sleep_for(20ms);
+      std::this_thread::sleep_for(20ms);  // files and the kernel's tables have no event here
     }
     return condition();
   }
@@ -230,7 +230,7 @@ TEST_F(NetworkTest, WithoutNicTheDriverIsMissing) {
 TEST_F(NetworkTest, ANicThatAppearsLaterIsTakenAtOnce) {
   // As a driver that is still loading: the device comes only after the join has begun.
   std::thread later([this] {
-    std::this_thread::sleep_for(200ms);
+    std::this_thread::sleep_for(200ms);  // the join has begun by now; nothing shows it
     std::system(concat("ip link add eth0 type veth peer name s0 netns ", holder_, " && nsenter -t ",
                        holder_, " -n ip addr add 10.9.0.1/24 dev s0 && nsenter -t ", holder_,
                        " -n ip link set s0 up")
