@@ -29,8 +29,8 @@ TEST(Settings, EachHasItsRowInTheManual) {
   std::stringstream manual;
   manual << std::ifstream("../docs/settings.md").rdbuf();
   for (std::string_view key : setting_keys()) {
-    EXPECT_THAT(manual.str(), testing::HasSubstr(concat("\n| `", key, "` | ")))
-        << "docs/settings.md does not explain " << key;
+    bool has_row = manual.str().find(concat("\n| `", key, "` | ")) != std::string::npos;
+    EXPECT_TRUE(has_row) << "docs/settings.md does not explain " << key;
   }
 }
 

@@ -128,7 +128,7 @@ class Qcow2Images : public testing::Test {
         for (size_t chunk : {size_t{1} << 20, size_t{7001}}) {
           // Each image in some of the modes, each mode with some of the images.
           static unsigned turn = 0;
-          if (++turn % static_cast<unsigned>(repetitions(7, 1)) != 0) continue;
+          if (++turn % static_cast<unsigned>(repetitions(11, 1)) != 0) continue;
           std::unique_ptr<FileRandomSource> file = open_image();
           Result<ByteVector> disk = read_disk(*file, fetch, chunk, holes);
           ASSERT_TRUE(disk.ok()) << disk.error().message();
