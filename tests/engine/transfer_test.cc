@@ -277,7 +277,10 @@ TEST_F(Engine, AFaultOrAPowerCutOfTheDiskLeavesNothingThatBoots) {
       FaultyServer server(form.file, {});
       ASSERT_TRUE(transfer(server.origin(), whole).committed);
     }
+    const auto step = static_cast<size_t>(repetitions(3, 1));
     for (size_t n = 0; n < whole.operations(); ++n) {
+      // The beginning and the end, where it matters what boots, are always tried.
+      if (n > 3 && n + 5 < whole.operations() && n % step != 0) continue;
       FaultyServer server(form.file, {});
       FakeDisk disk(old_system());
       bool power = n % 2 == 0;
