@@ -14,11 +14,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 
 #include "base/text.h"
 #include "formats/netlink/batch.h"
+#include "support/shell.h"
 #include "sys/power.h"
 
 namespace curlingiron {
@@ -38,19 +38,9 @@ TEST(RouteSocket, ListsThisMachinesLinks) {
   EXPECT_TRUE(has_loopback);
 }
 
-// The output of a program; its failure is the test's.
-std::string run(const std::string& command) {
-  FILE* pipe = ::popen(concat(command, " 2>&1").c_str(), "r");
-  std::string text;
-  char buffer[512];
-  while (size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
-  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << text;
-  return text;
-}
-
 // The lines of a program's output, in an order of their own.
 std::vector<std::string> lines_of(const std::string& command) {
-  std::string text = run(command);
+  std::string text = output_of(command);
   std::vector<std::string> lines;
   for (std::string_view line : split(text, '\n')) lines.emplace_back(trim(line));
   std::sort(lines.begin(), lines.end());
@@ -68,10 +58,11 @@ class LiveNetlink : public ::testing::Test {
     if (std::system("ip link add eth0 type veth peer name s0 2>/dev/null") != 0) {
       GTEST_SKIP() << "no veth pairs here";
     }
-    run("ip link add eth1 type veth peer name s1");
+    output_of("ip link add eth1 type veth peer name s1");
     for (const char* name : {"lo", "s0", "eth0", "s1", "eth1"}) {
-      if (std::string_view(name) != "lo") run(concat("ip link set ", name, " addrgenmode none"));
-      run(concat("ip link set ", name, " up"));
+      if (std::string_view(name) != "lo")
+        output_of(concat("ip link set ", name, " addrgenmode none"));
+      output_of(concat("ip link set ", name, " up"));
     }
     socket_ = std::make_unique<RouteSocket>(RouteSocket::open().value());
   }
@@ -98,16 +89,16 @@ class LiveNetlink : public ::testing::Test {
 };
 
 TEST_F(LiveNetlink, AddressesAreListedAndAddedAgain) {
-  run("ip addr add 10.0.0.5/24 brd + dev eth0");
-  run("ip addr add 10.0.0.6/24 dev eth0");  // secondary
-  run("ip addr add 192.0.2.1 peer 192.0.2.2/32 dev eth0");
-  run("ip addr add 169.254.3.4/16 scope link dev eth1 metric 77");
-  run("ip addr add 10.1.0.5/24 dev eth1 noprefixroute");
-  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
-  run("ip -6 addr add 2001:db8:1::5/128 dev eth0 nodad");
-  run("ip -6 addr add 2001:db8:2::1 peer 2001:db8:2::2/128 dev eth0 nodad");
-  run("ip -6 addr add 2001:db8:3::1/64 dev eth1 nodad noprefixroute");
-  run("ip -6 addr add fe80::5/64 dev eth1 nodad");
+  output_of("ip addr add 10.0.0.5/24 brd + dev eth0");
+  output_of("ip addr add 10.0.0.6/24 dev eth0");  // secondary
+  output_of("ip addr add 192.0.2.1 peer 192.0.2.2/32 dev eth0");
+  output_of("ip addr add 169.254.3.4/16 scope link dev eth1 metric 77");
+  output_of("ip addr add 10.1.0.5/24 dev eth1 noprefixroute");
+  output_of("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  output_of("ip -6 addr add 2001:db8:1::5/128 dev eth0 nodad");
+  output_of("ip -6 addr add 2001:db8:2::1 peer 2001:db8:2::2/128 dev eth0 nodad");
+  output_of("ip -6 addr add 2001:db8:3::1/64 dev eth1 nodad noprefixroute");
+  output_of("ip -6 addr add fe80::5/64 dev eth1 nodad");
   std::string json = "ip -j -p addr show";
   std::vector<AssignedAddress> before = socket_->addresses().value();
   std::vector<std::string> told = lines_of(json);
@@ -127,8 +118,8 @@ TEST_F(LiveNetlink, AddressesAreListedAndAddedAgain) {
   EXPECT_EQ(find("2001:db8:2::1").peer, parse_ip("2001:db8:2::2").value());
   EXPECT_EQ(find("169.254.3.4").metric, 77U);
   EXPECT_EQ(find("169.254.3.4").scope, RT_SCOPE_LINK);
-  run("ip addr flush dev eth0");
-  run("ip addr flush dev eth1");
+  output_of("ip addr flush dev eth0");
+  output_of("ip addr flush dev eth1");
   ASSERT_EQ(socket_->addresses().value().size(), 2U);  // loopback's
   for (const AssignedAddress& address : before) {
     if (address.index == index_of("lo")) continue;
@@ -148,8 +139,8 @@ TEST_F(LiveNetlink, AddressesAreListedAndAddedAgain) {
 }
 
 TEST_F(LiveNetlink, LifetimesAreKept) {
-  run("ip addr add 10.0.0.5/24 dev eth0 valid_lft 1000 preferred_lft 500");
-  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad valid_lft 1000 preferred_lft 500");
+  output_of("ip addr add 10.0.0.5/24 dev eth0 valid_lft 1000 preferred_lft 500");
+  output_of("ip -6 addr add 2001:db8::5/64 dev eth0 nodad valid_lft 1000 preferred_lft 500");
   for (AssignedAddress address : addresses()) {
     if (address.index != index_of("eth0")) continue;
     EXPECT_FALSE(address.permanent());
@@ -160,14 +151,14 @@ TEST_F(LiveNetlink, LifetimesAreKept) {
     address.preferred = 1500s;
     ASSERT_TRUE(socket_->add_address(address).ok());
   }
-  std::string text = run("ip addr show dev eth0");
+  std::string text = output_of("ip addr show dev eth0");
   EXPECT_THAT(text, HasSubstr("valid_lft 2000sec preferred_lft 1500sec"));
   EXPECT_EQ(text.find("1000sec"), std::string::npos);
 }
 
 TEST_F(LiveNetlink, AnAddressIsTentativeUntilItIsKnownToBeFree) {
   ASSERT_EQ(std::system("echo 1 > /proc/sys/net/ipv6/conf/eth1/optimistic_dad"), 0);
-  run("ip -6 addr add 2001:db8::5/64 dev eth0");
+  output_of("ip -6 addr add 2001:db8::5/64 dev eth0");
   for (const AssignedAddress& address : addresses()) {
     if (address.index == index_of("eth0")) {
       EXPECT_TRUE(address.tentative());
@@ -186,13 +177,13 @@ TEST_F(LiveNetlink, AnAddressIsTentativeUntilItIsKnownToBeFree) {
 }
 
 TEST_F(LiveNetlink, RoutesAreListedAndAddedAgain) {
-  run("ip addr add 10.0.0.5/24 dev eth0");
-  run("ip addr add 10.0.0.6/24 dev eth0");
-  run("ip addr add 10.1.0.5/24 dev eth1");
-  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
-  run("ip -6 addr add 2001:db8:1::5/64 dev eth1 nodad");
-  run("ip -6 addr add fe80::5/64 dev eth0 nodad");
-  run("ip -6 addr add fe80::6/64 dev eth1 nodad");
+  output_of("ip addr add 10.0.0.5/24 dev eth0");
+  output_of("ip addr add 10.0.0.6/24 dev eth0");
+  output_of("ip addr add 10.1.0.5/24 dev eth1");
+  output_of("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  output_of("ip -6 addr add 2001:db8:1::5/64 dev eth1 nodad");
+  output_of("ip -6 addr add fe80::5/64 dev eth0 nodad");
+  output_of("ip -6 addr add fe80::6/64 dev eth1 nodad");
   const char* kRoutes[] = {
       "default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.6 metric 100",
       "default via 10.1.0.1 dev eth1 proto static metric 200 mtu lock 1400 advmss 1000 initcwnd "
@@ -224,8 +215,8 @@ TEST_F(LiveNetlink, RoutesAreListedAndAddedAgain) {
       "prohibit 2001:db8:e::/48 table 7",
       "2001:db8:f::/64 dev eth1 table 70000 expires 5000",
   };
-  for (const char* route : kRoutes) run(concat("ip route add ", route));
-  for (const char* route : kRoutes6) run(concat("ip -6 route add ", route));
+  for (const char* route : kRoutes) output_of(concat("ip route add ", route));
+  for (const char* route : kRoutes6) output_of(concat("ip -6 route add ", route));
   std::string json = "ip -d route show table all | sed 's/expires [0-9]*sec //'";
   std::vector<Route> before = socket_->routes().value();
   std::vector<std::string> told = lines_of(json);
@@ -255,8 +246,8 @@ TEST_F(LiveNetlink, RoutesAreListedAndAddedAgain) {
 }
 
 TEST_F(LiveNetlink, RivalsStandBesideEachOther) {
-  run("ip -6 addr add fe80::5/64 dev eth0 nodad");
-  run("ip -6 addr add fe80::6/64 dev eth1 nodad");
+  output_of("ip -6 addr add fe80::5/64 dev eth0 nodad");
+  output_of("ip -6 addr add fe80::6/64 dev eth1 nodad");
   Route route;
   route.destination = {Ipv6{}, 0};
   route.metric = 1024;
@@ -267,11 +258,11 @@ TEST_F(LiveNetlink, RivalsStandBesideEachOther) {
     route.hops = {hop};
     ASSERT_TRUE(socket_->add_route(route, Rival::Kept).ok());
   }
-  std::string text = run("ip -6 route show default");
+  std::string text = output_of("ip -6 route show default");
   EXPECT_THAT(text, HasSubstr("eth0"));
   EXPECT_THAT(text, HasSubstr("eth1"));
   ASSERT_TRUE(socket_->add_route(route).ok());
-  EXPECT_EQ(run("ip -6 route show default").find("eth0"), std::string::npos);
+  EXPECT_EQ(output_of("ip -6 route show default").find("eth0"), std::string::npos);
 }
 
 TEST_F(LiveNetlink, RulesAreListedAndAddedAgain) {
@@ -294,7 +285,7 @@ TEST_F(LiveNetlink, RulesAreListedAndAddedAgain) {
           }
         }
       }
-      run(concat("ip ", family, " rule add ", text));
+      output_of(concat("ip ", family, " rule add ", text));
     }
   }
   std::string show = "ip -d rule; ip -d -6 rule";
@@ -316,8 +307,8 @@ TEST_F(LiveNetlink, RulesAreListedAndAddedAgain) {
 }
 
 TEST_F(LiveNetlink, NeighboursAreListedAndAddedAgain) {
-  run("ip neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent");
-  run("ip -6 neigh add fe80::1 lladdr 02:00:00:00:00:02 dev eth1 nud reachable");
+  output_of("ip neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent");
+  output_of("ip -6 neigh add fe80::1 lladdr 02:00:00:00:00:02 dev eth1 nud reachable");
   std::vector<Neighbour> before;
   for (const Neighbour& neighbour : neighbours()) {
     if (neighbour.state != NUD_NOARP) before.push_back(neighbour);
@@ -340,7 +331,7 @@ TEST_F(LiveNetlink, LinksAreSet) {
   ASSERT_TRUE(socket_->set_mac(eth0, mac).ok());
   ASSERT_TRUE(socket_->set_mtu(eth0, 1400).ok());
   ASSERT_TRUE(socket_->set_up(eth0).ok());
-  std::string text = run("ip link show uplink");
+  std::string text = output_of("ip link show uplink");
   EXPECT_THAT(text, HasSubstr("02:00:00:00:00:77"));
   EXPECT_THAT(text, HasSubstr("mtu 1400"));
   EXPECT_THAT(text, HasSubstr("LOWER_UP"));
@@ -361,7 +352,7 @@ TEST_F(LiveNetlink, PortsKnowTheirMaster) {
     EXPECT_EQ(link.lower, index_of("s0"));
   }
   ASSERT_TRUE(socket_->set_master(index_of("eth0"), 0).ok());
-  EXPECT_EQ(run("ip link show eth0").find("br0"), std::string::npos);
+  EXPECT_EQ(output_of("ip link show eth0").find("br0"), std::string::npos);
   ASSERT_TRUE(socket_->remove_link(index_of("br0")).ok());
   EXPECT_EQ(index_of("br0"), 0);
 }
@@ -448,12 +439,12 @@ TEST_F(LiveNetlink, ReasonsComeInTheKernelsWords) {
 
 TEST_F(LiveNetlink, ChangesAreHeard) {
   NetworkMonitor monitor = NetworkMonitor::open().value();
-  run("ip addr add 10.0.0.5/24 dev eth0");
-  run("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
-  run("ip -6 route add 2001:db8:9::/48 via 2001:db8::1");
-  run("ip -6 route del 2001:db8:9::/48");
-  run("ip addr del 10.0.0.5/24 dev eth0");
-  run("ip link set eth1 down");
+  output_of("ip addr add 10.0.0.5/24 dev eth0");
+  output_of("ip -6 addr add 2001:db8::5/64 dev eth0 nodad");
+  output_of("ip -6 route add 2001:db8:9::/48 via 2001:db8::1");
+  output_of("ip -6 route del 2001:db8:9::/48");
+  output_of("ip addr del 10.0.0.5/24 dev eth0");
+  output_of("ip link set eth1 down");
   Result<NetworkMonitor::Changes> changes = monitor.changes();
   ASSERT_TRUE(changes.ok()) << changes.error().message();
   std::vector<std::string> seen;

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <mutex>
@@ -19,6 +18,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/ip_settings.h"
+#include "support/shell.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/power.h"
@@ -45,16 +45,6 @@ class QuietLog final : public LogSink {
   std::mutex mutex_;
   std::string text_;
 };
-
-// The output of a program; its failure is the test's.
-std::string output_of(const std::string& command) {
-  FILE* pipe = ::popen(concat(command, " 2>&1").c_str(), "r");
-  std::string text;
-  char buffer[512];
-  while (size_t n = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
-  EXPECT_EQ(::pclose(pipe), 0) << command << ": " << text;
-  return text;
-}
 
 // The test's thread lives in a namespace of its own (the machine); a child process holds another
 // (the server's side).
