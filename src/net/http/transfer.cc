@@ -365,8 +365,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 void HttpTransfer::say_what_a_drop_means() const {
   std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
-    if (!is_strong_entity_tag(file_.pin.etag) && file_.pin.etag.empty() &&
-        file_.pin.modified.empty()) {
+    if (file_.pin.etag.empty() && file_.pin.modified.empty()) {
       log_warning(concat(subject,
                          ": the server gives neither ETag nor Last-Modified; a change of the file "
                          "while it is read shows only in its length"));

@@ -47,11 +47,13 @@ using Easy = std::unique_ptr<CURL, EasyDeleter>;
 using Multi = std::unique_ptr<CURLM, MultiDeleter>;
 using StringList = std::unique_ptr<curl_slist, ListDeleter>;
 
-void append(StringList& list, const std::string& text) {
+// False: out of memory.
+bool append(StringList& list, const std::string& text) {
   curl_slist* longer = curl_slist_append(list.get(), text.c_str());
-  if (longer == nullptr) return;  // out of memory: the transfer fails by itself soon
+  if (longer == nullptr) return false;
   [[maybe_unused]] curl_slist* same = list.release();
   list.reset(longer);
+  return true;
 }
 
 // As CURLOPT_RESOLVE takes it.
@@ -335,13 +337,13 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   set(CURLOPT_ERRORBUFFER, request.curl_error);
   if (request.ask.url.scheme == UrlScheme::Https) set_tls_options(handle, good);
 
-  append(request.headers, "Accept-Encoding: identity");
+  auto add = [&](const std::string& header) { good = append(request.headers, header) && good; };
+  add("Accept-Encoding: identity");
   if (request.ask.trusted) {
-    for (const std::string& header : options.headers) append(request.headers, header);
+    for (const std::string& header : options.headers) add(header);
   }
-  if (!request.ask.range.empty()) append(request.headers, concat("Range: ", request.ask.range));
-  if (!request.ask.if_range.empty())
-    append(request.headers, concat("If-Range: ", request.ask.if_range));
+  if (!request.ask.range.empty()) add(concat("Range: ", request.ask.range));
+  if (!request.ask.if_range.empty()) add(concat("If-Range: ", request.ask.if_range));
   set(CURLOPT_HTTPHEADER, request.headers.get());
   set(CURLOPT_HEADERFUNCTION, header_callback<State>);
   set(CURLOPT_HEADERDATA, this);
@@ -407,8 +409,8 @@ void HttpWire::State::take_addresses() {
 void HttpWire::State::transfer(const std::vector<IpAddress>& found) {
   request.resolving = false;
   // An address is its own (and curl 7.88 takes no entry for one of IPv6).
-  if (!parse_ip(peer().host).ok()) append(request.addresses, resolve_entry(peer(), found));
   bool good =
+      (parse_ip(peer().host).ok() || append(request.addresses, resolve_entry(peer(), found))) &&
       curl_easy_setopt(request.easy.get(), CURLOPT_RESOLVE, request.addresses.get()) == CURLE_OK &&
       curl_multi_add_handle(multi.get(), request.easy.get()) == CURLM_OK;
   if (good) return;

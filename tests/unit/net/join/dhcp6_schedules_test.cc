@@ -8,7 +8,7 @@
 
 #include "net/join/dhcp6_client.h"
 #include "support/effort.h"
-#include "unit/net/join/schedule.h"
+#include "unit/net/join/life.h"
 
 namespace curlingiron {
 namespace {
@@ -17,7 +17,6 @@ const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
 // From a network that behaves, or from a lease's end, to a lease: the pause that a server asked for
 // by SOL_MAX_RT, and the time of a request to one that is silent.
 constexpr Duration kSoon = 170s;
-constexpr Duration kCalm = 400s;
 constexpr uint32_t kId = 7;
 
 // 2001:db8::SERVER:LAST; the first twenty belong to others.
@@ -152,84 +151,45 @@ class Server {
   std::set<Ipv6> declined_;
 };
 
-class Life {
+class Dhcp6Life final : public Life {
  public:
-  explicit Life(uint64_t seed)
-      : schedule_(seed),
+  explicit Dhcp6Life(uint64_t seed)
+      : Life(seed, kDhcp6MostMessages, kDhcp6MessageWindow),
         mode_(schedule_.chance(80) ? Dhcp6Mode::Stateful : Dhcp6Mode::Stateless),
-        client_(mode_, duid_of({2, 0, 0, 0, 0, 1}), kId, seed ^ 0x5555),
-        rate_(kDhcp6MostMessages, kDhcp6MessageWindow) {
-    uint64_t count = 1 + schedule_.below(3);
-    for (uint64_t i = 0; i < count; ++i) {
-      servers_.emplace_back(schedule_, static_cast<uint8_t>(i + 1));
-    }
-    loss_ = static_cast<unsigned>(schedule_.below(80));
-    slowest_ = schedule_.chance(30) ? Duration(14s) : Duration(50ms);
-    flap_ = schedule_.chance(50);
-  }
-
-  void live() {
-    set_link(true);
-    if (flap_) plan_flap();
-    run(schedule_.now() + schedule_.between(1s, 300s));
-    calm();
-    // Leases of servers that are no longer there may end meanwhile.
-    longest_gap_ = 0s;
-    if (!is_served()) without_since_ = schedule_.now();
-    run(schedule_.now() + kCalm);
-    if (!is_served()) note_gap();
-    EXPECT_LE(longest_gap_, kSoon) << client_.progress();
+        client_(mode_, duid_of({2, 0, 0, 0, 0, 1}), kId, seed ^ 0x5555) {
+    for (size_t i = 1; i <= servers_; ++i) all_.emplace_back(schedule_, static_cast<uint8_t>(i));
   }
 
  private:
-  bool is_served() const { return mode_ == Dhcp6Mode::Stateful ? client_.has_lease() : informed_; }
-
-  void run(Time end) {
-    schedule_.run(end, wake_, [this] { act(client_.on(Dhcp6Event::Timer, schedule_.now())); });
+  bool is_served() const override {
+    return mode_ == Dhcp6Mode::Stateful ? client_.has_lease() : informed_;
   }
-
-  void calm() {
-    calm_ = true;
-    loss_ = 0;
-    slowest_ = 20ms;
-    servers_.front().behave();
-    set_link(true);
-  }
-
-  void set_link(bool up) {
-    link_ = up;
+  std::string progress() const override { return client_.progress(); }
+  void on_timer() override { act(client_.on(Dhcp6Event::Timer, schedule_.now())); }
+  void on_link(bool up) override {
     act(client_.on(up ? Dhcp6Event::LinkUp : Dhcp6Event::LinkDown, schedule_.now()));
   }
-
-  void plan_flap() {
-    Duration longest = schedule_.chance(50) ? Duration(300ms) : Duration(30s);
-    schedule_.after(schedule_.between(1ms, longest), [this] {
-      if (calm_) return;
-      set_link(!link_);
-      plan_flap();
-    });
-  }
+  void behave() override { all_.front().behave(); }
 
   void act(const Dhcp6Actions& actions) {
-    Time now = schedule_.now();
     wake_ = actions.wake;
     for (const ByteVector& message : actions.send) {
-      EXPECT_TRUE(link_);
-      rate_.sent(now);
-      ask_servers(parse_dhcp6(message).value());
+      sends();
+      ask_servers(
+          [this, question = parse_dhcp6(message).value()](size_t server) {
+            return all_[server].answer(question);
+          },
+          [this](const Dhcp6Packet& packet) { act(client_.on_packet(packet, schedule_.now())); });
     }
     if (actions.lost) {
       EXPECT_FALSE(client_.has_lease());
-      without_since_ = now;
+      lease_is_lost();
     }
     if (!actions.bound) return;
     const std::vector<Dhcp6Address>& addresses = actions.bound->addresses;
     EXPECT_EQ(client_.has_lease(), !addresses.empty());
     informed_ = true;
-    if (is_served()) {
-      note_gap();
-      without_since_.reset();
-    }
+    if (is_served()) lease_is_there();
     for (const Dhcp6Address& address : addresses) {
       EXPECT_TRUE(!address.valid || *address.valid > 0s);
       if (!is_taken(address.address)) continue;
@@ -240,44 +200,16 @@ class Life {
     }
   }
 
-  void note_gap() {
-    if (without_since_) longest_gap_ = std::max(longest_gap_, schedule_.now() - *without_since_);
-  }
-
-  void ask_servers(const Dhcp6Packet& question) {
-    size_t count = calm_ ? 1 : servers_.size();
-    for (size_t i = 0; i < count; ++i) {
-      schedule_.carry(loss_, slowest_, [this, i, question] {
-        if (calm_ && i != 0) return;
-        std::optional<Dhcp6Packet> answer = servers_[i].answer(question);
-        if (!answer) return;
-        schedule_.carry(loss_, slowest_, [this, packet = *answer] {
-          if (link_) act(client_.on_packet(packet, schedule_.now()));
-        });
-      });
-    }
-  }
-
-  Schedule schedule_;
   Dhcp6Mode mode_;
   Dhcp6Client client_;
-  RateProof rate_;
-  std::vector<Server> servers_;
-  unsigned loss_;
-  Duration slowest_;
-  bool flap_;
-  bool link_ = false;
-  bool calm_ = false;
+  std::vector<Server> all_;
   bool informed_ = false;
-  std::optional<Time> wake_;
-  std::optional<Time> without_since_;
-  Duration longest_gap_{};
 };
 
 TEST(Dhcp6Schedules, EveryNetworkThatBehavesIsJoined) {
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     SCOPED_TRACE(seed);
-    Life(seed).live();
+    Dhcp6Life(seed).live(300s, kSoon);
     if (HasFailure()) return;
   }
 }

@@ -9,15 +9,14 @@
 
 #include "net/join/dhcp_client.h"
 #include "support/effort.h"
-#include "unit/net/join/schedule.h"
+#include "unit/net/join/life.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr MacAddress kMac = {2, 0, 0, 0, 0, 1};
 const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
-constexpr Duration kSoon = 45s;   // after the network behaves
-constexpr Duration kCalm = 400s;  // how long that is watched
+constexpr Duration kSoon = 45s;  // after the network behaves
 constexpr uint32_t kNetwork = 0x0a000200;
 
 uint8_t code(DhcpOption option) { return static_cast<uint8_t>(option); }
@@ -139,81 +138,45 @@ class Server {
   std::set<Ipv4> declined_;
 };
 
-class Life {
+class Dhcp4Life final : public Life {
  public:
-  explicit Life(uint64_t seed)
-      : schedule_(seed),
-        client_(kMac, "iron", seed ^ 0x5555),
-        rate_(kDhcpMostMessages, kDhcpMessageWindow) {
-    uint64_t count = 1 + schedule_.below(3);
-    for (uint64_t i = 0; i < count; ++i)
-      servers_.emplace_back(schedule_, static_cast<uint8_t>(i + 1));
-    loss_ = static_cast<unsigned>(schedule_.below(80));
-    slowest_ = schedule_.chance(30) ? Duration(14s) : Duration(50ms);
-    flap_ = schedule_.chance(50);
-  }
-
-  void live() {
-    set_link(true);
-    if (flap_) plan_flap();
-    run(schedule_.now() + schedule_.between(1s, 120s));
-    calm();
-    // Leases of servers that are no longer there may end meanwhile.
-    longest_gap_ = 0s;
-    if (!client_.has_lease()) without_since_ = schedule_.now();
-    run(schedule_.now() + kCalm);
-    if (!client_.has_lease()) note_gap();
-    EXPECT_LE(longest_gap_, kSoon) << client_.progress();
+  explicit Dhcp4Life(uint64_t seed)
+      : Life(seed, kDhcpMostMessages, kDhcpMessageWindow), client_(kMac, "iron", seed ^ 0x5555) {
+    for (size_t i = 1; i <= servers_; ++i) all_.emplace_back(schedule_, static_cast<uint8_t>(i));
   }
 
  private:
-  void run(Time end) {
-    schedule_.run(end, wake_, [this] { act(client_.on(DhcpEvent::Timer, schedule_.now())); });
-  }
-
-  void calm() {
-    calm_ = true;
-    loss_ = 0;
-    slowest_ = 20ms;
-    servers_.front().behave();
-    set_link(true);
-  }
-
-  void set_link(bool up) {
-    link_ = up;
+  bool is_served() const override { return client_.has_lease(); }
+  std::string progress() const override { return client_.progress(); }
+  void on_timer() override { act(client_.on(DhcpEvent::Timer, schedule_.now())); }
+  void on_link(bool up) override {
     act(client_.on(up ? DhcpEvent::LinkUp : DhcpEvent::LinkDown, schedule_.now()));
   }
-
-  void plan_flap() {
-    Duration longest = schedule_.chance(50) ? Duration(300ms) : Duration(30s);
-    schedule_.after(schedule_.between(1ms, longest), [this] {
-      if (calm_) return;
-      set_link(!link_);
-      plan_flap();
-    });
-  }
+  void behave() override { all_.front().behave(); }
 
   void act(const DhcpActions& actions) {
     Time now = schedule_.now();
     wake_ = actions.wake;
     for (const DhcpMessage& message : actions.send) {
-      EXPECT_TRUE(link_);
-      rate_.sent(now);
-      ask_servers(parse_dhcp(message.payload).value());
+      sends();
+      ask_servers(
+          [this, question = parse_dhcp(message.payload).value()](size_t server) {
+            return all_[server].answer(question, servers_ > 1);
+          },
+          [this](const DhcpPacket& packet) { act(client_.on_packet(packet, schedule_.now())); });
     }
     if (actions.probe) {
       probed_.try_emplace(*actions.probe, now);
-      bool taken = is_taken(*actions.probe);
-      Ipv4 address = *actions.probe;
-      if (taken) {
-        schedule_.carry(loss_ / 2, 60ms,
-                        [this, address] { act(client_.on_conflict(address, schedule_.now())); });
+      if (is_taken(*actions.probe)) {
+        schedule_.carry(loss_ / 2, 60ms, [this, address = *actions.probe] {
+          act(client_.on_conflict(address, schedule_.now()));
+        });
       }
     }
     if (actions.lost) {
       EXPECT_FALSE(client_.has_lease());
       address_.reset();
-      without_since_ = now;
+      lease_is_lost();
     }
     if (actions.bound) {
       EXPECT_TRUE(client_.has_lease());
@@ -225,41 +188,12 @@ class Life {
         probed_.clear();
       }
       address_ = address;
-      note_gap();
-      without_since_.reset();
+      lease_is_there();
     }
   }
 
-  void note_gap() {
-    if (without_since_) longest_gap_ = std::max(longest_gap_, schedule_.now() - *without_since_);
-  }
-
-  void ask_servers(const DhcpPacket& question) {
-    size_t count = calm_ ? 1 : servers_.size();
-    for (size_t i = 0; i < count; ++i) {
-      schedule_.carry(loss_, slowest_, [this, i, question] {
-        if (calm_ && i != 0) return;
-        std::optional<DhcpPacket> answer = servers_[i].answer(question, servers_.size() > 1);
-        if (!answer) return;
-        schedule_.carry(loss_, slowest_, [this, packet = *answer] {
-          if (link_) act(client_.on_packet(packet, schedule_.now()));
-        });
-      });
-    }
-  }
-
-  Schedule schedule_;
   DhcpClient client_;
-  RateProof rate_;
-  std::vector<Server> servers_;
-  unsigned loss_;
-  Duration slowest_;
-  bool flap_;
-  bool link_ = false;
-  bool calm_ = false;
-  std::optional<Time> wake_;
-  std::optional<Time> without_since_;
-  Duration longest_gap_{};
+  std::vector<Server> all_;
   std::optional<Ipv4> address_;
   std::map<Ipv4, Time> probed_;
 };
@@ -267,7 +201,7 @@ class Life {
 TEST(DhcpSchedules, EveryNetworkThatBehavesIsJoined) {
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     SCOPED_TRACE(seed);
-    Life(seed).live();
+    Dhcp4Life(seed).live(120s, kSoon);
     if (HasFailure()) return;
   }
 }
