@@ -166,30 +166,53 @@ class Namespace:
 
 
 class Certificates:
-    """A certificate authority for tests, and the certificates that clients must refuse."""
+    """A certificate authority for tests, and the certificates that clients must refuse: made once a day, for all tests.
 
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.ca = self._authority("ca", "curlingiron test CA")
-        self.unknown_ca = self._authority("unknown-ca", "a CA nobody trusts")
+    ca, unknown_ca        authorities
+    good                  of image.test and other names that exist
+    expired, future       of names of their own
+    unknown, rogue        of a name of its own and of image.test, by the authority that nobody trusts
+    (the key of PATH.pem is PATH.key)
+    """
+
+    def __init__(self):
+        folder = ARTIFACTS / "certificates"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.directory = folder / datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+        if not self.directory.exists():
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                self._make(pathlib.Path(own) / "new")
+                try:
+                    os.rename(pathlib.Path(own) / "new", self.directory)
+                except OSError:
+                    if not self.directory.exists():  # else another process was quicker
+                        raise
+        self.ca, self.unknown_ca, self.good, self.expired, self.future, self.unknown, self.rogue = (
+            self.directory / f"{name}.pem"
+            for name in ("ca", "unknown-ca", "good", "expired", "future", "unknown", "rogue"))
+
+    @classmethod
+    def _make(cls, directory):
+        directory.mkdir()
+        cls._authority(directory, "ca", "curlingiron test CA")
+        cls._authority(directory, "unknown-ca", "a CA nobody trusts")
         now = datetime.datetime.now(datetime.timezone.utc)
         day = datetime.timedelta(days=1)
-        self.good = self.issue("good", "ca", ["image.test", "other.test", "cut.test"], now - day, now + 30 * day)
-        self.expired = self.issue("expired", "ca", ["expired.test"], now - 30 * day, now - day)
-        self.future = self.issue("future", "ca", ["future.test"], now + 30 * day, now + 60 * day)
-        self.unknown = self.issue("unknown", "unknown-ca", ["unknown.test"], now - day, now + 30 * day)
+        cls._issue(directory, "good", "ca", ["image.test", "other.test", "cut.test"], now - day, now + 30 * day)
+        cls._issue(directory, "expired", "ca", ["expired.test"], now - 30 * day, now - day)
+        cls._issue(directory, "future", "ca", ["future.test"], now + 30 * day, now + 60 * day)
+        cls._issue(directory, "unknown", "unknown-ca", ["unknown.test"], now - day, now + 30 * day)
+        cls._issue(directory, "rogue", "unknown-ca", ["image.test"], now - day, now + 30 * day)
 
-    def _authority(self, name, subject):
-        path = self.directory / f"{name}.pem"
+    @staticmethod
+    def _authority(d, name, subject):
         run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-keyout", self.directory / f"{name}.key", "-out", path, "-days", "3650",
+             "-keyout", d / f"{name}.key", "-out", d / f"{name}.pem", "-days", "3650",
              "-subj", f"/CN={subject}", "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-        return path
 
-    def issue(self, name, authority, hosts, begin, end):
-        """PATH.pem and PATH.key. `openssl ca`, as only it sets both dates."""
-        d = self.directory
+    @staticmethod
+    def _issue(d, name, authority, hosts, begin, end):
+        """`openssl ca`, as only it sets both dates."""
         config = d / f"{name}.cnf"
         config.write_text(f"""\
 [ca]
@@ -216,7 +239,6 @@ subjectAltName = {','.join('DNS:' + host for host in hosts)}
         run(["openssl", "ca", "-batch", "-notext", "-config", config, "-cert", d / f"{authority}.pem",
              "-keyfile", d / f"{authority}.key", "-in", d / f"{name}.csr", "-out", d / f"{name}.pem",
              "-startdate", begin.strftime(stamp), "-enddate", end.strftime(stamp)])
-        return d / f"{name}.pem"
 
 
 class Network:
@@ -233,7 +255,7 @@ class Network:
         self.processes = []
         self.servers = []
         self.taps = 0
-        self.certificates = Certificates(self.artifacts / "certificates")
+        self.certificates = Certificates()
         for command in ("ip link set lo up", "ip link add br0 type bridge forward_delay 0",
                         f"ip addr add {GATEWAY}/24 dev br0", "ip link set br0 up"):
             self.namespace.run(command.split())

@@ -11,7 +11,6 @@ made it, and ends with it. Needs root and Linux.
 Environment: CURLINGIRON_NETJOIN (the program), and that of tests/e2e/harness.py.
 """
 
-import datetime
 import ipaddress
 import json
 import os
@@ -466,16 +465,6 @@ class Join(Process):
             raise self.failure(f"netjoin: exit {self.child.returncode} when it left")
 
 
-class Certificates(harness.Certificates):
-    """Those of the e2e tests, and one for image.test that nobody trusts."""
-
-    def __init__(self, directory):
-        super().__init__(directory)
-        now = datetime.datetime.now(datetime.timezone.utc)
-        day = datetime.timedelta(days=1)
-        self.rogue = self.issue("rogue", "unknown-ca", ["image.test"], now - day, now + 30 * day)
-
-
 class World:
     """The internet, the client, and the LANs between them.
 
@@ -486,7 +475,7 @@ class World:
     def __init__(self, artifacts, families=(4, 6), rate=None):
         self.artifacts = pathlib.Path(artifacts)
         self.artifacts.mkdir(exist_ok=True)
-        self.certificates = Certificates(self.artifacts / "certificates")
+        self.certificates = harness.Certificates()
         self.web = self.artifacts / "web"
         self.web.mkdir()
         self.image = harness.write_synthetic(self.web / "image.raw", IMAGE_SIZE, seed=5)
@@ -542,8 +531,7 @@ class NetnsTest(harness.E2ETest):
     def run(self, result=None):
         result = super().run(result)
         # Of a test that passed, the logs are kept.
-        for directory in ("web", "certificates"):
-            shutil.rmtree(getattr(self, "artifacts", pathlib.Path("/nonexistent")) / directory, ignore_errors=True)
+        shutil.rmtree(getattr(self, "artifacts", pathlib.Path("/nonexistent")) / "web", ignore_errors=True)
         return result
 
     def world(self, name=".", **options):
