@@ -192,7 +192,7 @@ TEST_F(Engine, EveryFormIsTheImage) {
 
 // Of 64 parts of a file those whose ends are tried: all, or other ones of each form.
 struct SixtyFourths {
-  size_t step = static_cast<size_t>(repetitions(15, 1));
+  size_t step = static_cast<size_t>(repetitions(31, 1));
   size_t first = 0;
   size_t begin() { return first++ % step; }
 };
@@ -277,7 +277,7 @@ TEST_F(Engine, AFaultOrAPowerCutOfTheDiskLeavesNothingThatBoots) {
       FaultyServer server(form.file, {});
       ASSERT_TRUE(transfer(server.origin(), whole).committed);
     }
-    const auto step = static_cast<size_t>(repetitions(3, 1));
+    const auto step = static_cast<size_t>(repetitions(7, 1));
     for (size_t n = 0; n < whole.operations(); ++n) {
       // The beginning and the end, where it matters what boots, are always tried.
       if (n > 3 && n + 5 < whole.operations() && n % step != 0) continue;

@@ -222,7 +222,7 @@ TEST_F(Qcow2Images, WrittenInRandomOrder) {
     for (unsigned i = 0; i < 6; ++i) {
       script += concat(" -c 'write -c -P ", i, " ", ((i * 7) % 19) * 2_MiB, " 2M'");
     }
-    for (unsigned i = 0; i < static_cast<unsigned>(repetitions(40, 120)); ++i) {
+    for (unsigned i = 0; i < static_cast<unsigned>(repetitions(20, 120)); ++i) {
       uint64_t sector = random() % kSectors;
       uint64_t count = std::min(kSectors - sector, 1 + random() % (i % 10 == 0 ? 2000 : 100));
       uint64_t kind = random() % 10;

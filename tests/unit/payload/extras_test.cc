@@ -516,7 +516,8 @@ TEST(Extras, IsBounded) {
   EXPECT_THAT(failure(tree, {"/opt/big"}), HasSubstr("/opt/big: larger than"));
   std::filesystem::resize_file(tree.path() + "/opt/big", 1);
   for (int i = 0; i < 20'001; ++i) {
-    std::ofstream(tree.path() + "/opt/" + std::to_string(i));
+    std::string name = concat(tree.path(), "/opt/", i);
+    ASSERT_EQ(::link(concat(tree.path(), "/opt/big").c_str(), name.c_str()), 0);
   }
   EXPECT_THAT(failure(tree, {"/opt"}), HasSubstr("more than 20000 files"));
 }

@@ -614,7 +614,7 @@ TEST_F(TlsServerTest, Keys) {
   std::string extensions = "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
   for (const char* key :
        {"-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
-        "-algorithm RSA -pkeyopt rsa_keygen_bits:4096",
+        "-algorithm RSA -pkeyopt rsa_keygen_bits:4096 -pkeyopt rsa_keygen_primes:4",
         "-algorithm RSA -pkeyopt rsa_keygen_bits:8192 -pkeyopt rsa_keygen_primes:5",
         "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
         "-algorithm EC -pkeyopt ec_paramgen_curve:P-521", "-algorithm ED25519"}) {

@@ -13,7 +13,7 @@
 namespace curlingiron {
 namespace {
 
-const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
+const unsigned kSchedules = static_cast<unsigned>(repetitions(200, 10000));
 // From a network that behaves, or from a lease's end, to a lease: the pause that a server asked for
 // by SOL_MAX_RT, and the time of a request to one that is silent.
 constexpr Duration kSoon = 170s;

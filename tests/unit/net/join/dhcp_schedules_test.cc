@@ -15,7 +15,7 @@ namespace curlingiron {
 namespace {
 
 constexpr MacAddress kMac = {2, 0, 0, 0, 0, 1};
-const unsigned kSchedules = static_cast<unsigned>(repetitions(1000, 10000));
+const unsigned kSchedules = static_cast<unsigned>(repetitions(200, 10000));
 constexpr Duration kSoon = 45s;  // after the network behaves
 constexpr uint32_t kNetwork = 0x0a000200;
 
