@@ -1,9 +1,7 @@
-// Included before each fuzz target where all are one program (tests/CMakeLists.txt): each has a
-// name of its own.
+// Where all fuzz targets are one program (tests/CMakeLists.txt), the function of each has a name of
+// its own: fuzz_ and FUZZ_SUBJECT.
 #pragma once
 
-#ifdef FUZZ_SUBJECT
 #define FUZZ_JOIN(a, b) a##b
 #define FUZZ_NAME(subject) FUZZ_JOIN(fuzz_, subject)
 #define LLVMFuzzerTestOneInput FUZZ_NAME(FUZZ_SUBJECT)
-#endif

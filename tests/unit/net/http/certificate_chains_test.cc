@@ -119,8 +119,8 @@ void make_all(const CertificateFolder& in) {
              "policyConstraints=critical,requireExplicitPolicy:3")});
 
   // An authority that says no identifier of its key, though those below it do.
-  for (const char* kind :
-       {"RSA -pkeyopt rsa_keygen_primes:3 -pkeyopt rsa_keygen_bits:2048", "EC -pkeyopt ec_paramgen_curve:P-256"}) {
+  for (const char* kind : {"RSA -pkeyopt rsa_keygen_primes:3 -pkeyopt rsa_keygen_bits:2048",
+                           "EC -pkeyopt ec_paramgen_curve:P-256"}) {
     std::string id = kind[0] == 'R' ? "id-rsa" : "id-ec";
     make({.name = id, .extensions = ca, .key = concat("-algorithm ", kind)});
     make({.name = concat(id, "-not"),
@@ -148,9 +148,11 @@ void make_all(const CertificateFolder& in) {
         .key = "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"});
   make({"leaf-1024", "root-1024"});
 
-  // Every kind of key, signing and signed. Of three or more primes, which are found sooner than two.
+  // Every kind of key, signing and signed. Of three or more primes, which are found sooner than
+  // two.
   for (const char* bits : {"2048", "3072", "4096"}) {
-    std::string key = concat("-algorithm RSA -pkeyopt rsa_keygen_primes:3 -pkeyopt rsa_keygen_bits:", bits);
+    std::string key =
+        concat("-algorithm RSA -pkeyopt rsa_keygen_primes:3 -pkeyopt rsa_keygen_bits:", bits);
     make({.name = concat("root-rsa", bits), .extensions = ca, .key = key});
     make({concat("leaf-rsa", bits), concat("root-rsa", bits)});
   }
