@@ -6,9 +6,9 @@
 
 namespace curlingiron {
 
-// `whole` repetitions where CURLINGIRON_THOROUGH is in the environment, else `usual` ones.
-inline int repetitions(int usual, int whole) {
-  return std::getenv("CURLINGIRON_THOROUGH") != nullptr ? whole : usual;
-}
+inline bool is_thorough() { return std::getenv("CURLINGIRON_THOROUGH") != nullptr; }
+
+// `whole` repetitions where it is thorough, else `usual` ones.
+inline int repetitions(int usual, int whole) { return is_thorough() ? whole : usual; }
 
 }  // namespace curlingiron
