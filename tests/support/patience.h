@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <thread>
 
@@ -15,7 +16,8 @@ inline Duration patience(Duration usual) {
   double load = 0;
   if (::getloadavg(&load, 1) != 1) return usual;
   double share = load / std::max(1U, std::thread::hardware_concurrency());
-  return usual + usual * static_cast<int>(share);
+  // The average follows what runs within a minute: what has just begun is in it in part.
+  return usual + usual * static_cast<int>(std::ceil(share));
 }
 
 }  // namespace curlingiron
