@@ -1,5 +1,5 @@
 // Whether the firmware of this machine can boot what is in the image, as far as the image's first
-// bytes tell, before anything is written.
+// bytes show, before anything is written.
 #pragma once
 
 #include <optional>

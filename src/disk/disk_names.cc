@@ -31,7 +31,7 @@ void add_id(DiskNames& names, std::string_view bus, std::string_view id) {
   if (!id.empty()) names.by_ids.push_back(normal_id(concat(bus, "-", id)));
 }
 
-// "MODEL_SERIAL"; nothing where either is missing, as it would not tell disks apart.
+// "MODEL_SERIAL"; nothing where either is missing, as it would not set disks apart.
 std::string model_and_serial(const DiskNames& names) {
   if (names.model.empty() || names.serial.empty()) return {};
   return concat(names.model, "_", names.serial);

@@ -1,4 +1,4 @@
-// What an image's first bytes and a disk's properties tell before anything is written.
+// What an image's first bytes and a disk's properties show before anything is written.
 #pragma once
 
 #include <cstdint>

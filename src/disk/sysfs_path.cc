@@ -13,7 +13,7 @@ namespace {
 bool is_hex(std::string_view text) { return parse_hex_u64(text).ok(); }
 
 // The number after `prefix` when that is all there is.
-std::optional<uint64_t> number_behind(std::string_view text, std::string_view prefix) {
+std::optional<uint64_t> number_after(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
   Result<uint64_t> number = parse_u64(text.substr(prefix.size()));
   if (!number.ok()) return std::nullopt;
@@ -68,7 +68,7 @@ uint64_t rank_beside(const UniqueFd& root, const std::string& folder, std::strin
   if (!names.ok()) return 0;
   return static_cast<uint64_t>(
       std::count_if(names.value().begin(), names.value().end(), [&](const std::string& name) {
-        std::optional<uint64_t> other = number_behind(name, prefix);
+        std::optional<uint64_t> other = number_after(name, prefix);
         return other && *other < number;
       }));
 }
@@ -80,7 +80,7 @@ bool is_discovery_order(std::string_view name) {
   if (name.starts_with("mmc") && name.find(':') != std::string_view::npos) return true;
   static constexpr std::string_view kNumbered[] = {"virtio", "usb", "nvme-subsys", "session"};
   for (std::string_view prefix : kNumbered) {
-    if (number_behind(name, prefix)) return true;
+    if (number_after(name, prefix)) return true;
   }
   static constexpr std::string_view kScsi[] = {"target", "port-", "expander-", "phy-"};
   for (std::string_view prefix : kScsi) {
@@ -119,12 +119,12 @@ std::string stable_path(const UniqueFd& root, const std::string& device_path,
     } else if (is_pci_function(name)) {
       if (!words.empty() && words.back().starts_with("pci-")) words.pop_back();  // a bridge
       words.push_back(concat("pci-", name));
-    } else if (std::optional<uint64_t> ata = number_behind(name, "ata")) {
+    } else if (std::optional<uint64_t> ata = number_after(name, "ata")) {
       is_ata = true;
       Result<std::string> port = read_line(root, concat(here, "/ata_port/", name, "/port_no"));
       uint64_t rank = rank_beside(root, folder, "ata", *ata) + 1;
       words.push_back(port.ok() ? concat("ata-", port.value()) : concat("ata-", rank));
-    } else if (std::optional<uint64_t> number = number_behind(name, "host")) {
+    } else if (std::optional<uint64_t> number = number_after(name, "host")) {
       host = rank_beside(root, folder, "host", *number);
     } else if (name.starts_with("end_device-")) {
       add_port("sas", concat(here, "/sas_device/", name, "/sas_address"));
@@ -142,9 +142,9 @@ std::string stable_path(const UniqueFd& root, const std::string& device_path,
       // the interface follows it.
       if (!words.empty() && words.back().starts_with("usb-")) words.pop_back();
       words.push_back(concat("usb-0:", name.substr(name.find('-') + 1)));
-    } else if (number_behind(name, "nvme")) {
+    } else if (number_after(name, "nvme")) {
       words.push_back(concat("nvme-", nsid.empty() ? std::string_view("1") : nsid));
-    } else if (std::optional<uint64_t> mmc = number_behind(name, "mmc")) {
+    } else if (std::optional<uint64_t> mmc = number_after(name, "mmc")) {
       words.push_back(concat("mmc-", rank_beside(root, folder, "mmc", *mmc)));
     } else {
       words.emplace_back(name);

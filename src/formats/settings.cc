@@ -289,7 +289,7 @@ constexpr CommonKey kCommonKeys[] = {{"bond", "bond"}, {"ifname", "ifname"},
                                      {"ip", "ip"},     {"nameserver", "nameserver"},
                                      {"vlan", "vlan"}, {"rd.route", "route"}};
 
-// The network that unprefixed words tell of; what cannot be read is somebody else's.
+// The network that unprefixed words describe; what cannot be read is somebody else's.
 void apply_common(const std::vector<std::string>& words, Settings& settings) {
   // Devices are named before they are used.
   for (bool names : {true, false}) {

@@ -21,7 +21,7 @@ struct DrivenDevice {
 };
 
 // `device` (a path below sys/devices) and every device above it that a module drives, as their
-// driver links tell, the topmost last.
+// driver links say, the topmost last.
 Result<std::vector<DrivenDevice>> driven_devices(const UniqueFd& root, const std::string& device);
 
 // The same, and where `device` is one that stands for several (an NVMe subsystem with its paths:

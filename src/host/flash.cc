@@ -36,7 +36,7 @@ struct FlashPlan {
   bool secured = false;  // a source of https
   KernelImage kernel;
   std::vector<std::string> cards;
-  NetworkConfig network;   // as captured or of a file; empty: the settings tell of one
+  NetworkConfig network;   // as captured or of a file; empty: the settings describe one
   std::string network_of;  // for people: where it comes from
   std::string config;
   Initramfs initramfs;

@@ -123,7 +123,7 @@ struct Listing {
   std::vector<ImageArchive> archives;
   std::vector<ImageEntry> entries;
   uint64_t size = 0;
-  uint64_t padding_behind = 0;
+  uint64_t trailing_padding = 0;
   uint64_t boot_config = 0;
   uint64_t unpacked = 0;
 };
@@ -138,7 +138,7 @@ Result<Listing> read_listing(RandomSource& file) {
   }
   listing.archives = reader.archives();
   listing.size = file.size();
-  listing.padding_behind = reader.padding_behind();
+  listing.trailing_padding = reader.trailing_padding();
   listing.boot_config = reader.boot_config_size();
   for (const ImageArchive& archive : listing.archives) listing.unpacked += archive.unpacked_size;
   return listing;
@@ -177,7 +177,7 @@ Json to_json(const Listing& listing, const std::string& file) {
           {"bytes", listing.size},
           {"unpacked", listing.unpacked},
           {"archives", archives},
-          {"zeros_behind", listing.padding_behind},
+          {"zeros_after", listing.trailing_padding},
           {"boot_config", listing.boot_config}};
 }
 
@@ -220,8 +220,8 @@ void print_listing(const Listing& listing, const std::string& file) {
                         padded(size_column(entry), size_width), " ", shown(entry.path), target));
     }
   }
-  if (listing.padding_behind != 0) {
-    print_line(concat("\n", plural(listing.padding_behind, "byte", "bytes"), " of zeros"));
+  if (listing.trailing_padding != 0) {
+    print_line(concat("\n", plural(listing.trailing_padding, "byte", "bytes"), " of zeros"));
   }
   if (listing.boot_config != 0) {
     print_line(concat("\nboot configuration at the end: ", listing.boot_config, " bytes"));
@@ -414,10 +414,9 @@ Result<void> explain(const InspectOptions& options) {
   if (options.json) {
     print_json({{"file", options.file}, {"subjects", subjects}});
   } else if (unexplained.size() == 1) {
-    print_line(
-        concat("what brought ", shown(*unexplained.begin()), " in, the image does not tell"));
+    print_line(concat("what brought ", shown(*unexplained.begin()), " in, the image does not say"));
   } else if (!unexplained.empty()) {
-    print_line("what brought these in, the image does not tell");
+    print_line("what brought these in, the image does not say");
   }
   return {};
 }

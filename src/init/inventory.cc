@@ -186,7 +186,7 @@ std::string explain(const Device& device, Kind kind, const DriverAnswer& answer)
   if (!answer.failure.empty()) return concat(name, " has no driver: ", answer.failure);
   if (!answer.modules.empty()) {
     return concat(join(answer.modules, ", "), " did not take ", name,
-                  "; the kernel's messages may tell why");
+                  "; the kernel's messages may say why");
   }
   return concat("no driver in this initramfs for ", printable(device.modalias), " at ", name);
 }

@@ -313,7 +313,7 @@ class Bzip2Decoder final : public Decoder {
     if (!whole && starts_with(as_bytes("BZh"), next)) return truncated(window_end());
     if (!seen_stream_) return damaged("no bzip2 header", byte_position());
     for (;;) {
-      if (!all_zero(window_from(byte_position()))) return garbage_behind_end(byte_position());
+      if (!all_zero(window_from(byte_position()))) return garbage_after_end(byte_position());
       move_to(window_end() * 8);
       if (!pull()) break;
     }

@@ -150,7 +150,7 @@ Bzip2Block::Outcome Bzip2Block::parse(ConstBytes bytes, uint64_t begin, uint64_t
   Bits bits(bytes, begin, end);
   bits.take(16);
   bits.take(32);
-  told_crc_ = bits.take(32);
+  stored_crc_ = bits.take(32);
   randomised_ = bits.take(1) != 0;
   origin_ = bits.take(24);
   links_ = std::make_unique_for_overwrite<uint32_t[]>(kMostLength);

@@ -29,9 +29,9 @@ class Bzip2Block {
   size_t decode(MutableBytes into);
   // At the end: whether what was decoded is what was compressed.
   bool is_right() const {
-    return given_ == length_ && repeats_ == 0 && same_ != 4 && crc_ == told_crc_;
+    return given_ == length_ && repeats_ == 0 && same_ != 4 && crc_ == stored_crc_;
   }
-  uint32_t crc() const { return told_crc_; }
+  uint32_t crc() const { return stored_crc_; }
 
  private:
   static constexpr uint32_t kMostLength = 900'000;
@@ -49,7 +49,7 @@ class Bzip2Block {
   uint32_t length_ = 0;
   uint32_t origin_ = 0;
   bool randomised_ = false;
-  uint32_t told_crc_ = 0;
+  uint32_t stored_crc_ = 0;
 
   // Of the output.
   uint32_t crc_ = 0;

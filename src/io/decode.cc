@@ -151,8 +151,8 @@ Format sniff(ConstBytes head) {
     }
   }
   if (is_skippable_magic(head)) {
-    Format behind = sniff(behind_skippable_frames(head));
-    return behind == Format::Lz4 ? Format::Lz4 : Format::Zstd;
+    Format after = sniff(after_skippable_frames(head));
+    return after == Format::Lz4 ? Format::Lz4 : Format::Zstd;
   }
   if (is_bzip2(head)) return Format::Bzip2;
   if (is_lzma(head)) return Format::Lzma;

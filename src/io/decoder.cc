@@ -9,7 +9,7 @@ bool is_skippable_magic(ConstBytes bytes) {
          starts_with(bytes.subspan(1), "\x2a\x4d\x18");
 }
 
-ConstBytes behind_skippable_frames(ConstBytes head) {
+ConstBytes after_skippable_frames(ConstBytes head) {
   ByteReader in(head);
   while (is_skippable_magic(in.rest())) {
     Result<uint32_t> length = in.skip(4).ok() ? in.le32() : Error("truncated");
@@ -63,7 +63,7 @@ Error Decoder::damaged(std::string_view why, uint64_t position) const {
                       position, " (", why, "); get the file again, or check the original"));
 }
 
-Error Decoder::garbage_behind_end(uint64_t position) const {
+Error Decoder::garbage_after_end(uint64_t position) const {
   std::string_view name = format_name(format_);
   return Error(concat("bytes that are not ", name, " follow the end of the ", name,
                       " stream near compressed byte ", position,

@@ -28,7 +28,7 @@ inline bool starts_with(ConstBytes bytes, std::string_view magic) {
 // Zstd and lz4 alike: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878, 3.1.2).
 bool is_skippable_magic(ConstBytes bytes);
 // The bytes after leading skippable frames; empty where they reach past `head`.
-ConstBytes behind_skippable_frames(ConstBytes head);
+ConstBytes after_skippable_frames(ConstBytes head);
 
 // The compressed bytes not yet taken by a decoder, refilled from a Source.
 class CompressedInput {
@@ -84,8 +84,8 @@ class Decoder : public MemberSource {
   Error truncated(uint64_t position) const;
   Error damaged(std::string_view why) { return damaged(why, input_.position()); }
   Error damaged(std::string_view why, uint64_t position) const;
-  Error garbage_behind_end() { return garbage_behind_end(input_.position()); }
-  Error garbage_behind_end(uint64_t position) const;
+  Error garbage_after_end() { return garbage_after_end(input_.position()); }
+  Error garbage_after_end(uint64_t position) const;
 
  private:
   Format format_;
@@ -108,7 +108,7 @@ Opened open_zip(Source& inner);
 Opened open_lzma(Source& inner, const DecodeLimits& limits);
 Opened open_lzop(Source& inner);
 
-// What the heads of compressed files tell of the decoded size.
+// What the heads of compressed files say of the decoded size.
 std::optional<uint64_t> zstd_size_hint(ConstBytes head);
 std::optional<uint64_t> lz4_size_hint(ConstBytes head);
 std::optional<uint64_t> zip_size_hint(ConstBytes head);

@@ -65,7 +65,7 @@ class GzipDecoder final : public Decoder {
       return {};
     }
     if (!seen_member_) return damaged("no gzip header");
-    if (!TRY(input().only_zeros_follow())) return garbage_behind_end();
+    if (!TRY(input().only_zeros_follow())) return garbage_after_end();
     state_ = State::Ended;
     return {};
   }

@@ -76,7 +76,7 @@ class Lz4Decoder final : public Decoder {
     }
     if (next.empty() || is_cut_magic(next)) return truncated();
     if (!is_frame_start(next)) {
-      return seen_frame_ ? garbage_behind_end() : damaged("no lz4 header");
+      return seen_frame_ ? garbage_after_end() : damaged("no lz4 header");
     }
     seen_frame_ = true;
     if (starts_with(next, ConstBytes(kLegacyMagic))) {
@@ -137,7 +137,7 @@ class Lz4Decoder final : public Decoder {
     }
     if (next.size() < kMagicSize) return truncated();
     // Only the last block is shorter than the others.
-    if (short_block_seen_) return garbage_behind_end();
+    if (short_block_seen_) return garbage_after_end();
     size_t length = ByteReader(next).le32().value();
     if (length == 0 || length > static_cast<size_t>(LZ4_COMPRESSBOUND(kLegacyBlock))) {
       return damaged("a wrong block length");

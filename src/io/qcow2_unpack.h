@@ -12,7 +12,7 @@ class Qcow2Unpacker {
   static Result<std::unique_ptr<Qcow2Unpacker>> create(Qcow2Compression compression);
   ~Qcow2Unpacker();
 
-  // Fills all of `cluster` from the stream at the start of `packed`; what is behind the stream's
+  // Fills all of `cluster` from the stream at the start of `packed`; what follows the stream's
   // end is not looked at. A stream that gives less or more than a cluster is an error.
   Result<void> unpack(ConstBytes packed, MutableBytes cluster);
 

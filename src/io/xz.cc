@@ -74,7 +74,7 @@ class XzDecoder final : public Decoder {
     switch (code) {
       case LZMA_FORMAT_ERROR:
         // After the first stream, this is what another one should have begun with.
-        return stream_.total_out == 0 ? damaged("no xz header") : garbage_behind_end();
+        return stream_.total_out == 0 ? damaged("no xz header") : garbage_after_end();
       case LZMA_UNSUPPORTED_CHECK:
         return Error(
             "the xz stream has a kind of checksum that this program cannot verify; compress the "
@@ -85,7 +85,7 @@ class XzDecoder final : public Decoder {
                    "damaged, near compressed byte ",
                    input().position(), "; compress the image with xz's defaults"));
       case LZMA_MEMLIMIT_ERROR: {
-        // With threads, liblzma does not always tell.
+        // With threads, liblzma does not always say.
         uint64_t needed = ::lzma_memusage(&stream_);
         return Error(concat("the xz stream needs ",
                             needed > most_memory_ ? format_size(needed) : std::string("more"),

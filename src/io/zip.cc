@@ -73,7 +73,7 @@ struct LocalHeader {
 Result<LocalHeader> parse_local_header(ConstBytes fixed) {
   ByteReader in(fixed);
   LocalHeader header;
-  TRY(in.skip(2));  // version needed: the method and flags tell
+  TRY(in.skip(2));  // version needed: the method and flags say more
   header.entry.flags = TRY(in.le16());
   header.entry.method = TRY(in.le16());
   TRY(in.skip(4));  // time and date
@@ -321,7 +321,7 @@ class ZipDecoder final : public Decoder {
     }
     if (!fits) return damaged("a directory that does not fit its end record");
     TRY(take(TRY(in.le16())));  // a comment
-    if (!input().empty() || TRY(input().refill())) return garbage_behind_end();
+    if (!input().empty() || TRY(input().refill())) return garbage_after_end();
     state_ = State::Ended;
     return {};
   }

@@ -91,7 +91,7 @@ class ZstdDecoder final : public Decoder {
         (starts_with(ConstBytes(kMagic), next) || (next[0] & 0xf0) == 0x50)) {
       return truncated();
     }
-    return garbage_behind_end();
+    return garbage_after_end();
   }
 
   Error explain(size_t code) {

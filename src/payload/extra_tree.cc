@@ -397,7 +397,7 @@ Result<void> ExtraTree::add(const std::string& target, ExtraNode node) {
   }
   if (is_own_directory(target) && node.kind != NodeKind::Directory) {
     return Error(concat("/", target, " (", printable(node.reason),
-                        "): is a directory of the initramfs itself; add what is behind it"));
+                        "): is a directory of the initramfs itself; add what it leads to"));
   }
   auto existing = nodes_.find(target);
   if (existing == nodes_.end()) {

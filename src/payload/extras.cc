@@ -103,7 +103,7 @@ class Collector {
     return loader_.add_cache();
   }
 
-  // Messages name both ends of SRC:DST; an initramfs does not tell where its parts lay on the
+  // Messages name both ends of SRC:DST; an initramfs does not say where its parts lay on the
   // machine that made it, so that two machines make the same.
   std::vector<ExtraEntry> entries() && {
     std::vector<ExtraEntry> entries = std::move(tree_).entries();

@@ -184,10 +184,10 @@ std::string InitramfsReader::where() const {
 Result<void> InitramfsReader::find_boot_config() {
   constexpr std::string_view kMagic = "#BOOTCONFIG\n";
   constexpr size_t kFields = 8;  // size and checksum, little-endian
-  for (uint64_t behind = 0; behind < 4; ++behind) {
-    if (file_.size() < kMagic.size() + kFields + behind) break;
+  for (uint64_t padding = 0; padding < 4; ++padding) {
+    if (file_.size() < kMagic.size() + kFields + padding) break;
     uint8_t footer[kFields + 12];
-    uint64_t at = file_.size() - behind - sizeof footer;
+    uint64_t at = file_.size() - padding - sizeof footer;
     TRY(file_.read_at(at, footer));
     ByteReader in(footer);
     uint32_t size = TRY(in.le32());

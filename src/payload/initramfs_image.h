@@ -77,7 +77,7 @@ class InitramfsReader {
   // Those that were begun, complete at the end.
   const std::vector<ImageArchive>& archives() const { return archives_; }
   // Known at the end: zeros after the last archive, and the boot configuration after these.
-  uint64_t padding_behind() const { return padding_; }
+  uint64_t trailing_padding() const { return padding_; }
   uint64_t boot_config_size() const { return file_.size() - end_; }
 
  private:

@@ -1,6 +1,6 @@
 // Why a module or a file is in an initramfs image: the chains of reasons from it up to what was
 // asked for. Ours say it (formats/module_index.h); from those of others it is read as far as they
-// tell: modules.dep, what ELF files need, what modules say of their firmware, lists of modules to
+// go: modules.dep, what ELF files need, what modules say of their firmware, lists of modules to
 // load.
 #pragma once
 
@@ -24,7 +24,7 @@ struct ReasonStep {
 
 struct ReasonChain {
   std::vector<ReasonStep> steps;  // from the thing asked for upwards; empty: it is a root itself
-  std::string root;               // "drives virtio:d…"; empty: the image does not tell
+  std::string root;               // "drives virtio:d…"; empty: the image does not say
 };
 
 class InitramfsReasons {

@@ -147,7 +147,7 @@ Result<ImageShares> measure_shares(RandomSource& file) {
   }
   TRY(finish());
   shares.archives = reader.archives();
-  shares.padding = reader.padding_behind();
+  shares.padding = reader.trailing_padding();
   for (const ImageArchive& archive : shares.archives) {
     shares.padding += archive.padding_before;
     if (archive.entries == 0) shares.names += archive.packed_size;

@@ -86,7 +86,7 @@ void replace_token(std::string& text, std::string_view name, std::string_view va
 }
 
 // The rest of "$ORIGIN/rest" or "${ORIGIN}/rest"; nullopt for other paths.
-std::optional<std::string> behind_origin(std::string_view path) {
+std::optional<std::string> after_origin(std::string_view path) {
   for (std::string_view token : {"${ORIGIN}", "$ORIGIN"}) {
     if (!path.starts_with(token)) continue;
     std::string_view rest = path.substr(token.size());
@@ -196,7 +196,7 @@ class LibraryLoader::Session {
     if (name.find('/') != std::string::npos) {
       tried_.push_back(printable(name));
       std::string path = expand(name);
-      std::optional<std::string> rest = behind_origin(path);
+      std::optional<std::string> rest = after_origin(path);
       if (!rest && !path.starts_with("/")) return std::optional<ExtraTree::Walk>();
       return usable(TRY(tree_.walk(object.origin, rest.value_or(path), OnMissing::Stop)));
     }
@@ -260,7 +260,7 @@ class LibraryLoader::Session {
   Result<std::optional<ExtraTree::Walk>> look_in(const Loaded& owner, const std::string& directory,
                                                  const std::string& name) {
     std::string path = expand(directory);
-    std::optional<std::string> rest = behind_origin(path);
+    std::optional<std::string> rest = after_origin(path);
     // What is relative depends on where the program is started: nothing to rely on.
     if (!rest && !path.starts_with("/")) return std::optional<ExtraTree::Walk>();
     append_unique(tried_, rest ? printable(concat("/", owner.origin.source, rest->substr(1)))

@@ -12,7 +12,7 @@
 namespace curlingiron {
 
 bool is_terminal(int fd);
-// Columns of a terminal; 80 when it does not tell.
+// Columns of a terminal; 80 where it does not say.
 unsigned terminal_columns(int fd);
 // Writes to a non-blocking descriptor. A full output queue is waited for a moment (200 ms); then
 // the rest is dropped: a dead UART must not stop anybody.

@@ -111,7 +111,7 @@ class Inspect(unittest.TestCase):
                 self.assertEqual(len(archives), 3)
                 self.assertEqual(archives[0]["compression"], "none")
                 self.assertEqual(archives[1]["compression"], "none" if command is None else name.split("-")[0])
-                self.assertEqual(sum(a["bytes"] + a["zeros_before"] for a in archives) + result["zeros_behind"],
+                self.assertEqual(sum(a["bytes"] + a["zeros_before"] for a in archives) + result["zeros_after"],
                                  len(image))
                 self.assertEqual([e["path"] for e in archives[1]["entries"]],
                                  [e["path"] for e in archives[2]["entries"]])
@@ -202,7 +202,7 @@ class Inspect(unittest.TestCase):
         self.assertEqual([e["path"] for a in result["archives"] for e in a["entries"]], expected)
         self.assertIn("failover: needed by net_failover, needed by virtio_net", self.inspect(path, "why", "failover"))
         self.assertIn("needed by usr/bin/kmod", self.inspect(path, "why", "libcrypto.so.3"))
-        self.assertIn("the image does not tell", self.inspect(path, "why", "e1000"))
+        self.assertIn("the image does not say", self.inspect(path, "why", "e1000"))
 
     # -- our own
 

@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!content.ok()) return 0;
     if (entry.value()->target.empty()) require(content.value().size() == entry.value()->size);
   }
-  uint64_t packed = reader.padding_behind() + reader.boot_config_size();
+  uint64_t packed = reader.trailing_padding() + reader.boot_config_size();
   for (const ImageArchive& archive : reader.archives()) {
     packed += archive.padding_before + archive.packed_size;
     unpacked += archive.unpacked_size;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kForEver = 0xffffffff;  // INFINITY_LIFE_TIME, seconds
 
-// The flags that a request may set; the others are the kernel's to tell.
+// The flags that a request may set; the others are the kernel's to set.
 constexpr uint32_t kSettable4 = IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN;
 constexpr uint32_t kSettable6 =
     kSettable4 | IFA_F_NODAD | IFA_F_OPTIMISTIC | IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR;

@@ -80,7 +80,7 @@ class Capture {
     return ports;
   }
 
-  // Whether the config can tell of this link itself: a card, or a VLAN or bond that cards carry.
+  // Whether the config can describe this link itself: a card, or a VLAN or bond that cards carry.
   bool can_be_made(const Link& link, unsigned depth = kDeepest) const {
     if (depth == 0) return false;
     if (link.kind == "bond") return !ports_of(link, depth - 1).empty();
@@ -129,7 +129,7 @@ class Capture {
 
   Origin origin_of(const AssignedAddress& address) const {
     if (address.prefix.address.is_v4()) {
-      // A lease may be for ever; its routes tell.
+      // A lease may be for ever; its routes show which.
       bool leased = !address.permanent() || has_dhcp_route(address);
       return leased ? Origin::Dhcp4 : Origin::Static;
     }

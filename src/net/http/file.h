@@ -26,7 +26,7 @@ class HttpTransfer;
 class HttpFile final : public RandomSource {
  public:
   // Returns when the file's first bytes are there. The error has the code kNoRanges where a server
-  // has the file but does not serve parts of it, or does not tell its length: it can still be read
+  // has the file but does not serve parts of it, or does not give its length: it can still be read
   // by HttpSource, into memory.
   static Result<std::unique_ptr<HttpFile>> open(std::vector<Url> mirrors,
                                                 const HttpOptions& options,

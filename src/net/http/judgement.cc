@@ -236,7 +236,7 @@ HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run
     return changed(subject, run, "Last-Modified", pin.modified, head.last_modified);
   }
   if (auto judged = judge_partial(head, pin, run, subject)) return *judged;
-  if (!pin.length) return no_ranges("the server does not tell the file's length with its parts");
+  if (!pin.length) return no_ranges("the server does not give the file's length with its parts");
   if (run.last && head.range->span->last > *run.last) {
     return fail(FailureKind::Final,
                 concat(subject, ": the server sends more than the part that was asked for"));

@@ -70,7 +70,7 @@ struct HttpRun {
 };
 
 // The code of the failure of a server that has the file but does not serve it by ranges, or does
-// not tell its length.
+// not give its length.
 inline constexpr int kNoRanges = 95;  // EOPNOTSUPP
 
 // `subject` names the file in messages. `wall_clock` (seconds since the epoch) turns a Retry-After

@@ -539,7 +539,7 @@ std::optional<HttpFailure> HttpTransfer::step() {
       return std::exchange(request_.failure, std::nullopt);
     }
     if (request_.unproven) {
-      log_debug(concat(target_.url.display(), ": does not tell the ETag; read from the start"));
+      log_debug(concat(target_.url.display(), ": does not give the ETag; read from the start"));
       return begin_next_request();
     }
     if (request_.verdict == HttpVerdict::Redirect) return follow_redirect();

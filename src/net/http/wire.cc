@@ -227,7 +227,7 @@ bool HttpWire::State::connected() const {
 }
 
 HttpStage HttpWire::State::stage() const {
-  if (request.progress.told_head) return HttpStage::Body;
+  if (request.progress.has_head) return HttpStage::Body;
   if (request.resolving || request.dns_error) return HttpStage::Dns;
   curl_off_t connect_took = 0;
   curl_off_t handshake_took = 0;
@@ -274,11 +274,11 @@ bool HttpWire::State::is_proven() const {
 
 bool HttpWire::State::on_line(std::string_view line) {
   arrived += line.size();
-  if (request.progress.told_head) return true;  // trailers
+  if (request.progress.has_head) return true;  // trailers
   if (!is_proven()) return false;
   Result<void> added = request.head.add_line(line);
   if (added.ok() && !request.head.complete()) return true;
-  request.progress.told_head = true;
+  request.progress.has_head = true;
   HttpReceiver::Taken taken = added.ok() ? request.receiver->on_head(request.head.head())
                                          : request.receiver->on_head(added.error());
   return taken != HttpReceiver::Taken::Stop;
@@ -441,7 +441,7 @@ WireState HttpWire::State::perform() {
   while (CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
     if (message->msg != CURLMSG_DONE || message->easy_handle != request.easy.get()) continue;
     request.code = message->data.result;
-    if (request.code == CURLE_OK && !request.progress.told_head) request.code = CURLE_GOT_NOTHING;
+    if (request.code == CURLE_OK && !request.progress.has_head) request.code = CURLE_GOT_NOTHING;
     request.state = request.code == CURLE_OK ? WireState::Done : WireState::Failed;
   }
   return request.state;

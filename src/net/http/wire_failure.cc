@@ -154,7 +154,7 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
       std::string hint = client_certificate_hint(end.options, end.ask, end.verdict);
       return make(end, FailureKind::Transient,
                   concat("the connection broke at byte ", position, " (", detail, ')',
-                         end.progress.told_head ? "" : hint));
+                         end.progress.has_head ? "" : hint));
     }
     default: return make(end, FailureKind::Transient, concat("the download failed (", detail, ')'));
   }

@@ -24,7 +24,7 @@ struct WireProgress {
   bool began = false;            // curl has begun to work on it
   bool made_connection = false;  // and not used one that was there
   bool tls_began = false;        // TCP is connected, TLS has begun
-  bool told_head = false;        // its receiver has the head
+  bool has_head = false;         // its receiver has the head
 };
 
 // A request at its end. What is pointed to outlives it.

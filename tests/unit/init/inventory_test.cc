@@ -109,7 +109,7 @@ TEST_F(HardwareTest, AFailedDriverTellsWhy) {
   EXPECT_EQ(missing(Kind::Nic), "0000:00:02.0 has no driver: lib/modules/e1000e.ko: not signed");
   answers_[std::string(kNicAlias)].failure.clear();
   EXPECT_EQ(missing(Kind::Nic),
-            "e1000e did not take 0000:00:02.0; the kernel's messages may tell why");
+            "e1000e did not take 0000:00:02.0; the kernel's messages may say why");
 }
 
 TEST_F(HardwareTest, OneCauseIsToldOnce) {

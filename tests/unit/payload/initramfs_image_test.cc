@@ -78,7 +78,7 @@ struct Image {
   std::vector<std::string> paths;
   std::vector<std::string> contents;
   std::vector<ImageArchive> archives;
-  uint64_t padding_behind = 0;
+  uint64_t trailing_padding = 0;
   uint64_t boot_config = 0;
 };
 
@@ -94,7 +94,7 @@ Result<Image> read_image(ConstBytes bytes, ImageLimits limits = {}) {
     image.contents.push_back(entry->target.empty() ? std::string(as_text(data)) : entry->target);
   }
   image.archives = reader.archives();
-  image.padding_behind = reader.padding_behind();
+  image.trailing_padding = reader.trailing_padding();
   image.boot_config = reader.boot_config_size();
   return image;
 }
@@ -106,10 +106,10 @@ std::string error_of(ConstBytes bytes, ImageLimits limits = {}) {
 
 // What is told of the file adds up to it.
 void expect_accounted(const Image& image, size_t size) {
-  uint64_t sum = image.padding_behind + image.boot_config;
+  uint64_t sum = image.trailing_padding + image.boot_config;
   for (const ImageArchive& archive : image.archives) {
     EXPECT_EQ(archive.offset,
-              sum - image.padding_behind - image.boot_config + archive.padding_before);
+              sum - image.trailing_padding - image.boot_config + archive.padding_before);
     sum += archive.padding_before + archive.packed_size;
   }
   EXPECT_EQ(sum, size);

@@ -164,7 +164,7 @@ TEST_F(HttpFileTest, SoIsOneThatDoesNotTellTheLength) {
         "HTTP/1.1 206 Partial\r\nContent-Length: 65536\r\nContent-Range: bytes 0-65535/*\r\n\r\n");
     out.send(file);
   });
-  EXPECT_THAT(open_error(server.url("/")), HasSubstr("does not tell the file's length"));
+  EXPECT_THAT(open_error(server.url("/")), HasSubstr("does not give the file's length"));
   EXPECT_EQ(code_, kNoRanges);
 }
 

@@ -106,7 +106,7 @@ TEST_F(WireFailureTest, ServerWantsACertificate) {
          "image.test: the connection broke at byte 1234 (Server returned nothing (no headers, no "
          "data)); the server asks for a client certificate: pass one (--cert)");
   // It has answered: its certificate was not the reason.
-  progress_.told_head = true;
+  progress_.has_head = true;
   EXPECT_THAT(explain(end(CURLE_PARTIAL_FILE), 0).error.message(),
               ::testing::Not(HasSubstr("--cert")));
 
