@@ -63,8 +63,7 @@ Result<void> HttpTransfer::prepare(std::unique_ptr<HttpExchange> exchange) {
   for (const Mirror& each : mirrors_.all()) {
     bool secure = each.url.scheme == UrlScheme::Https;
     if (secure && !options_.insecure && options_.ca_file.empty()) {
-      return Error(
-          concat(each.url.host, ": no CA certificates to verify with; pass --ca FILE (ca=)"));
+      return Error(concat(each.url.host, ": no CA certificates to verify with; pass --ca FILE"));
     }
     if (!secure && options_.pinned_key) {
       return Error(
@@ -491,7 +490,7 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
   }
   // Not seen on the first request, as that was http.
   if (to.scheme == UrlScheme::Https && !options_.insecure && options_.ca_file.empty()) {
-    return refuse("redirects to https, but there are no CA certificates; pass --ca FILE (ca=)");
+    return refuse("redirects to https, but there are no CA certificates; pass --ca FILE");
   }
   if (options_.insecure && options_.pinned_key && !same_origin(mirror().url, to)) {
     return refuse(concat("redirects to ", to.display(),

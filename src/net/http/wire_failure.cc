@@ -136,7 +136,7 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
     case CURLE_SSL_CACERT_BADFILE:
       return make(
           end, FailureKind::Final,
-          concat("the CA file ", end.options.ca_file, " holds no usable certificates; check ca="));
+          concat("the CA file ", end.options.ca_file, " holds no usable certificates; check --ca"));
     case CURLE_SSL_CONNECT_ERROR: return explain_tls(end, detail);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:

@@ -422,7 +422,7 @@ class Loop {
     if (auto set = set_wall_clock(*date); !set.ok()) {
       log_warning("clock", set.error());
     } else {
-      log_info("the clock was behind; it is set to the server's Date");
+      log_info("the clock was slow; it is set to the server's Date");
     }
   }
 

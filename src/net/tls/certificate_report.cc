@@ -175,14 +175,14 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
                     "; set the clock (time=), or pass insecure");
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return concat("certificate is self-signed (by ", fault.subject,
-                    ") and not trusted; if it is the right one, pass it with --ca FILE (ca=), or "
+                    ") and not trusted; if it is the right one, pass it with --ca FILE, or "
                     "pass insecure");
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
       return concat("unknown CA (issuer ", fault.issuer,
-                    "); pass its certificate with --ca FILE (ca=), or pass insecure");
+                    "); pass its certificate with --ca FILE, or pass insecure");
     default:
       return concat(whose, " is not accepted (", refusal(fault), "); renew it, or pass insecure");
   }

@@ -1,4 +1,4 @@
-// The certificates that are trusted: what --ca FILE (ca=) names, or the system's bundle.
+// The certificates that are trusted: what --ca FILE names, or the system's bundle.
 #pragma once
 
 #include <cstddef>
