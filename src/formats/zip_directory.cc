@@ -1,0 +1,200 @@
+#include "formats/zip_directory.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/text.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr std::string_view kEnd = "PK\x05\x06";
+constexpr std::string_view kEnd64 = "PK\x06\x06";
+constexpr std::string_view kLocator64 = "PK\x06\x07";
+constexpr std::string_view kEntry = "PK\x01\x02";
+constexpr size_t kEndBytes = 22;
+constexpr size_t kLocator64Bytes = 20;
+constexpr size_t kEnd64Bytes =
+    56;  // without its extensible part, of which nothing is known to be in use
+constexpr uint16_t kZip64Field = 1;
+constexpr uint16_t kOnes16 = 0xffff;
+constexpr uint32_t kOnes32 = 0xffffffff;
+constexpr uint64_t kModulo = uint64_t{1} << 32;
+
+struct EndRecord {
+  uint64_t disk = 0;
+  uint64_t directory_disk = 0;
+  uint64_t entries_here = 0;
+  uint64_t entries = 0;
+  uint64_t length = 0;
+  uint64_t directory = 0;
+};
+
+bool has(ConstBytes bytes, size_t at, std::string_view magic) {
+  return bytes.size() >= at && as_text(bytes.subspan(at)).starts_with(magic);
+}
+
+// The last that is followed by its whole comment and nothing else.
+std::optional<size_t> find_end_record(ConstBytes tail) {
+  if (tail.size() < kEndBytes) return std::nullopt;
+  for (size_t at = tail.size() - kEndBytes + 1; at-- > 0;) {
+    if (!has(tail, at, kEnd)) continue;
+    size_t comment = tail[at + 20] | static_cast<size_t>(tail[at + 21]) << 8;
+    if (at + kEndBytes + comment == tail.size()) return at;
+  }
+  return std::nullopt;
+}
+
+Result<EndRecord> parse_end(ConstBytes bytes) {
+  ByteReader in(bytes);
+  TRY(in.skip(kEnd.size()));
+  EndRecord record;
+  record.disk = TRY(in.le16());
+  record.directory_disk = TRY(in.le16());
+  record.entries_here = TRY(in.le16());
+  record.entries = TRY(in.le16());
+  record.length = TRY(in.le32());
+  record.directory = TRY(in.le32());
+  return record;
+}
+
+// Its place is what the locator says, or right before the locator where bytes stand before the
+// archive.
+Result<EndRecord> parse_end64(ConstBytes tail, size_t locator, uint64_t tail_begin) {
+  ByteReader in(tail.subspan(locator));
+  TRY(in.skip(kLocator64.size()));
+  uint32_t disk = TRY(in.le32());
+  uint64_t place = TRY(in.le64());
+  if (disk != 0 || TRY(in.le32()) > 1) return Error("it is one part of a split archive");
+  bool inside = place >= tail_begin && place - tail_begin <= locator;
+  size_t at = inside ? static_cast<size_t>(place - tail_begin) : locator;
+  if (!has(tail, at, kEnd64)) at = locator - std::min(locator, kEnd64Bytes);
+  if (!has(tail, at, kEnd64)) return Error("its zip64 end record is not where it should be");
+  ByteReader record(tail.subspan(at));
+  TRY(record.skip(kEnd64.size() + 8 + 2 + 2));  // its own length, versions
+  EndRecord end;
+  end.disk = TRY(record.le32());
+  end.directory_disk = TRY(record.le32());
+  end.entries_here = TRY(record.le64());
+  end.entries = TRY(record.le64());
+  end.length = TRY(record.le64());
+  end.directory = TRY(record.le64());
+  return end;
+}
+
+// Whether the old record's field says the same, or only that the other one has it.
+bool agrees(uint64_t narrow, uint64_t wide, uint64_t ones) {
+  return narrow == wide || narrow == ones;
+}
+
+bool agree(const EndRecord& narrow, const EndRecord& wide) {
+  return agrees(narrow.disk, wide.disk, kOnes16) &&
+         agrees(narrow.directory_disk, wide.directory_disk, kOnes16) &&
+         agrees(narrow.entries_here, wide.entries_here, kOnes16) &&
+         agrees(narrow.entries, wide.entries, kOnes16) &&
+         agrees(narrow.length, wide.length, kOnes32) &&
+         agrees(narrow.directory, wide.directory, kOnes32);
+}
+
+// The values of the zip64 extra field (4.5.3) for those that are all ones, in their order. True:
+// the first of them, the decoded size, was there.
+Result<bool> apply_zip64(ConstBytes extra, ZipEntry& entry) {
+  ByteReader in(extra);
+  while (in.rest().size() >= 4) {
+    uint16_t id = TRY(in.le16());
+    ConstBytes data = TRY(in.take(TRY(in.le16())));
+    if (id != kZip64Field) continue;
+    ByteReader wide(data);
+    bool exact = entry.size == kOnes32;
+    for (uint64_t* value : {&entry.size, &entry.compressed, &entry.offset}) {
+      if (*value == kOnes32) *value = TRY(wide.le64());
+    }
+    return exact;
+  }
+  return false;
+}
+
+Result<ZipEntry> parse_entry(ByteReader& in) {
+  TRY(in.skip(kEntry.size() + 4));  // versions
+  ZipEntry entry;
+  entry.flags = TRY(in.le16());
+  entry.method = TRY(in.le16());
+  TRY(in.skip(4));  // time and date
+  entry.crc = TRY(in.le32());
+  entry.compressed = TRY(in.le32());
+  entry.size = TRY(in.le32());
+  uint16_t name = TRY(in.le16());
+  uint16_t extra = TRY(in.le16());
+  uint16_t comment = TRY(in.le16());
+  TRY(in.skip(2 + 2 + 4));  // disk, attributes
+  entry.offset = TRY(in.le32());
+  entry.name = as_text(TRY(in.take(name)));
+  entry.size_is_exact = TRY(apply_zip64(TRY(in.take(extra)), entry));
+  TRY(in.skip(comment));
+  return entry;
+}
+
+}  // namespace
+
+Result<ZipEnd> find_zip_end(ConstBytes tail, uint64_t size) {
+  std::optional<size_t> at = find_end_record(tail);
+  if (!at)
+    return Error("the zip archive has no directory at its end: it is cut off, or bytes follow it");
+  EndRecord record = TRY(parse_end(tail.subspan(*at)));
+  uint64_t tail_begin = size - tail.size();
+  uint64_t directory_end = tail_begin + *at;
+  ZipEnd end;
+  if (*at >= kLocator64Bytes && has(tail, *at - kLocator64Bytes, kLocator64)) {
+    EndRecord wide =
+        TRY_CONTEXT("the zip archive", parse_end64(tail, *at - kLocator64Bytes, tail_begin));
+    if (!agree(record, wide))
+      return Error("the zip archive's two end records contradict each other");
+    record = wide;
+    end.wide = true;
+  }
+  if (record.disk != 0 || record.directory_disk != 0 || record.entries_here != record.entries) {
+    return Error("the zip archive is one part of a split archive; join its parts (\"zip -s 0\")");
+  }
+  if (record.entries > kMostZipEntries || record.length > kMostZipDirectory) {
+    return Error(concat("the zip archive has more than ", kMostZipEntries,
+                        " entries or a directory of more than 1 MiB; "
+                        "serve the disk image alone"));
+  }
+  end.entries = record.entries;
+  end.length = record.length;
+  end.directory = record.directory;
+  if (!end.wide) {
+    // It ends where the end record begins; what is written of its place is the remainder.
+    if (end.length > directory_end)
+      return Error("the zip archive's directory is longer than the archive");
+    uint64_t place = directory_end - end.length;
+    if (place % kModulo == end.directory) end.directory = place;
+  }
+  if (end.directory > directory_end || end.length > directory_end - end.directory) {
+    return Error("the zip archive's directory reaches past its end record");
+  }
+  return end;
+}
+
+Result<std::vector<ZipEntry>> parse_zip_directory(ConstBytes bytes, const ZipEnd& end) {
+  ByteReader in(bytes);
+  std::vector<ZipEntry> entries;
+  while (has(in.rest(), 0, kEntry)) {
+    if (entries.size() == kMostZipEntries) break;
+    Result<ZipEntry> entry = parse_entry(in);
+    if (!entry.ok()) return Error("the zip archive's directory is damaged");
+    if (entry.value().offset >= end.directory) {
+      return Error(concat("the zip archive's directory is damaged: \"",
+                          printable(entry.value().name, 100),
+                          "\" is said to begin after the last file's end"));
+    }
+    entries.push_back(std::move(entry.value()));
+  }
+  if (entries.size() != end.entries) {
+    return Error(concat("the zip archive's directory is damaged: it has ", entries.size(), " of ",
+                        end.entries, " entries"));
+  }
+  return entries;
+}
+
+}  // namespace curlingiron
