@@ -24,9 +24,7 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   http.ca_file = access.ca_file;
   http.client_certificate = access.client_certificate;
   http.paths = access.paths;
-  ImageReading reading{
-      .use = use, .member = settings.member, .any_content = settings.any_boot_mode};
-  return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
+  return ImageStream::open(origin, http, wanted_proofs(settings), deadline, use);
 }
 
 bool is_vouched_for(std::string_view tls, const ImageOrigin& origin, const Settings& settings) {

@@ -11,8 +11,7 @@ namespace {
 
 class LzmaDecoder final : public Decoder {
  public:
-  LzmaDecoder(Source& inner, const DecodeLimits& limits)
-      : Decoder(Format::Lzma, inner, limits, Extent::Member) {}
+  explicit LzmaDecoder(Source& inner) : Decoder(Format::Lzma, inner, Extent::Member) {}
   ~LzmaDecoder() override { ::lzma_end(&stream_); }
   LzmaDecoder(const LzmaDecoder&) = delete;
   LzmaDecoder& operator=(const LzmaDecoder&) = delete;
@@ -66,7 +65,7 @@ class LzmaDecoder final : public Decoder {
 }  // namespace
 
 Opened open_lzma(Source& inner, const DecodeLimits& limits) {
-  auto decoder = std::make_unique<LzmaDecoder>(inner, limits);
+  auto decoder = std::make_unique<LzmaDecoder>(inner);
   TRY(decoder->initialise(limits));
   return std::unique_ptr<MemberSource>(std::move(decoder));
 }

@@ -22,8 +22,7 @@
 //
 // At most 10 redirects, to http and https only and never from https to http. Headers go to the
 // hosts (and ports) of the URLs given, client certificate and pin too, credentials to their own
-// URL's; answers with a Content-Encoding are refused, and those with neither length nor chunks, but
-// for HttpOptions::open_end.
+// URL's; answers with a Content-Encoding, or with neither length nor chunks, are refused.
 #pragma once
 
 #include <cstdint>
