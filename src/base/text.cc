@@ -46,6 +46,10 @@ std::string concat_pieces(std::initializer_list<const Piece*> pieces) {
   return text;
 }
 
+std::string plural(uint64_t count, std::string_view one, std::string_view many) {
+  return concat(count, " ", count == 1 ? one : many);
+}
+
 std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);

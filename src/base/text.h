@@ -46,6 +46,9 @@ std::string concat(const Pieces&... pieces) {
   return [](const auto&... piece) { return concat_pieces({&piece...}); }(Piece(pieces)...);
 }
 
+// "1 byte", "2 bytes".
+std::string plural(uint64_t count, std::string_view one, std::string_view many);
+
 std::string_view trim(std::string_view text);
 // Every field between separators, empty ones included; "" gives one empty field.
 std::vector<std::string_view> split(std::string_view text, char separator);

@@ -6,7 +6,6 @@
 #include "base/units.h"
 #include "formats/gpt.h"
 #include "formats/superblock.h"
-#include "io/decode.h"
 
 namespace curlingiron {
 namespace {
@@ -24,21 +23,6 @@ Error too_large(std::string_view what, uint64_t bytes, const Disk& disk) {
 Error wrong_sector(std::string_view what, const Disk& disk) {
   return Error(concat(what, ", but ", disk.name, " has sectors of ", disk.logical_sector,
                       " bytes; use an image made for ", disk.logical_sector, "-byte sectors"));
-}
-
-// Virtual disks that are not raw, and archives: written as they are, none of them boots.
-Result<void> check_format(ConstBytes head) {
-  Format format = sniff(head);
-  if (!is_decodable(format)) return not_decodable(format);
-  if (format != Format::Raw) {
-    return Error(concat("what is inside the image is ", format_name(format),
-                        " again; compress the disk image once, or serve it raw"));
-  }
-  if (all_zero(head)) {
-    return Error(concat("the image begins with ", format_size(head.size()),
-                        " of zeros: it holds no boot sector and no partition table"));
-  }
-  return {};
 }
 
 Result<void> check_gpt(ConstBytes head, const Disk& disk) {
@@ -141,7 +125,6 @@ Result<void> check_mbr(ConstBytes head, const Disk& disk) {
 Result<void> check_image_fits(ConstBytes head, std::optional<uint64_t> image_size,
                               const Disk& disk) {
   if (head.empty()) return Error("the image is empty; check the URL");
-  TRY(check_format(head));
   if (disk.read_only) {
     return Error(concat(disk.name, " is write-protected; choose another disk"));
   }

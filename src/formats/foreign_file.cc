@@ -59,7 +59,6 @@ constexpr Magic kMagics[] = {
     {0, "\x1f\xa0"sv, {"compressed with \"compress -H\" (.Z)", kCompressAnew}},
     {0, "\x1f\x1e"sv, {"compressed with \"pack\" (.z)", kCompressAnew}},
     {0, "LZIP\x01"sv, {"lzip-compressed", kCompressAnew}},
-    {0, "\x89LZO\0\r\n\x1a\n"sv, {"lzop-compressed", kCompressAnew}},
     {0, "LRZI"sv, {"lrzip-compressed", kCompressAnew}},
     {0, "RZIP"sv, {"rzip-compressed", kCompressAnew}},
     {0, "7kSt\xa0\x31\x83\xd3"sv, {"zpaq-compressed", kCompressAnew}},
@@ -74,6 +73,12 @@ constexpr Magic kMagics[] = {
     {0, "Salted__"sv, {"encrypted (openssl enc)", kDecrypt}},
     {0, "age-encryption.org/"sv, {"encrypted (age)", kDecrypt}},
     {0, "encrcdsa"sv, {"an encrypted Apple disk image (dmg)", kDecrypt}},
+    // An optical disk. ECMA-119, 6.2.1 and 8.1: sector 16, after its type; hybrid ones have
+    // partitions.
+    {32769,
+     "CD001"sv,
+     {"a CD or DVD (ISO 9660) without partitions",
+      "no disk boots from it; use the project's disk image (raw, qcow2), or a hybrid ISO"}},
     // Virtual disks.
     {0, "KDMV"sv, {"a VMware disk (vmdk)", kConvert}},
     {0, "COWD"sv, {"a VMware disk (vmdk)", kConvert}},
@@ -85,10 +90,6 @@ constexpr Magic kMagics[] = {
     {0, "conectix"sv, {"a Hyper-V disk (vhd) that is not of fixed size", kConvert}},
     {64, "\x7f\x10\xda\xbe"sv, {"a VirtualBox disk (vdi)", kConvert}},
     {0, "<<< "sv, {"a VirtualBox disk (vdi)", kConvert}},
-    {0,
-     "QFI\xfb"sv,
-     {"a qcow2 disk inside another format",
-      "serve it as it is, or convert it with \"qemu-img convert -O raw\""}},
     {0, "QED\0"sv, {"a QED disk", kConvert}},
     {0, "WithoutFreeSpace"sv, {"a Parallels disk (hdd)", kConvert}},
     {0, "WithouFreSpacExt"sv, {"a Parallels disk (hdd)", kConvert}},
@@ -215,24 +216,6 @@ bool is_old_tar(ConstBytes begin) {
     sum += own ? ' ' : begin[i];
   }
   return digits != 0 && sum == expected;
-}
-
-// The old format of lzma(1) has no magic: properties, dictionary size, decoded size (or all ones),
-// and the range coder's first byte. Taken for it as libmagic and xz(1) do: the properties and
-// dictionary sizes that encoders make.
-bool is_lzma(ConstBytes begin) {
-  constexpr uint8_t kProperties = 0x5d;  // lc=3 lp=0 pb=2
-  constexpr uint64_t kLargest = uint64_t{1} << 38;
-  ByteReader in(begin);
-  Result<uint8_t> properties = in.u8();
-  if (!properties.ok() || properties.value() != kProperties) return false;
-  Result<uint32_t> dictionary = in.le32();
-  Result<uint64_t> size = in.le64();
-  Result<uint8_t> first = in.u8();
-  if (!dictionary.ok() || !size.ok() || !first.ok() || first.value() != 0) return false;
-  uint32_t d = dictionary.value();
-  bool usual = d >= 4096 && ((d & (d - 1)) == 0 || (d % 3 == 0 && (d / 3 & (d / 3 - 1)) == 0));
-  return usual && (size.value() == UINT64_MAX || size.value() < kLargest);
 }
 
 // RFC 1950: the usual window of 32 KiB, and a check of the first two bytes. What follows is a block
@@ -412,9 +395,6 @@ std::optional<ForeignFile> find_foreign_file(ConstBytes begin) {
   for (const Magic& magic : kMagics) {
     if (has(begin, magic.offset, magic.bytes)) return magic.file;
   }
-  if (is_lzma(begin))
-    return ForeignFile{"lzma-compressed in the old format (.lzma), which has no checksum",
-                       kCompressAnew};
   if (std::optional<ForeignFile> text = find_text(begin)) return text;
   if (is_old_tar(begin)) return ForeignFile{"a tar archive", kUnpack};
   if (is_zlib(begin)) return ForeignFile{"zlib-compressed, without gzip's head", kCompressAnew};

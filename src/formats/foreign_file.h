@@ -16,7 +16,7 @@ struct ForeignFile {
 };
 
 // How much find_foreign_file() wants to see; less where the file ends before.
-inline constexpr size_t kForeignBytes = 4096;
+inline constexpr size_t kForeignBytes = size_t{33} << 10;
 
 // `begin`: from the file's first byte on. A disk image may begin like one of these (an MBR's boot
 // code is anything): ask first whether it has a partition table or a file system.

@@ -21,6 +21,7 @@ constexpr uint32_t kSubclusters = 32;
 constexpr uint64_t kSector = 512;
 
 // Incompatible features.
+constexpr unsigned kDirtyBit = 0;
 constexpr unsigned kCorruptBit = 1;
 constexpr unsigned kExternalDataBit = 2;
 constexpr unsigned kCompressionBit = 3;
@@ -158,6 +159,8 @@ Result<void> parse_v3(ByteReader& in, ConstBytes head, Qcow2Header& header) {
   TRY(refuse_features(head, header_length, incompatible));
   uint8_t compression = header_length > kHeaderBytesV3 ? TRY(in.u8()) : uint8_t{0};
   header.compression = TRY(parse_compression(incompatible, compression));
+  header.refcount_order = refcount_order;
+  header.dirty = has_bit(incompatible, kDirtyBit);
   header.extended_l2 = has_bit(incompatible, kExtendedL2Bit);
   if (header.extended_l2 && header.cluster_bits < kLeastExtendedClusterBits) {
     return Error(concat("the qcow2 image has subclusters in clusters of ", header.cluster_size(),
@@ -214,8 +217,9 @@ Result<Qcow2Header> parse_header(ConstBytes head, uint64_t file_size) {
   uint32_t crypt_method = TRY(in.be32());
   uint32_t l1_entries = TRY(in.be32());
   header.l1_offset = TRY(in.be64());
-  // The refcount table and the snapshots, which a reader does not need.
-  TRY(in.skip(8 + 4 + 4 + 8));
+  header.refcount_table = TRY(in.be64());
+  header.refcount_bytes = uint64_t{TRY(in.be32())} * header.cluster_size();
+  TRY(in.skip(4 + 8));  // the snapshots, which a reader does not need
   if (header.version >= 3) TRY(parse_v3(in, head, header));
   TRY(refuse_backing_file(head, backing_offset, backing_size));
   TRY(refuse_encryption(crypt_method));
@@ -302,6 +306,28 @@ Result<Qcow2Header> parse_qcow2_header(ConstBytes head, uint64_t file_size) {
                         " bytes: it is truncated; download it again"));
   }
   return header;
+}
+
+std::optional<Qcow2LastEntry> qcow2_last_block(ConstBytes table) {
+  constexpr size_t kEntry = 8;
+  for (size_t index = table.size() / kEntry; index-- > 0;) {
+    ConstBytes entry = table.subspan(index * kEntry, kEntry);
+    if (all_zero(entry)) continue;
+    return Qcow2LastEntry{index, ByteReader(entry).be64().value()};
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> qcow2_last_used(ConstBytes block, uint32_t refcount_order) {
+  for (size_t at = block.size(); at-- > 0;) {
+    if (block[at] == 0) continue;
+    uint64_t bits = uint64_t{1} << refcount_order;
+    if (bits >= 8) return uint64_t{at} * 8 / bits;
+    // Within a byte the first count has the lowest bits.
+    auto highest = static_cast<uint64_t>(std::bit_width(block[at]) - 1);
+    return (uint64_t{at} * 8 + highest) / bits;
+  }
+  return std::nullopt;
 }
 
 Result<uint64_t> parse_qcow2_l1_entry(const Qcow2Header& header, uint64_t entry) {

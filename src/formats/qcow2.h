@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -25,6 +26,11 @@ struct Qcow2Header {
   uint64_t file_size = 0;     // as given to the parser: all else lies within
   Qcow2Compression compression = Qcow2Compression::Zlib;
   bool extended_l2 = false;  // each L2 entry is followed by a bitmap of 32 subclusters
+  // The reference counts, by which qcow2_last_used() knows how far the file must reach.
+  uint64_t refcount_table = 0;  // host; not checked
+  uint64_t refcount_bytes = 0;  // of the table
+  uint32_t refcount_order = 4;  // a count has 2^order bits
+  bool dirty = false;           // the counts may be stale
 
   uint64_t cluster_size() const { return uint64_t{1} << cluster_bits; }
   uint64_t l2_entry_size() const { return extended_l2 ? 16 : 8; }
@@ -56,6 +62,15 @@ struct Qcow2Extent {
   // Bytes that reading it takes from the file.
   uint64_t host_length() const { return kind == Kind::Packed ? packed_size : length; }
 };
+
+// The last entry of a refcount table, as big-endian 64 bits each, that is not zero: which, and its
+// offset. Or the last count of a refcount block that is not zero. Nullopt: all are zero.
+struct Qcow2LastEntry {
+  uint64_t index = 0;
+  uint64_t offset = 0;
+};
+std::optional<Qcow2LastEntry> qcow2_last_block(ConstBytes table);
+std::optional<uint64_t> qcow2_last_used(ConstBytes block, uint32_t refcount_order);
 
 // What the L2 entry of the cluster of `guest` says of the bytes from `guest` (below virtual_size)
 // to the cluster's end, the disk's end or the first subcluster of another kind. `bitmap` is 0

@@ -119,6 +119,12 @@ constexpr Key kKeys[] = {
        settings.debug = TRY(parse_choice(value, kChoices));
        return {};
      }},
+    {"member",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       if (value.empty()) return Error("a file's name is wanted");
+       settings.member = value;
+       return {};
+     }},
     {"mtu",
      [](std::string_view value, Settings& settings) -> Result<void> {
        uint32_t mtu = TRY(parse_u32(value));

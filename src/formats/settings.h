@@ -36,7 +36,8 @@ struct Settings {
   std::string signature;                   // sig= : its signature, URL or relative to src
   bool insecure = false;                   // insecure : no TLS verification
   std::optional<KeyPin> pinned_key;        // pin=sha256//BASE64 : of the server's public key
-  bool any_boot_mode = false;              // boot=any : do not compare firmware and image
+  bool any_boot_mode = false;              // boot=any : image and firmware are not judged
+  std::string member;                      // member= : of a zip archive, the disk image's name
   Verify verify = Verify::ReadBack;        // verify=readback|off
   NetworkConfig network;                   // ip=, vlan=, bond=, route=, ifname=, nameserver=
   std::string hostname;                    // hostname= : sent with DHCP

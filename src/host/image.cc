@@ -32,9 +32,27 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
   return image;
 }
 
+namespace {
+
+// Of a compressed image: how large it is, and how that is known.
+std::string describe_unpacked(const ImageStream& image) {
+  std::string by = image.size_known_by();
+  if (image.exact_image_size()) {
+    return concat(format_size(*image.exact_image_size()), " unpacked (known by ", by, ")");
+  }
+  if (image.least_image_size()) {
+    return concat("at least ", format_size(*image.least_image_size()), " unpacked (known by ", by,
+                  ")");
+  }
+  return concat("unpacked size not known (", by, ")");
+}
+
+}  // namespace
+
 std::string describe_image(const ImageStream& image, const Settings& settings) {
   std::string text(format_name(image.format()));
   if (image.served_size()) text += concat(", ", format_size(*image.served_size()));
+  if (image.format() != Format::Raw) text += concat(", ", describe_unpacked(image));
   if (!image.tls().empty()) {
     text += concat(", ", image.tls());
     if (settings.insecure) text += settings.pinned_key ? " (by its pinned key)" : " (unverified)";

@@ -54,10 +54,6 @@ std::string padded(std::string_view text, size_t width) {
   return concat(spaces, text);
 }
 
-std::string plural(uint64_t count, std::string_view one, std::string_view many) {
-  return concat(count, " ", count == 1 ? one : many);
-}
-
 std::string_view packing(Format format) {
   return format == Format::Raw ? "not compressed" : format_name(format);
 }

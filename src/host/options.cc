@@ -15,6 +15,8 @@ void add_setting_options(CLI::App& verb, SettingOptions& settings) {
   verb.add_option("--sha256", settings.sha256,
                   "SHA-256 of the file as served (64 hexadecimal digits)");
   verb.add_option("--image-sha256", settings.image_sha256, "SHA-256 of the raw image inside it");
+  verb.add_option("--member", settings.member,
+                  "the disk image's name in a zip archive that holds several");
   verb.add_option(
       "--sums", settings.sums,
       "list of digests with the file in it, such as SHA256SUMS: URL, or name beside it");
@@ -93,6 +95,9 @@ Command parse_command(int argc, char** argv) {
   add_network(*flash_verb, flash.network, "this machine's, unless --set gives one");
   flash_verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   flash_verb->add_flag("-y,--yes", flash.yes, "do not ask");
+  flash_verb->footer(
+      "Example:\n  sudo curlingiron flash https://example.org/debian.img.zst /dev/sda --sha256 "
+      "DIGEST");
 
   WriteOptions write;
   CLI::App* write_verb = app.add_subcommand("write", "write an image to a disk that is not in use");
@@ -102,6 +107,9 @@ Command parse_command(int argc, char** argv) {
   write_verb->add_flag("--dry-run", write.dry_run, "prove and show everything, change nothing");
   write_verb->add_flag("-y,--yes", write.yes, "do not ask");
   write_verb->add_flag("--json", write.json, "print the result as JSON");
+  write_verb->footer(
+      "Example:\n  sudo curlingiron write https://example.org/debian.qcow2 /dev/sdb --sums "
+      "SHA256SUMS");
 
   BuildOptions build;
   CLI::App* build_verb = app.add_subcommand("build", "write an initramfs that installs an image");
@@ -142,6 +150,9 @@ Command parse_command(int argc, char** argv) {
                        "kernel enforces them");
   build_verb->add_flag("--json", build.json, "print the summary as JSON");
   add_setting_options(*build_verb, build.settings);
+  build_verb->footer(
+      "Example:\n  curlingiron build -o installer.img --profile vm --set "
+      "src=https://example.org/debian.img.zst --set dst=only");
 
   InspectOptions inspect;
   CLI::App* inspect_verb = app.add_subcommand("inspect", "show what is in an initramfs");
@@ -150,7 +161,9 @@ Command parse_command(int argc, char** argv) {
                    "an initramfs, of build or of others, packed in any way that the kernel unpacks")
       ->required();
   inspect_verb->footer(
-      "Exit status: 0, and 1 on failure. Of diff, as diff(1): 0 where both hold the same, 1 where "
+      "Examples:\n  curlingiron inspect --size installer.img\n  curlingiron inspect installer.img "
+      "why e1000\n\nExit status: 0, and 1 on failure. Of diff, as diff(1): 0 where both hold the "
+      "same, 1 where "
       "they differ, 2 on failure.");
   bool size = false;
   std::vector<std::string> question;
@@ -165,6 +178,7 @@ Command parse_command(int argc, char** argv) {
   CaptureOptions capture;
   CLI::App* capture_verb = app.add_subcommand(
       "capture", "print this machine's network, as flash hands it to the installer");
+  capture_verb->footer("Example:\n  sudo curlingiron capture -o network.conf");
   capture_verb->add_option("-o,--output", capture.output, "file to write (default: print it)");
 
   RunOptions run;
@@ -179,6 +193,9 @@ Command parse_command(int argc, char** argv) {
                        "more kernel command line, such as curlingiron.src=URL");
   run_verb->add_option("--memory", run.memory, "memory of the machine")->capture_default_str();
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "after --: passed to QEMU as they are");
+  run_verb->footer(
+      "Example:\n  curlingiron run installer.img --append "
+      "\"curlingiron.src=http://10.0.2.2:8000/debian.img curlingiron.dst=only\"");
 
   // CLI11 says only that a subcommand is missing.
   static constexpr std::string_view kVerbs[] = {"flash",   "write",   "build",

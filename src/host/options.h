@@ -17,6 +17,7 @@ struct SettingOptions {
   std::vector<std::string> sources;  // the image's URL or path, then mirrors; empty for build
   std::string sha256;
   std::string image_sha256;
+  std::string member;            // of a zip archive
   std::string sums;              // URL or path of a list of digests
   std::string public_key;        // base64, or a file that holds it
   std::string signature;         // URL or path

@@ -33,6 +33,7 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
   for (const std::string& source : options.sources) TRY(add("src", source));
   if (!options.sha256.empty()) TRY(add("sha256", options.sha256));
   if (!options.image_sha256.empty()) TRY(add("image-sha256", options.image_sha256));
+  if (!options.member.empty()) TRY(add("member", options.member));
   if (!options.sums.empty()) TRY(add("sums", options.sums));
   if (!options.public_key.empty()) TRY(add("pubkey", TRY(public_key(options.public_key))));
   if (!options.signature.empty()) TRY(add("sig", options.signature));

@@ -22,7 +22,7 @@ Result<CopiedImage> BegunInstallation::copy() const {
 }
 
 Result<ProvenImage> CopiedImage::prove() const {
-  return ProvenImage(*writer_, TRY(image_->prove()));
+  return ProvenImage(*writer_, TRY(image_->prove(report_.image_size)));
 }
 
 Result<void> ProvenImage::read_back() {

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/qcow2.h"
+#include "image/check.h"
 #include "io/adapters.h"
+#include "io/ending.h"
 #include "io/qcow2.h"
 #include "io/random.h"
 #include "io/signature.h"
@@ -23,6 +25,10 @@ namespace {
 // What a staged file must leave free: the pipeline, the decoder and the kernel's own needs.
 constexpr uint64_t kBesideStaged = 96_MiB;
 constexpr size_t kStageChunk = 1_MiB;
+// What may follow a stream that its own checksums cover: as much, or a hundredth of the file.
+constexpr uint64_t kMostAfterEnd = 1_MiB;
+// For the file's end a server has that long; what it says is only needed earlier, not at all.
+constexpr Duration kEndingPatience = 10s;
 
 // A digest of the file as served that is computed on its way.
 struct ServedDigest {
@@ -33,21 +39,52 @@ struct ServedDigest {
   std::unique_ptr<DigestSource> source;
 };
 
+// The list of digests that names the file; which of its names, may not be known before the server
+// has answered.
+struct SumsList {
+  std::string name;  // the list's, for messages
+  std::string text;
+  std::string signature;
+  std::optional<PublicKey> key;
+
+  Result<ExpectedDigest> find(std::string_view file) const {
+    if (key) return find_signed_checksum(*key, text, signature, file).with_context(name);
+    return find_checksum(text, file).with_context(name);
+  }
+};
+
+// What has no end mark of its own, or none that a checksum covers, must be proven otherwise where
+// the server says nothing of its end.
+bool proves_its_end(Format format) {
+  switch (format) {
+    case Format::Gzip:
+    case Format::Xz:
+    case Format::Bzip2:
+    case Format::Zstd:
+    case Format::Zip: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 // Pull-through, from the wire (first member) to the raw image (last): each stands on the one before
 // it.
 struct ImageStream::State {
-  State(const ImageOrigin& from, const HttpOptions& options, ImageUse for_use)
-      : origin(from), http_options(options), use(for_use), name(from.name()) {}
+  State(const ImageOrigin& from, const HttpOptions& options, const ImageReading& how)
+      : origin(from), http_options(options), reading(how), name(from.name()) {}
 
   void expect(std::string proof, DigestKind kind, ByteVector digest);
   Result<void> prepare_proofs(const ImageProofs& proofs, std::optional<Time> deadline);
   Result<std::string> fetch_signature(const ImageProofs& proofs, const ImageOrigin& of,
                                       std::optional<Time> deadline);
   Result<void> open_transport(std::optional<Time> deadline);
+  Result<void> choose_from_list();
   Result<void> open_stream();
   Result<void> open_image(const ImageProofs& proofs, std::optional<Time> deadline);
+  Result<void> open_decoded(ConstBytes magic, std::optional<Time> deadline);
+  Result<std::unique_ptr<RandomSource>> open_for_ending(std::optional<Time> deadline);
+  Result<void> read_end(const DecodeLimits& limits, std::optional<Time> deadline);
   Result<std::unique_ptr<Source>> open_qcow2(std::optional<Time> deadline);
   Result<void> open_random_access(std::optional<Time> deadline);
   Result<void> stage(std::string_view why);
@@ -55,10 +92,13 @@ struct ImageStream::State {
 
   ImageOrigin origin;
   HttpOptions http_options;
-  ImageUse use;
+  ImageReading reading;
   std::string name;
+  bool proven = false;  // a digest or a signature will say whether the image is the one meant
+  std::optional<SumsList> list;
   std::unique_ptr<HttpSource> http;  // null: a file
   std::unique_ptr<FileSource> local;
+  std::unique_ptr<RandomSource> at_end;  // standard input, where it is a file
   std::optional<uint64_t> served_size;
   std::string tls;
   std::vector<std::unique_ptr<ServedDigest>> served;
@@ -80,7 +120,9 @@ struct ImageStream::State {
 
   Format format = Format::Raw;
   ConstBytes head;
-  std::optional<uint64_t> least_image_size;
+  // Of the image's size; known_by: what says so, or why nothing does.
+  Ending ending;
+  std::string known_by;
 };
 
 void ImageStream::State::expect(std::string proof, DigestKind kind, ByteVector digest) {
@@ -108,7 +150,9 @@ Result<std::string> ImageStream::State::fetch_signature(const ImageProofs& proof
 // Lists and signatures are small: they are here, and good, before the image is asked for.
 Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
                                                 std::optional<Time> deadline) {
-  http_options.digest_follows = proofs.any();
+  proven = proofs.any();
+  http_options.digest_follows = proven;
+  http_options.open_end = true;
   expected_image = proofs.image_sha256;
   if (proofs.sha256) expect("sha256", DigestKind::Sha256, *proofs.sha256);
   if (proofs.sums.empty() && proofs.public_key.empty()) {
@@ -118,19 +162,14 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   std::optional<PublicKey> key;
   if (!proofs.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(proofs.public_key));
   if (!proofs.sums.empty()) {
-    ImageOrigin list = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
-    std::string wanted = TRY(file_name(origin));
-    std::string text = TRY(read_small(list, http_options, deadline));
-    if (key) {
-      std::string signature;
-      if (!parse_signed_text(text)) signature = TRY(fetch_signature(proofs, list, deadline));
-      ExpectedDigest digest =
-          TRY_CONTEXT(list.name(), find_signed_checksum(*key, text, signature, wanted));
-      expect("signed sums", digest.kind, digest.bytes);
-      return {};
+    ImageOrigin where = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
+    list.emplace(SumsList{where.name(), TRY(read_small(where, http_options, deadline)), "", key});
+    if (key && !parse_signed_text(list->text)) {
+      list->signature = TRY(fetch_signature(proofs, where, deadline));
     }
-    ExpectedDigest digest = TRY_CONTEXT(list.name(), find_checksum(text, wanted));
-    expect("sums", digest.kind, digest.bytes);
+    // An error at once, but where a redirect may lead to a file of a name that is in the list.
+    Result<ExpectedDigest> digest = list->find(TRY(file_name(origin)));
+    if (!digest.ok() && origin.kind != OriginKind::Http) return digest.error();
     return {};
   }
   std::string text = TRY(fetch_signature(proofs, origin, deadline));
@@ -139,6 +178,24 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   TRY(check.check_fits_image());
   expect("signature", DigestKind::Blake2b512, {});
   served.back()->signature = std::move(check);
+  return {};
+}
+
+// By the name that was asked for, or the one of the file that a redirect led to.
+Result<void> ImageStream::State::choose_from_list() {
+  if (!list) return {};
+  Result<ExpectedDigest> digest = list->find(TRY(file_name(origin)));
+  if (!digest.ok() && http != nullptr) {
+    Result<ImageOrigin> reached = parse_origin({http->answer().effective_url});
+    Result<std::string> other = reached.ok() ? file_name(reached.value()) : reached.error();
+    if (other.ok()) {
+      Result<ExpectedDigest> found = list->find(other.value());
+      if (found.ok()) digest = std::move(found);
+    }
+  }
+  if (!digest.ok()) return digest.error();
+  expect(list->key ? "signed sums" : "sums", digest.value().kind, digest.value().bytes);
+  list.reset();
   return {};
 }
 
@@ -156,9 +213,17 @@ Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
       local = std::make_unique<FileSource>(std::move(fd));
       return {};
     }
-    case OriginKind::StandardInput:
+    case OriginKind::StandardInput: {
+      Result<UniqueFd> again = reopen_standard_input();
+      if (again.ok()) {
+        Result<std::unique_ptr<FileRandomSource>> whole =
+            FileRandomSource::open(std::move(again).value());
+        if (whole.ok()) at_end = std::move(whole).value();
+      }
+      if (at_end != nullptr) served_size = at_end->size();
       local = std::make_unique<FileSource>(TRY_CONTEXT(name, standard_input()));
       return {};
+    }
   }
   __builtin_unreachable();
 }
@@ -192,12 +257,18 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
   ConstBytes magic = TRY(file->peek(kSniffBytes));
   if (magic.empty()) return Error("the file is empty").with_context(name);
   format = sniff(magic);
+  if (http != nullptr && !http->answer().marks_its_end && !proven && !proves_its_end(format)) {
+    return Error(
+        concat(name,
+               ": the server says neither how long the file is nor where it ends, so that a "
+               "cut would look like its end; pass sha256=, or serve it with "
+               "Content-Length"));
+  }
   if (format == Format::Qcow2) {
     decoder = TRY(open_qcow2(deadline));
+    known_by = "its header";
   } else {
-    least_image_size = format == Format::Raw ? served_size : decoded_size_hint(format, magic);
-    unpacked = TRY_CONTEXT(name, open_decoder(format, *file));
-    decoder = std::make_unique<VhdFooterSource>(*unpacked);
+    TRY(open_decoded(magic, deadline));
   }
   Source* top = decoder.get();
   if (top == nullptr) return {};  // Nothing is known of the disk but its size.
@@ -209,6 +280,90 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
   image = std::make_unique<PeekSource>(*top);
   head = TRY(image->peek(kImageHead));
   if (head.empty()) return Error("the image is empty").with_context(name);
+  if (reading.any_content) return {};
+  std::string_view what = origin.kind == OriginKind::Http ? "what the server sent" : "the file";
+  TRY_CONTEXT(name, check_is_disk(head, format == Format::Raw ? what : "what is inside it"));
+  if (ending.exact_size) TRY_CONTEXT(name, check_ends_with_sector(*ending.exact_size, proven));
+  return {};
+}
+
+Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Time> deadline) {
+  DecodeLimits limits = machine_limits();
+  limits.member = reading.member;
+  limits.most_after_checked = std::max(kMostAfterEnd, served_size.value_or(0) / 100);
+  if (proven) limits.most_after_checked = limits.most_after_unchecked = UINT64_MAX;
+  std::optional<uint64_t> hint = decoded_size_hint(format, magic);
+  TRY_CONTEXT(name, read_end(limits, deadline));
+  if (!ending.member.empty()) limits.member = ending.member;
+  if (hint && hint > ending.least_size.value_or(0)) {
+    ending.least_size = hint;
+    known_by = "its header";
+  }
+  unpacked = TRY_CONTEXT(name, open_decoder(format, *file, limits));
+  decoder = std::make_unique<VhdFooterSource>(*unpacked);
+  return {};
+}
+
+// The file once more, to be read from its end; null, with the reason in known_by, where it cannot
+// be.
+Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending(
+    std::optional<Time> deadline) {
+  switch (origin.kind) {
+    case OriginKind::File: {
+      known_by = "a pipe shows its end last";
+      if (!served_size) return std::unique_ptr<RandomSource>();
+      UniqueFd fd = TRY(open_path(origin.path, O_RDONLY));
+      return std::unique_ptr<RandomSource>(TRY(FileRandomSource::open(std::move(fd))));
+    }
+    case OriginKind::StandardInput: {
+      known_by = "standard input shows its end last";
+      return std::move(at_end);
+    }
+    case OriginKind::Http: break;
+  }
+  known_by = "the server does not serve the file's end alone (Range)";
+  if (!served_size || http->answer().ranges == RangeSupport::None) {
+    return std::unique_ptr<RandomSource>();
+  }
+  Time soon = now() + kEndingPatience;
+  Result<std::unique_ptr<HttpFile>> opened =
+      HttpFile::open(origin.mirrors, http_options, deadline ? std::min(*deadline, soon) : soon);
+  if (!opened.ok()) {
+    if (opened.error().code() != kNoRanges) known_by = opened.error().message();
+    return std::unique_ptr<RandomSource>();
+  }
+  if (opened.value()->size() != *served_size) {
+    known_by = "the server has another file meanwhile";
+    return std::unique_ptr<RandomSource>();
+  }
+  return std::unique_ptr<RandomSource>(std::move(opened).value());
+}
+
+// What can be known is known before the first byte is written.
+Result<void> ImageStream::State::read_end(const DecodeLimits& limits,
+                                          std::optional<Time> deadline) {
+  if (!has_ending(format)) {
+    known_by = concat(format_name(format), " does not say it");
+    return {};
+  }
+  std::unique_ptr<RandomSource> end = TRY(open_for_ending(deadline));
+  if (end == nullptr) {
+    // A raw file's length is its image's, but for a footer.
+    if (format == Format::Raw && served_size) {
+      ending.least_size = *served_size > kVhdFooter ? *served_size - kVhdFooter : *served_size;
+    }
+    log_info(concat(name, ": what the file's end says shows only while it is written: ", known_by));
+    return {};
+  }
+  Result<Ending> read = read_ending(format, *end, limits);
+  if (!read.ok() && read.error().code() == kUnreadable) {
+    known_by = read.error().message();
+    log_info(concat(name, ": ", known_by));
+    return {};
+  }
+  ending = TRY(std::move(read));
+  known_by = ending.known_by.empty() ? concat(format_name(format), " does not say it")
+                                     : std::string(ending.known_by);
   return {};
 }
 
@@ -223,7 +378,7 @@ Result<std::unique_ptr<Source>> ImageStream::State::open_qcow2(std::optional<Tim
   }
   std::unique_ptr<Qcow2Source> opened = TRY_CONTEXT(name, Qcow2Source::open(*from, options));
   disk = opened.get();
-  least_image_size = disk->virtual_size();
+  ending.exact_size = ending.least_size = disk->virtual_size();
   return std::unique_ptr<Source>(std::move(opened));
 }
 
@@ -244,7 +399,7 @@ Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline
     case OriginKind::StandardInput: return stage("standard input");
     case OriginKind::Http: break;
   }
-  if (!served.empty() && use == ImageUse::Write)
+  if (!served.empty() && reading.use == ImageUse::Write)
     return stage("a digest of the file as served is wanted");
   if (http->answer().ranges == RangeSupport::None) return stage("a server without Range");
   close_stream();
@@ -271,11 +426,11 @@ Result<void> ImageStream::State::stage(std::string_view why) {
                  ENOMEM);
   };
   if (served_size && *served_size > room) return too_large(format_size(*served_size));
-  if (use == ImageUse::Inspect) {
+  if (reading.use == ImageUse::Inspect) {
     ConstBytes start = TRY(file->peek(kQcow2HeadBytes));
     Qcow2Header header = TRY_CONTEXT(
         name, parse_qcow2_header(start, served_size.value_or(std::numeric_limits<int64_t>::max())));
-    least_image_size = header.virtual_size;
+    ending.exact_size = ending.least_size = header.virtual_size;
     return {};
   }
   // The server has answered: what it takes from here on is a matter of its speed.
@@ -298,11 +453,14 @@ Result<void> ImageStream::State::stage(std::string_view why) {
 Result<std::unique_ptr<ImageStream>> ImageStream::open(const ImageOrigin& origin,
                                                        const HttpOptions& http,
                                                        const ImageProofs& proofs,
-                                                       std::optional<Time> deadline, ImageUse use) {
-  std::unique_ptr<ImageStream> stream(new ImageStream(std::make_unique<State>(origin, http, use)));
+                                                       std::optional<Time> deadline,
+                                                       const ImageReading& reading) {
+  std::unique_ptr<ImageStream> stream(
+      new ImageStream(std::make_unique<State>(origin, http, reading)));
   State& state = *stream->state_;
   TRY(state.prepare_proofs(proofs, deadline));
   TRY(state.open_transport(deadline));
+  TRY(state.choose_from_list());
   TRY(state.open_image(proofs, deadline));
   return stream;
 }
@@ -313,7 +471,9 @@ ImageStream::~ImageStream() { set_deadline(now()); }
 ConstBytes ImageStream::head() const { return state_->head; }
 Format ImageStream::format() const { return state_->format; }
 std::optional<uint64_t> ImageStream::served_size() const { return state_->served_size; }
-std::optional<uint64_t> ImageStream::least_image_size() const { return state_->least_image_size; }
+std::optional<uint64_t> ImageStream::least_image_size() const { return state_->ending.least_size; }
+std::optional<uint64_t> ImageStream::exact_image_size() const { return state_->ending.exact_size; }
+std::string ImageStream::size_known_by() const { return state_->known_by; }
 std::string ImageStream::tls() const { return state_->tls; }
 Source& ImageStream::image() { return *state_->image; }
 
@@ -345,9 +505,12 @@ unsigned ImageStream::resumptions() const {
   return state_->http_file != nullptr ? state_->http_file->resumptions() : 0;
 }
 
-Result<ImageProof> ImageStream::prove() {
+Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   State& s = *state_;
   ImageProof proof;
+  if (!s.reading.any_content && !s.ending.exact_size) {
+    TRY_CONTEXT(s.name, check_ends_with_sector(image_size, s.proven));
+  }
   for (std::unique_ptr<ServedDigest>& digest : s.served) {
     ByteVector actual = digest->digest.finish();
     if (digest->signature) {

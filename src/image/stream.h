@@ -45,6 +45,13 @@ enum class ImageUse {
   Inspect,  // only looked at, before another system fetches it: its digest is not computed
 };
 
+// How it is read.
+struct ImageReading {
+  ImageUse use = ImageUse::Write;
+  std::string member;        // of a zip archive (DecodeLimits::member)
+  bool any_content = false;  // it need not be known to be a disk (image/check.h)
+};
+
 // What proved that the image is the one that was meant.
 struct ImageProof {
   VerifiedDigest digest = VerifiedDigest::none_given();
@@ -53,14 +60,15 @@ struct ImageProof {
 
 class ImageStream {
  public:
-  // The server has answered, lists and signatures are checked, the format is known, and the image's
-  // head is decoded. When the deadline passes later on, the download ends: lift it in time with
+  // The server has answered, lists and signatures are checked, the format is known, the file's end
+  // was read where it can be and says something (io/ending.h), the image's head is decoded and is a
+  // disk's. When the deadline passes later on, the download ends: lift it in time with
   // set_deadline(). It does not hold for what has to be held in memory as a whole.
   static Result<std::unique_ptr<ImageStream>> open(const ImageOrigin& origin,
                                                    const HttpOptions& http,
                                                    const ImageProofs& proofs,
                                                    std::optional<Time> deadline,
-                                                   ImageUse use = ImageUse::Write);
+                                                   const ImageReading& reading = {});
   ~ImageStream();
 
   // The first bytes of the raw image, up to kImageHead; valid until image() is read. Empty where
@@ -69,9 +77,12 @@ class ImageStream {
   Format format() const;
   // Bytes of the file as served, where they are known.
   std::optional<uint64_t> served_size() const;
-  // The raw image has at least that many bytes, where anything is known beforehand: a raw file's
-  // length, or what the compressed head says of itself.
+  // The raw image has at least that many bytes, or just as many, where anything is known
+  // beforehand: a raw file's length, what the compressed head says of itself, or the file's end.
   std::optional<uint64_t> least_image_size() const;
+  std::optional<uint64_t> exact_image_size() const;
+  // What that is known by: "the index at its end". Where nothing is known, why not.
+  std::string size_known_by() const;
   std::string tls() const;  // "TLSv1.3"; empty: none
   // The raw image from its first byte.
   Source& image();
@@ -87,8 +98,9 @@ class ImageStream {
   uint64_t downloaded() const;
   unsigned resumptions() const;
 
-  // After image() was read to its end: the digests and signatures asked for hold.
-  Result<ImageProof> prove();
+  // After image() was read to its end, which was `image_size` bytes: no disk ends within a sector,
+  // and the digests and signatures asked for hold.
+  Result<ImageProof> prove(uint64_t image_size);
 
  private:
   struct State;

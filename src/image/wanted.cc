@@ -24,7 +24,9 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   http.ca_file = access.ca_file;
   http.client_certificate = access.client_certificate;
   http.paths = access.paths;
-  return ImageStream::open(origin, http, wanted_proofs(settings), deadline, use);
+  ImageReading reading{
+      .use = use, .member = settings.member, .any_content = settings.any_boot_mode};
+  return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
 }
 
 bool is_vouched_for(std::string_view tls, const ImageOrigin& origin, const Settings& settings) {

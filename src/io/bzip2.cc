@@ -191,7 +191,7 @@ class Crew {
 class Bzip2Decoder final : public Decoder {
  public:
   Bzip2Decoder(Source& inner, const DecodeLimits& limits, Extent extent)
-      : Decoder(Format::Bzip2, inner, extent) {
+      : Decoder(Format::Bzip2, inner, limits, extent) {
     uint64_t affordable = decoder_memory(limits) / kMemoryPerThread;
     unsigned threads =
         static_cast<unsigned>(std::min<uint64_t>({limits.threads, kMostThreads, affordable}));
@@ -293,7 +293,7 @@ class Bzip2Decoder final : public Decoder {
     window_begin_ += unused;
   }
 
-  // The next stream, the end, or zeros up to the end. bzip2 itself ignores whatever comes here.
+  // The next stream, the end, or what is none of both.
   Result<void> read_stream_header() {
     bool whole = have_bits(kHeader * 8);
     if (!whole && input_failure_) return *input_failure_;
@@ -306,18 +306,15 @@ class Bzip2Decoder final : public Decoder {
     if (whole && starts_with(next, "BZh") && next[3] >= '1' && next[3] <= '9') {
       seen_stream_ = true;
       combined_crc_ = 0;
+      most_length_ = (next[3] - '0') * 100'000u;
       move_to(position_ + kHeader * 8);
       next_ = Next::Mark;
       return {};
     }
     if (!whole && starts_with(as_bytes("BZh"), next)) return truncated(window_end());
     if (!seen_stream_) return damaged("no bzip2 header", byte_position());
-    for (;;) {
-      if (!all_zero(window_from(byte_position()))) return garbage_after_end(byte_position());
-      move_to(window_end() * 8);
-      if (!pull()) break;
-    }
     if (input_failure_) return *input_failure_;
+    TRY(pass_over_rest(true, byte_position(), all_zero(next)));
     next_ = Next::Nothing;
     return {};
   }
@@ -327,6 +324,10 @@ class Bzip2Decoder final : public Decoder {
     uint64_t mark = bits(position_, kMarkBits);
     if (mark == kBlockMark) {
       current_ = TRY(next_block());
+      if (is_too_long(*current_)) {
+        current_.reset();
+        return damaged("a block longer than the header allows", byte_position());
+      }
       return {};
     }
     if (mark != kEndMark) return damaged("no block where one should begin", byte_position());
@@ -337,6 +338,11 @@ class Bzip2Decoder final : public Decoder {
     move_to(round_up(position_ + kMarkBits + kCrcBits, 8));
     next_ = extent() == Extent::Member ? Next::Nothing : Next::StreamHeader;
     return {};
+  }
+
+  // libbz2's bound; blocks are decoded ahead, before it is known which stream they are of.
+  bool is_too_long(const Block& block) const {
+    return block.outcome != Block::Outcome::Wrong && block.decoder.length() > most_length_;
   }
 
   std::unique_ptr<Block> cut_block(uint64_t begin, uint64_t end) const {
@@ -515,7 +521,8 @@ class Bzip2Decoder final : public Decoder {
     drop_blocks_before(position_);
     if (blocks_.empty() || blocks_.front()->begin != position_) return;
     await_first();
-    if (blocks_.front()->outcome == Block::Outcome::Cut) return;  // read_mark() comes to it.
+    // read_mark() comes to it.
+    if (blocks_.front()->outcome == Block::Outcome::Cut || is_too_long(*blocks_.front())) return;
     current_ = take_first();
   }
 
@@ -530,6 +537,7 @@ class Bzip2Decoder final : public Decoder {
   Next next_ = Next::StreamHeader;
   bool seen_stream_ = false;
   uint32_t combined_crc_ = 0;  // of the stream's blocks so far
+  uint32_t most_length_ = 0;   // of a block, by the stream's level
   std::unique_ptr<Block> current_;
 
   // Ahead: marks that may be real, and the blocks between them.

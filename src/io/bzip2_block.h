@@ -32,6 +32,8 @@ class Bzip2Block {
     return given_ == length_ && repeats_ == 0 && same_ != 4 && crc_ == stored_crc_;
   }
   uint32_t crc() const { return stored_crc_; }
+  // After Complete: bytes before run lengths are expanded, which the stream's level bounds.
+  uint32_t length() const { return length_; }
 
  private:
   static constexpr uint32_t kMostLength = 900'000;

@@ -14,7 +14,7 @@
 namespace curlingiron {
 
 enum class Format {
-  // Decoded by open_decoder().
+  // Decoded by open_decoder(), or raw: whatever has no magic of these.
   Raw,
   Gzip,
   Zstd,
@@ -24,38 +24,20 @@ enum class Format {
   Zip,
   // A disk that is read at random: io/qcow2.h.
   Qcow2,
-  // Known, so that a message can name it.
-  AndroidSparse,
-  Compress,
-  Dmg,
-  Html,
-  Iso9660,
-  Lzip,
+  // Decoded as members alone (io/member.h): no disk image comes in these.
   Lzma,
   Lzop,
-  Qed,
-  Rar,
-  SevenZip,
-  Tar,
-  Vdi,
-  Vhd,
-  Vhdx,
-  Vmdk,
-  Wim,
-  Xml,
 };
 
-// What sniff() looks at: up to the volume descriptor of an ISO 9660 file system.
+// What sniff() looks at.
 inline constexpr size_t kSniffBytes = 33_KiB;
 
-// Raw where nothing is known. An ISO 9660 image that is a disk image as well (it has partitions: a
-// hybrid, made to be written to a USB stick) is Raw.
+// By the magic alone; what else a raw file may be is for formats/disk_image.h and foreign_file.h.
 Format sniff(ConstBytes head);
 std::string_view format_name(Format format);
 // Whether open_decoder() takes it.
 bool is_decodable(Format format);
-// What a format is that is not decoded here, and what to do: "the image is a VMware disk (vmdk);
-// convert it ...".
+// What a format is that is not decoded here, and what to do: "the image is lzop-compressed, ...".
 Error not_decodable(Format format);
 
 // What the rest of the pipeline takes beside the decoder.
@@ -66,16 +48,25 @@ inline constexpr uint64_t kBesideDecoder = 48_MiB;
 struct DecodeLimits {
   uint64_t memory;
   unsigned threads;
+  // What may follow the end of the stream and is passed over with a warning that counts it, as
+  // gzip(1) does: bytes, where every byte of the image was covered by a checksum of its own, and
+  // where not. Beyond that it is an error; zeros may always follow, as tapes pad.
+  uint64_t most_after_checked = 0;
+  uint64_t most_after_unchecked = 0;
+  // Of a zip archive: the file to be taken, with or without its folders. Empty: the one that begins
+  // as a disk does; texts, checksums, pictures and the like may stand beside it. Outlives the
+  // decoder.
+  std::string_view member = {};
 };
 // This machine's free memory and its processors.
 DecodeLimits machine_limits();
 
 // A Source of the decoded bytes that pulls from `inner`, which must outlive it. Raw is passed
 // through, zeros_ahead() as well. Formats that are not decodable are errors that say what to do.
-// Truncation, a bad checksum and bytes after the end are errors; only zeros may follow gzip and
-// bzip2 (tapes pad). Several members, streams and frames in one file are decoded one after the
-// other; a zip archive has one file beside directories, empty files and macOS's side files. The
-// legacy lz4 format has no checksum and no end mark: a digest must prove it.
+// Truncation and a bad checksum are errors, and so are bytes after the end beyond the limits.
+// Several members, streams and frames in one file are decoded one after the other; a zip archive
+// has one disk image (DecodeLimits::member), and two are an error. The legacy lz4 format has no
+// checksum and no end mark: a digest must prove it.
 //
 // Memory beyond 1 MiB is the format's window: zstd's, up to 128 MiB; xz's dictionary; 16 MiB for
 // legacy lz4, 4 MiB for bzip2. One that does not fit in the limits is an error that names it. With

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace curlingiron {
 
 bool is_skippable_magic(ConstBytes bytes) {
@@ -38,14 +40,6 @@ Result<void> CompressedInput::require(size_t count) {
   return {};
 }
 
-Result<bool> CompressedInput::only_zeros_follow() {
-  do {
-    if (!all_zero(rest())) return false;
-    take(rest().size());
-  } while (TRY(refill()));
-  return true;
-}
-
 Result<size_t> Decoder::read(MutableBytes into) {
   if (failure_) return *failure_;
   Result<size_t> n = decode(into);
@@ -68,6 +62,19 @@ Error Decoder::garbage_after_end(uint64_t position) const {
   return Error(concat("bytes that are not ", name, " follow the end of the ", name,
                       " stream near compressed byte ", position,
                       "; the file is not what it should be"));
+}
+
+Result<void> Decoder::pass_over_rest(bool checked, uint64_t end, bool zeros) {
+  uint64_t most = checked ? limits_.most_after_checked : limits_.most_after_unchecked;
+  do {
+    zeros = zeros && all_zero(input_.rest());
+    input_.take(input_.rest().size());
+    if (!zeros && input_.position() - end > most) return garbage_after_end(end);
+  } while (TRY(input_.refill()));
+  if (zeros) return {};
+  log_warning(concat(plural(input_.position() - end, "byte", "bytes"), " after the end of the ",
+                     format_name(format_), " stream are passed over"));
+  return {};
 }
 
 uint64_t decoder_memory(const DecodeLimits& limits) {

@@ -49,8 +49,6 @@ class CompressedInput {
   Result<bool> refill();
   // At least `count` bytes in rest(), fewer only where the stream ends.
   Result<void> require(size_t count);
-  // Takes zeros up to the end of the stream; false where another byte comes.
-  Result<bool> only_zeros_follow();
 
  private:
   static constexpr size_t kBuffer = 256_KiB;
@@ -68,13 +66,14 @@ enum class Extent { File, Member };
 // What every decoder shares: an error stays one, and no successful read hides it.
 class Decoder : public MemberSource {
  public:
-  explicit Decoder(Format format, Source& inner, Extent extent = Extent::File)
-      : format_(format), extent_(extent), input_(inner) {}
+  Decoder(Format format, Source& inner, const DecodeLimits& limits, Extent extent)
+      : format_(format), limits_(limits), extent_(extent), input_(inner) {}
 
   Result<size_t> read(MutableBytes into) final;
   uint64_t taken() const override { return input_.position(); }
 
  protected:
+  const DecodeLimits& limits() const { return limits_; }
   Extent extent() const { return extent_; }
   virtual Result<size_t> decode(MutableBytes into) = 0;
   CompressedInput& input() { return input_; }
@@ -86,9 +85,14 @@ class Decoder : public MemberSource {
   Error damaged(std::string_view why, uint64_t position) const;
   Error garbage_after_end() { return garbage_after_end(input_.position()); }
   Error garbage_after_end(uint64_t position) const;
+  // After the last stream, whose end was at compressed byte `end`: reads what follows to the file's
+  // end, as far as the limits let it. `checked`: a checksum covered every byte that was decoded.
+  // `zeros`: what was taken since `end` already was zeros.
+  Result<void> pass_over_rest(bool checked, uint64_t end, bool zeros = true);
 
  private:
   Format format_;
+  DecodeLimits limits_;
   Extent extent_;
   CompressedInput input_;
   std::optional<Error> failure_;
@@ -98,15 +102,21 @@ class Decoder : public MemberSource {
 uint64_t decoder_memory(const DecodeLimits& limits);
 
 using Opened = Result<std::unique_ptr<MemberSource>>;
-Opened open_gzip(Source& inner, Extent extent);
+Opened open_gzip(Source& inner, const DecodeLimits& limits, Extent extent);
 Opened open_zstd(Source& inner, const DecodeLimits& limits, Extent extent);
 Opened open_xz(Source& inner, const DecodeLimits& limits, Extent extent);
 Opened open_bzip2(Source& inner, const DecodeLimits& limits, Extent extent);
-Opened open_lz4(Source& inner, Extent extent);
-Opened open_zip(Source& inner);
+Opened open_lz4(Source& inner, const DecodeLimits& limits, Extent extent);
+Opened open_zip(Source& inner, const DecodeLimits& limits);
 // As members alone: no disk image comes in these.
 Opened open_lzma(Source& inner, const DecodeLimits& limits);
-Opened open_lzop(Source& inner);
+Opened open_lzop(Source& inner, const DecodeLimits& limits);
+
+// What an entry of a zip archive is that is no disk image, by its first bytes: "text; check the
+// URL". Empty: it may be one. `whole`: the entry has no more bytes.
+std::string zip_side_file(ConstBytes begin, bool whole);
+// An entry's name, with its folders or without.
+bool is_zip_member(std::string_view entry, std::string_view wanted);
 
 // What the heads of compressed files say of the decoded size.
 std::optional<uint64_t> zstd_size_hint(ConstBytes head);

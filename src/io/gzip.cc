@@ -18,7 +18,8 @@ constexpr uint8_t kReserved = 0xe0;
 
 class GzipDecoder final : public Decoder {
  public:
-  GzipDecoder(Source& inner, Extent extent) : Decoder(Format::Gzip, inner, extent) {}
+  GzipDecoder(Source& inner, const DecodeLimits& limits, Extent extent)
+      : Decoder(Format::Gzip, inner, limits, extent) {}
 
  protected:
   Result<size_t> decode(MutableBytes into) override {
@@ -44,12 +45,12 @@ class GzipDecoder final : public Decoder {
  private:
   enum class State { BetweenMembers, InMember, Ended };
 
-  // Another member, the end, or zeros up to the end, which tapes and block copies leave behind
-  // (gzip(1) ignores these as well).
+  // Another member, the end, or what is none of both.
   Result<void> begin_member() {
     TRY(input().require(2));
     ConstBytes next = input().rest();
     bool truncated_magic = next.size() == 1 && next[0] == kMagic[0];
+    uint64_t end = input().position();
     if (next.empty() && seen_member_) {
       state_ = State::Ended;
       return {};
@@ -65,7 +66,7 @@ class GzipDecoder final : public Decoder {
       return {};
     }
     if (!seen_member_) return damaged("no gzip header");
-    if (!TRY(input().only_zeros_follow())) return garbage_after_end();
+    TRY(pass_over_rest(true, end));
     state_ = State::Ended;
     return {};
   }
@@ -129,8 +130,8 @@ class GzipDecoder final : public Decoder {
 
 }  // namespace
 
-Opened open_gzip(Source& inner, Extent extent) {
-  return std::unique_ptr<MemberSource>(std::make_unique<GzipDecoder>(inner, extent));
+Opened open_gzip(Source& inner, const DecodeLimits& limits, Extent extent) {
+  return std::unique_ptr<MemberSource>(std::make_unique<GzipDecoder>(inner, limits, extent));
 }
 
 }  // namespace curlingiron

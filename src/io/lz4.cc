@@ -14,7 +14,9 @@ namespace {
 constexpr uint8_t kMagic[] = {0x04, 0x22, 0x4d, 0x18};
 constexpr uint8_t kLegacyMagic[] = {0x02, 0x21, 0x4c, 0x18};
 constexpr size_t kMagicSize = 4;
-constexpr uint8_t kHasDictionary = 1;  // of a frame's FLG byte
+// Of a frame's FLG byte.
+constexpr uint8_t kHasDictionary = 1 << 0;
+constexpr uint8_t kHasChecksum = 1 << 2;  // of its content
 constexpr size_t kLegacyBlock = 8_MiB;
 
 bool is_frame_start(ConstBytes bytes) {
@@ -31,7 +33,8 @@ bool is_cut_magic(ConstBytes bytes) {
 
 class Lz4Decoder final : public Decoder {
  public:
-  Lz4Decoder(Source& inner, Extent extent) : Decoder(Format::Lz4, inner, extent) {}
+  Lz4Decoder(Source& inner, const DecodeLimits& limits, Extent extent)
+      : Decoder(Format::Lz4, inner, limits, extent) {}
 
   Result<void> initialise() {
     LZ4F_dctx* context = nullptr;
@@ -76,12 +79,16 @@ class Lz4Decoder final : public Decoder {
     }
     if (next.empty() || is_cut_magic(next)) return truncated();
     if (!is_frame_start(next)) {
-      return seen_frame_ ? garbage_after_end() : damaged("no lz4 header");
+      if (!seen_frame_) return damaged("no lz4 header");
+      TRY(pass_over_rest(all_checked_, input().position()));
+      state_ = State::Ended;
+      return {};
     }
     seen_frame_ = true;
     if (starts_with(next, ConstBytes(kLegacyMagic))) {
       input().take(kMagicSize);
       short_block_seen_ = false;
+      all_checked_ = false;
       state_ = State::InLegacy;
       return {};
     }
@@ -90,6 +97,10 @@ class Lz4Decoder final : public Decoder {
       return Error(
           "the lz4 stream needs a dictionary, which this program does not have; compress the "
           "image without -D");
+    }
+    if (starts_with(next, ConstBytes(kMagic))) {
+      all_checked_ =
+          all_checked_ && next.size() > kMagicSize && (next[kMagicSize] & kHasChecksum) != 0;
     }
     state_ = State::InFrame;
     return {};
@@ -167,6 +178,7 @@ class Lz4Decoder final : public Decoder {
 
   std::unique_ptr<LZ4F_dctx, FreeContext> context_;
   bool seen_frame_ = false;
+  bool all_checked_ = true;  // each frame so far has a checksum of its content
   bool output_pending_ = false;
   ByteVector compressed_;  // a block of the legacy format
   ByteVector legacy_;      // the same, decoded
@@ -178,8 +190,8 @@ class Lz4Decoder final : public Decoder {
 
 }  // namespace
 
-Opened open_lz4(Source& inner, Extent extent) {
-  auto decoder = std::make_unique<Lz4Decoder>(inner, extent);
+Opened open_lz4(Source& inner, const DecodeLimits& limits, Extent extent) {
+  auto decoder = std::make_unique<Lz4Decoder>(inner, limits, extent);
   TRY(decoder->initialise());
   return std::unique_ptr<MemberSource>(std::move(decoder));
 }

@@ -11,7 +11,8 @@ namespace {
 
 class LzmaDecoder final : public Decoder {
  public:
-  explicit LzmaDecoder(Source& inner) : Decoder(Format::Lzma, inner, Extent::Member) {}
+  LzmaDecoder(Source& inner, const DecodeLimits& limits)
+      : Decoder(Format::Lzma, inner, limits, Extent::Member) {}
   ~LzmaDecoder() override { ::lzma_end(&stream_); }
   LzmaDecoder(const LzmaDecoder&) = delete;
   LzmaDecoder& operator=(const LzmaDecoder&) = delete;
@@ -65,7 +66,7 @@ class LzmaDecoder final : public Decoder {
 }  // namespace
 
 Opened open_lzma(Source& inner, const DecodeLimits& limits) {
-  auto decoder = std::make_unique<LzmaDecoder>(inner);
+  auto decoder = std::make_unique<LzmaDecoder>(inner, limits);
   TRY(decoder->initialise(limits));
   return std::unique_ptr<MemberSource>(std::move(decoder));
 }

@@ -44,7 +44,8 @@ uint32_t crc32_of(ConstBytes bytes) { return deflate_crc32(0, bytes); }
 
 class LzopDecoder final : public Decoder {
  public:
-  explicit LzopDecoder(Source& inner) : Decoder(Format::Lzop, inner, Extent::Member) {}
+  LzopDecoder(Source& inner, const DecodeLimits& limits)
+      : Decoder(Format::Lzop, inner, limits, Extent::Member) {}
 
  protected:
   Result<size_t> decode(MutableBytes into) override {
@@ -164,8 +165,8 @@ class LzopDecoder final : public Decoder {
 
 }  // namespace
 
-Opened open_lzop(Source& inner) {
-  return std::unique_ptr<MemberSource>(std::make_unique<LzopDecoder>(inner));
+Opened open_lzop(Source& inner, const DecodeLimits& limits) {
+  return std::unique_ptr<MemberSource>(std::make_unique<LzopDecoder>(inner, limits));
 }
 
 }  // namespace curlingiron

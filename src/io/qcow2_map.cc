@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.h"
+
 namespace curlingiron {
 namespace {
 
@@ -48,8 +50,43 @@ Result<std::unique_ptr<Qcow2Map>> Qcow2Map::open(RandomSource& file) {
   }
   Qcow2Header header = TRY(parse_qcow2_header(head, file.size()));
   std::unique_ptr<Qcow2Map> map(new Qcow2Map(file, header));
+  TRY(map->check_is_whole());
   if (header.virtual_size != 0) TRY(map->load_window(0));
   return map;
+}
+
+// The last cluster that is in use must begin within the file: one that was cut off while it was
+// copied is found out here, not when the reader comes to what is missing. Counts that are stale, or
+// that lie nowhere, say nothing.
+Result<void> Qcow2Map::check_is_whole() {
+  constexpr uint64_t kMostTable = 1_MiB;
+  uint64_t size = file_.size();
+  auto is_there = [&](uint64_t offset, uint64_t length) {
+    return offset != 0 && offset < size && length <= size - offset;
+  };
+  uint64_t cluster = header_.cluster_size();
+  uint64_t length = header_.refcount_bytes;
+  if (header_.dirty || length > kMostTable || !is_there(header_.refcount_table, length)) return {};
+  ByteVector table(static_cast<size_t>(length));
+  if (table.empty()) return {};
+  file_.expect(header_.refcount_table, length);
+  TRY(file_.read_at(header_.refcount_table, table));
+  std::optional<Qcow2LastEntry> last = qcow2_last_block(table);
+  if (!last || last->offset % cluster != 0) return {};
+  ByteVector block(static_cast<size_t>(cluster));
+  uint64_t begin = last->offset;  // The counts themselves are in one.
+  if (is_there(last->offset, cluster)) {
+    file_.expect(last->offset, cluster);
+    TRY(file_.read_at(last->offset, block));
+    std::optional<uint64_t> used = qcow2_last_used(block, header_.refcount_order);
+    // At most 2^17 entries of the table, 2^24 counts of a block and 2^21 bytes of a cluster.
+    uint64_t counts = (cluster * 8) >> header_.refcount_order;
+    if (used) begin = (last->index * counts + *used) * cluster;
+  }
+  if (begin < size) return {};
+  return Error(concat("the qcow2 file ends at byte ", size,
+                      ", but its last cluster begins at byte ", begin,
+                      ": it is cut off; download it again"));
 }
 
 // Where the guest bytes begin that entry `l1_index` maps; the last entry may map more than there

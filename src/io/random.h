@@ -13,6 +13,7 @@ class MemoryRandomSource final : public RandomSource {
  public:
   explicit MemoryRandomSource(ConstBytes bytes) : bytes_(bytes) {}
   uint64_t size() const override { return bytes_.size(); }
+  bool is_local() const override { return true; }
   Result<void> read_at(uint64_t offset, MutableBytes into) override;
 
  private:
@@ -28,6 +29,7 @@ class FileRandomSource final : public RandomSource {
   // The size is the one at this moment; a pipe, which has none, is an error.
   static Result<std::unique_ptr<FileRandomSource>> open(UniqueFd fd);
   uint64_t size() const override { return size_; }
+  bool is_local() const override { return true; }
   Result<void> read_at(uint64_t offset, MutableBytes into) override;
   void expect(uint64_t offset, uint64_t length) override;
 

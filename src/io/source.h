@@ -35,6 +35,8 @@ class RandomSource {
   virtual uint64_t size() const = 0;
   // Fills `into` with the bytes from `offset` on; all of them must be within size().
   virtual Result<void> read_at(uint64_t offset, MutableBytes into) = 0;
+  // Thousands of small reads cost next to nothing.
+  virtual bool is_local() const { return false; }
   // A hint: the `length` bytes from `offset` on will be read next, in order and with small gaps. A
   // server is then asked once for all of them.
   virtual void expect(uint64_t /*offset*/, uint64_t /*length*/) {}

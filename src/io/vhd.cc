@@ -38,19 +38,34 @@ Result<VhdFooter> parse_footer(ConstBytes bytes) {
 
 }  // namespace
 
+Result<bool> has_vhd_footer(ConstBytes end, uint64_t before) {
+  if (as_text(end.first(4)) == "koly") {
+    return Error(
+        "the image is an Apple disk image (dmg); convert it with \"hdiutil convert -format UDTO\" "
+        "or \"dmg2img\"");
+  }
+  Result<VhdFooter> footer = parse_footer(end);
+  if (!footer.ok()) return false;
+  bool fixed = footer.value().disk_type == kFixedDisk;
+  if (fixed && footer.value().current_size == before) return true;
+  return Error(concat("the image ends with a VHD footer for a ", fixed ? "" : "sparse ", "disk of ",
+                      footer.value().current_size, " bytes, but ", before,
+                      " bytes came before it; convert it with \"qemu-img convert -O raw\""));
+}
+
 Result<size_t> VhdFooterSource::read(MutableBytes into) {
   if (failure_) return *failure_;
-  if (into.size() <= kFooter && !ended_) {
+  if (into.size() <= kVhdFooter && !ended_) {
     // Through a buffer of its own, as what is held does not fit in front of new bytes.
-    std::array<uint8_t, 2 * kFooter> both;
+    std::array<uint8_t, 2 * kVhdFooter> both;
     std::copy_n(held_.begin(), held_size_, both.begin());
     size_t filled = held_size_;
-    while (filled <= kFooter) {
-      size_t room = std::min(both.size() - filled, into.size() + kFooter - filled);
+    while (filled <= kVhdFooter) {
+      size_t room = std::min(both.size() - filled, into.size() + kVhdFooter - filled);
       size_t n = TRY(inner_.read(MutableBytes(both).subspan(filled, room)));
       filled += n;
       if (n != 0) {
-        held_size_ = std::min(filled, kFooter);
+        held_size_ = std::min(filled, kVhdFooter);
         std::copy_n(both.begin() + static_cast<ptrdiff_t>(filled - held_size_), held_size_,
                     held_.begin());
         continue;
@@ -59,7 +74,7 @@ Result<size_t> VhdFooterSource::read(MutableBytes into) {
       break;
     }
     if (!ended_) {
-      size_t n = filled - kFooter;
+      size_t n = filled - kVhdFooter;
       std::copy_n(both.begin(), n, into.begin());
       passed_on_ += n;
       return n;
@@ -73,7 +88,7 @@ Result<size_t> VhdFooterSource::read(MutableBytes into) {
       break;
     }
     size_t filled = held_size_ + n;
-    held_size_ = std::min(filled, kFooter);
+    held_size_ = std::min(filled, kVhdFooter);
     std::copy_n(into.begin() + static_cast<ptrdiff_t>(filled - held_size_), held_size_,
                 held_.begin());
     if (filled == held_size_) continue;
@@ -90,25 +105,14 @@ Result<size_t> VhdFooterSource::read(MutableBytes into) {
 
 Result<void> VhdFooterSource::judge_end() {
   ended_ = true;
-  if (held_size_ < kFooter) return {};
-  ConstBytes end(held_);
-  if (as_text(end.first(4)) == "koly") {
-    failure_ = Error(
-        "the image is an Apple disk image (dmg); convert it with \"hdiutil convert -format UDTO\" "
-        "or \"dmg2img\"");
+  if (held_size_ < kVhdFooter) return {};
+  Result<bool> footer = has_vhd_footer(held_, passed_on_);
+  if (!footer.ok()) {
+    failure_ = footer.error();
     return *failure_;
   }
-  Result<VhdFooter> footer = parse_footer(end);
-  if (!footer.ok()) return {};
-  if (footer.value().disk_type == kFixedDisk && footer.value().current_size == passed_on_) {
-    held_size_ = 0;
-    return {};
-  }
-  failure_ = Error(concat("the image ends with a VHD footer for a ",
-                          footer.value().disk_type == kFixedDisk ? "" : "sparse ", "disk of ",
-                          footer.value().current_size, " bytes, but ", passed_on_,
-                          " bytes came before it; convert it with \"qemu-img convert -O raw\""));
-  return *failure_;
+  if (footer.value()) held_size_ = 0;
+  return {};
 }
 
 // The bytes that come next are those held, then the inner source's; 512 must stay behind.
@@ -117,14 +121,14 @@ uint64_t VhdFooterSource::zeros_ahead() {
   uint64_t inner = inner_.zeros_ahead();
   if (inner == 0 || !all_zero(ConstBytes(held_).first(held_size_))) return 0;
   uint64_t both = inner + held_size_;
-  return both > kFooter ? both - kFooter : 0;
+  return both > kVhdFooter ? both - kVhdFooter : 0;
 }
 
 void VhdFooterSource::skip_zeros(uint64_t count) {
   if (count == 0) return;
-  inner_.skip_zeros(count + kFooter - held_size_);
+  inner_.skip_zeros(count + kVhdFooter - held_size_);
   held_.fill(0);
-  held_size_ = kFooter;
+  held_size_ = kVhdFooter;
   passed_on_ += count;
 }
 

@@ -11,27 +11,28 @@ namespace {
 
 class XzDecoder final : public Decoder {
  public:
-  XzDecoder(Source& inner, Extent extent) : Decoder(Format::Xz, inner, extent) {}
+  XzDecoder(Source& inner, const DecodeLimits& limits, Extent extent)
+      : Decoder(Format::Xz, inner, limits, extent) {}
   ~XzDecoder() override { ::lzma_end(&stream_); }
   XzDecoder(const XzDecoder&) = delete;
   XzDecoder& operator=(const XzDecoder&) = delete;
 
-  Result<void> initialise(const DecodeLimits& limits) {
-    uint32_t flags = LZMA_TELL_UNSUPPORTED_CHECK;
-    if (extent() == Extent::File) flags |= LZMA_CONCATENATED;
-    most_memory_ = std::max<uint64_t>(decoder_memory(limits), 1);
+  // For one stream.
+  Result<void> initialise() {
+    constexpr uint32_t kFlags = LZMA_TELL_UNSUPPORTED_CHECK | LZMA_TELL_NO_CHECK;
+    most_memory_ = std::max<uint64_t>(decoder_memory(limits()), 1);
     lzma_ret code = LZMA_MEM_ERROR;
-    if (limits.threads > 1 && most_memory_ >= kLeastForThreads) {
+    if (limits().threads > 1 && most_memory_ >= kLeastForThreads) {
       lzma_mt options{};
-      options.flags = flags;
-      options.threads = std::min(limits.threads, kMostThreads);
+      options.flags = kFlags;
+      options.threads = std::min(limits().threads, kMostThreads);
       options.memlimit_stop = most_memory_;
       // The rest is for what the allocator does with blocks of some MiB that come and go. Above
       // this, liblzma takes fewer threads, and with one thread no more than the window.
       options.memlimit_threading = most_memory_ / 4 * 3;
       code = ::lzma_stream_decoder_mt(&stream_, &options);
     }
-    if (code != LZMA_OK) code = ::lzma_stream_decoder(&stream_, most_memory_, flags);
+    if (code != LZMA_OK) code = ::lzma_stream_decoder(&stream_, most_memory_, kFlags);
     if (code != LZMA_OK) return Error("xz: not enough memory for the decoder", ENOMEM);
     return {};
   }
@@ -54,7 +55,8 @@ class XzDecoder final : public Decoder {
       output_pending_ = stream_.avail_out == 0;
       switch (code) {
         case LZMA_OK: break;
-        case LZMA_STREAM_END: ended_ = true; break;
+        case LZMA_NO_CHECK: all_checked_ = false; break;
+        case LZMA_STREAM_END: TRY(end_stream()); break;
         case LZMA_BUF_ERROR:
           // Twice no progress: with LZMA_FINISH, the stream is not complete.
           if (input_ended_ && produced == 0) return truncated();
@@ -70,11 +72,33 @@ class XzDecoder final : public Decoder {
   // Two blocks of xz -6: a window of 8 MiB, 24 MiB decoded and a part of that compressed.
   static constexpr uint64_t kLeastForThreads = 80_MiB;
 
+  // Another stream, zeros between two (2.2, in multiples of four), the end, or what is none of
+  // these.
+  Result<void> end_stream() {
+    if (extent() == Extent::Member) {
+      ended_ = true;
+      return {};
+    }
+    uint64_t end = input().position();
+    for (;;) {
+      TRY(input().require(kMagic.size()));
+      ConstBytes next = input().rest();
+      if (starts_with(next, kMagic) && (input().position() - end) % 4 == 0) return initialise();
+      if (!next.empty() && next.size() < kMagic.size() && starts_with(as_bytes(kMagic), next)) {
+        return truncated();
+      }
+      if (next.empty() || next[0] != 0) break;
+      auto other = std::find_if(next.begin(), next.end(), [](uint8_t byte) { return byte != 0; });
+      input().take(static_cast<size_t>(other - next.begin()));
+    }
+    TRY(pass_over_rest(all_checked_, end));
+    ended_ = true;
+    return {};
+  }
+
   Error explain(lzma_ret code) {
     switch (code) {
-      case LZMA_FORMAT_ERROR:
-        // After the first stream, this is what another one should have begun with.
-        return stream_.total_out == 0 ? damaged("no xz header") : garbage_after_end();
+      case LZMA_FORMAT_ERROR: return damaged("no xz header");
       case LZMA_UNSUPPORTED_CHECK:
         return Error(
             "the xz stream has a kind of checksum that this program cannot verify; compress the "
@@ -103,18 +127,21 @@ class XzDecoder final : public Decoder {
     }
   }
 
+  static constexpr std::string_view kMagic{"\xfd\x37zXZ\0", 6};
+
   lzma_stream stream_ = LZMA_STREAM_INIT;
   uint64_t most_memory_ = 0;
   bool input_ended_ = false;
   bool output_pending_ = false;
+  bool all_checked_ = true;  // each stream so far has a check of its blocks
   bool ended_ = false;
 };
 
 }  // namespace
 
 Opened open_xz(Source& inner, const DecodeLimits& limits, Extent extent) {
-  auto decoder = std::make_unique<XzDecoder>(inner, extent);
-  TRY(decoder->initialise(limits));
+  auto decoder = std::make_unique<XzDecoder>(inner, limits, extent);
+  TRY(decoder->initialise());
   return std::unique_ptr<MemberSource>(std::move(decoder));
 }
 

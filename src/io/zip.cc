@@ -1,9 +1,12 @@
-// A zip archive with one file in it (PKWARE's APPNOTE.TXT 6.3.10), decoded from front to back: what
-// the local headers say is believed only where the central directory at the end says the same.
+// A zip archive with one disk image in it (PKWARE's APPNOTE.TXT 6.3.10), decoded from front to
+// back: what the local headers say is believed only where the central directory at the end says the
+// same.
 #include <algorithm>
 #include <array>
 #include <vector>
 
+#include "formats/disk_image.h"
+#include "formats/foreign_file.h"
 #include "io/decoder.h"
 #include "io/inflate.h"
 
@@ -12,6 +15,9 @@ namespace {
 
 constexpr std::string_view kLocalHeader = "PK\x03\x04";
 constexpr std::string_view kDescriptor = "PK\x07\x08";
+// In front of the first entry: the mark of an archive that was split and joined again, or that was
+// made to be split and did not need it (8.5.3 and 8.5.4).
+constexpr std::string_view kSplitMarks[] = {"PK\x07\x08", "PK00"};
 constexpr std::string_view kExtraDataRecord = "PK\x06\x08";
 constexpr std::string_view kCentralHeader = "PK\x01\x02";
 constexpr std::string_view kZip64End = "PK\x06\x06";
@@ -28,11 +34,13 @@ constexpr uint16_t kStored = 0;
 constexpr uint16_t kDeflated = 8;
 constexpr uint16_t kZip64Extra = 1;
 constexpr uint32_t kIn64 = 0xffffffff;  // the value is in the zip64 extra field
+constexpr uint16_t kIn64Short = 0xffff;
 
-// Empty files, directories and macOS's side files beside the image; each is remembered until the
-// central directory names it.
+// Folders and files beside the image; each is remembered until the central directory names it.
 constexpr size_t kMostEntries = 1024;
 constexpr uint64_t kMostSideBytes = 16_MiB;
+// A file that is as small as this, and does not begin as a disk does, is a checksum or a signature.
+constexpr size_t kSmallFile = 64_KiB;
 
 std::string method_name(uint16_t method) {
   switch (method) {
@@ -55,13 +63,19 @@ struct Entry {
   uint32_t crc = 0;
   uint64_t compressed = 0;
   uint64_t size = 0;
+  bool wide = false;    // sizes are of 64 bits; else, of old packers, modulo 2^32
   bool listed = false;  // the central directory has named it
 
   bool sizes_follow() const { return (flags & kSizesFollow) != 0; }
-  bool is_side_entry() const {
+  // Without a look at what is in it. Of macOS's archiver: resource forks.
+  bool holds_nothing() const {
     return name.ends_with('/') || name.starts_with("__MACOSX/") || (size == 0 && !sizes_follow());
   }
 };
+
+bool says(uint64_t field, uint64_t value, bool wide) {
+  return field == value || (!wide && field == (value & 0xffffffff));
+}
 
 // The fixed part of a local header, after its signature; name and extra field follow.
 struct LocalHeader {
@@ -86,8 +100,8 @@ Result<LocalHeader> parse_local_header(ConstBytes fixed) {
 }
 
 // The values of the zip64 extra field (4.5.3), for those that the header has no room for, in their
-// order.
-Result<void> apply_zip64(ConstBytes extra, std::initializer_list<uint64_t*> values) {
+// order. False where there is no such field.
+Result<bool> apply_zip64(ConstBytes extra, std::initializer_list<uint64_t*> values) {
   ByteReader in(extra);
   ConstBytes field;
   while (in.rest().size() >= 4) {
@@ -99,30 +113,42 @@ Result<void> apply_zip64(ConstBytes extra, std::initializer_list<uint64_t*> valu
   for (uint64_t* value : values) {
     if (*value == kIn64 && !field.empty()) *value = TRY(wide.le64());
   }
-  return {};
+  return !field.empty();
 }
 
 class ZipDecoder final : public Decoder {
  public:
-  explicit ZipDecoder(Source& inner) : Decoder(Format::Zip, inner) {}
+  ZipDecoder(Source& inner, const DecodeLimits& limits)
+      : Decoder(Format::Zip, inner, limits, Extent::File) {}
 
  protected:
   Result<size_t> decode(MutableBytes into) override {
-    std::array<uint8_t, 16384> unwanted;
     for (;;) {
       switch (state_) {
         case State::Ended: return size_t{0};
         case State::BetweenEntries: TRY(next_record()); continue;
-        case State::InEntry: break;
+        case State::Unjudged: TRY(judge_entry()); continue;
+        case State::InSideFile: TRY(pass_over_entry()); continue;
+        case State::InImage: break;
       }
-      bool wanted = !current_.is_side_entry();
-      size_t produced = TRY(decode_entry(wanted ? into : MutableBytes(unwanted)));
-      if (wanted && produced != 0) return produced;
+      if (head_given_ < head_.size()) {
+        size_t n = std::min(into.size(), head_.size() - head_given_);
+        std::copy_n(head_.data() + head_given_, n, into.data());
+        head_given_ += n;
+        return n;
+      }
+      if (complete_) {
+        head_ = ByteVector();
+        state_ = State::BetweenEntries;
+        continue;
+      }
+      size_t produced = TRY(decode_entry(into));
+      if (produced != 0) return produced;
     }
   }
 
  private:
-  enum class State { BetweenEntries, InEntry, Ended };
+  enum class State { BetweenEntries, Unjudged, InSideFile, InImage, Ended };
 
   // `count` bytes, however the input is cut.
   Result<ByteVector> take(size_t count) {
@@ -144,12 +170,22 @@ class ZipDecoder final : public Decoder {
   }
 
   Result<void> next_record() {
+    if (input().position() == 0) TRY(pass_over_split_mark());
     if (TRY(comes(kLocalHeader))) return begin_entry();
     if (TRY(comes(kCentralHeader)) || TRY(comes(kEnd)) || TRY(comes(kExtraDataRecord))) {
       return read_directory();
     }
     if (input().rest().size() < kSignature) return truncated();
     return damaged("neither a file nor the directory follows");
+  }
+
+  Result<void> pass_over_split_mark() {
+    for (std::string_view mark : kSplitMarks) {
+      if (!TRY(comes(mark))) continue;
+      input().take(kSignature);
+      return {};
+    }
+    return {};
   }
 
   Result<void> begin_entry() {
@@ -161,15 +197,58 @@ class ZipDecoder final : public Decoder {
     ByteVector name = TRY(take(header.name_length));
     current_.name = as_text(name);
     ByteVector extra = TRY(take(header.extra_length));
-    if (!apply_zip64(extra, {&current_.size, &current_.compressed}).ok()) {
-      return damaged("a wrong extra field");
-    }
+    Result<bool> wide = apply_zip64(extra, {&current_.size, &current_.compressed});
+    if (!wide.ok()) return damaged("a wrong extra field");
+    current_.wide = wide.value();
     TRY(check_entry());
     crc_ = 0;
     size_ = 0;
+    complete_ = false;
     data_begin_ = input().position();
     inflater_.reset();
-    state_ = State::InEntry;
+    state_ = current_.holds_nothing() ? State::InSideFile : State::Unjudged;
+    return {};
+  }
+
+  // By the name that is wanted; else by its first bytes, which are kept for it.
+  Result<void> judge_entry() {
+    head_.resize(kDiskImageBytes);
+    head_given_ = 0;
+    size_t filled = 0;
+    while (!complete_ && filled < head_.size()) {
+      filled += TRY(decode_entry(MutableBytes(head_).subspan(filled)));
+    }
+    head_.resize(filled);
+    std::string shown = printable(current_.name, 100);
+    std::string_view member = limits().member;
+    std::string other = member.empty() ? zip_side_file(head_, complete_) : "";
+    if (member.empty() ? !other.empty() : !is_zip_member(current_.name, member)) {
+      head_ = ByteVector();
+      if (!other.empty()) passed_over_ = concat("\"", shown, "\" is ", other);
+      state_ = complete_ ? State::BetweenEntries : State::InSideFile;
+      return {};
+    }
+    if (!image_name_.empty()) {
+      return Error(concat("the zip archive has several disk images, \"", image_name_, "\" and \"",
+                          shown, "\"; choose one with --member NAME (member=), or serve it alone"));
+    }
+    image_name_ = shown.empty() ? "(no name)" : shown;
+    state_ = State::InImage;
+    return {};
+  }
+
+  Result<void> pass_over_entry() {
+    std::array<uint8_t, 16384> unwanted;
+    while (!complete_) {
+      TRY(decode_entry(unwanted));
+      if (size_ <= kMostSideBytes || !limits().member.empty()) continue;
+      return Error(concat("\"", printable(current_.name, 100),
+                          "\" in the zip archive is larger than ", format_size(kMostSideBytes),
+                          " and no disk image",
+                          passed_over_.empty() ? "" : concat(" (", passed_over_, ")"),
+                          "; serve the disk image alone"));
+    }
+    state_ = State::BetweenEntries;
     return {};
   }
 
@@ -198,12 +277,6 @@ class ZipDecoder final : public Decoder {
                           "\" in the zip archive is stored without its size in front; "
                           "make the archive from a file, not from a pipe"));
     }
-    if (current_.is_side_entry()) return {};
-    if (!image_name_.empty()) {
-      return Error(concat("the zip archive has several files, \"", image_name_, "\" and \"", shown,
-                          "\" among them; serve the disk image alone"));
-    }
-    image_name_ = shown.empty() ? "(no name)" : shown;
     return {};
   }
 
@@ -229,11 +302,8 @@ class ZipDecoder final : public Decoder {
     }
     crc_ = deflate_crc32(crc_, into.first(produced));
     size_ += produced;
-    if (!current_.sizes_follow() && size_ > current_.size) return damaged("a wrong length");
-    if (current_.is_side_entry() && size_ > kMostSideBytes) {
-      return Error(concat("\"", printable(current_.name, 100),
-                          "\" in the zip archive is larger than ", format_size(kMostSideBytes),
-                          "; serve the disk image alone"));
+    if (current_.wide && !current_.sizes_follow() && size_ > current_.size) {
+      return damaged("a wrong length");
     }
     if (complete) TRY(end_entry());
     return produced;
@@ -244,15 +314,17 @@ class ZipDecoder final : public Decoder {
     if (current_.sizes_follow()) {
       TRY(read_descriptor(compressed));
     } else {
-      if (current_.size != size_) return damaged("a wrong length");
-      if (current_.compressed != compressed) return damaged("a wrong compressed length");
+      if (!says(current_.size, size_, current_.wide)) return damaged("a wrong length");
+      if (!says(current_.compressed, compressed, current_.wide)) {
+        return damaged("a wrong compressed length");
+      }
       if (current_.crc != crc_) return damaged("a wrong checksum");
     }
     current_.crc = crc_;
     current_.size = size_;
     current_.compressed = compressed;
     entries_.push_back(current_);
-    state_ = State::BetweenEntries;
+    complete_ = true;
     return {};
   }
 
@@ -289,9 +361,7 @@ class ZipDecoder final : public Decoder {
 
   // 4.3.12 to 4.3.16: it must name what was read, and end the stream.
   Result<void> read_directory() {
-    if (image_name_.empty()) {
-      return Error("the zip archive has no file in it; serve the disk image itself");
-    }
+    if (image_name_.empty()) return no_image();
     if (TRY(comes(kExtraDataRecord))) {
       return Error("the zip archive is encrypted; serve it unencrypted");
     }
@@ -310,20 +380,32 @@ class ZipDecoder final : public Decoder {
     input().take(kSignature);
     ByteVector end = TRY(take(18));
     ByteReader in(end);
-    bool fits = TRY(in.le16()) == 0 && TRY(in.le16()) == 0;  // disks
-    for (int i = 0; i < 2; ++i) {                            // on this disk, and on all
+    bool fits = true;
+    // Of disks: this one's number and the directory's; of entries: on this disk, and on all.
+    for (size_t value : {size_t{0}, size_t{0}, count, count}) {
       uint16_t narrow = TRY(in.le16());
-      fits &= narrow == count || (zip64 && narrow == 0xffff);
+      fits &= narrow == value || (zip64 && narrow == kIn64Short);
     }
     for (uint64_t value : {length, begin}) {
       uint32_t narrow = TRY(in.le32());
-      fits &= narrow == value || (zip64 && narrow == kIn64);
+      fits &= says(narrow, value, false) || (zip64 && narrow == kIn64);
     }
     if (!fits) return damaged("a directory that does not fit its end record");
     TRY(take(TRY(in.le16())));  // a comment
-    if (!input().empty() || TRY(input().refill())) return garbage_after_end();
+    TRY(pass_over_rest(true, input().position()));
     state_ = State::Ended;
     return {};
+  }
+
+  Error no_image() const {
+    if (!limits().member.empty()) {
+      return Error(concat("the zip archive has no file \"", printable(limits().member, 100),
+                          "\" in it; check --member (member=)"));
+    }
+    if (passed_over_.empty()) {
+      return Error("the zip archive has no file in it; serve the disk image itself");
+    }
+    return Error(concat("the zip archive has no disk image in it: ", passed_over_));
   }
 
   Error damaged_or_cut(std::string_view why) {
@@ -349,14 +431,14 @@ class ZipDecoder final : public Decoder {
     ByteVector name = TRY(take(name_length));
     central.name = as_text(name);
     ByteVector extra = TRY(take(extra_length));
-    if (!apply_zip64(extra, {&central.size, &central.compressed, &central.offset}).ok()) {
-      return damaged("a wrong extra field");
-    }
+    Result<bool> wide = apply_zip64(extra, {&central.size, &central.compressed, &central.offset});
+    if (!wide.ok()) return damaged("a wrong extra field");
     TRY(take(comment_length));
     auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-      return !entry.listed && entry.name == central.name && entry.offset == central.offset &&
-             entry.method == central.method && entry.crc == central.crc &&
-             entry.compressed == central.compressed && entry.size == central.size;
+      return !entry.listed && entry.name == central.name && entry.method == central.method &&
+             entry.crc == central.crc && says(central.offset, entry.offset, wide.value()) &&
+             says(central.compressed, entry.compressed, wide.value()) &&
+             says(central.size, entry.size, wide.value());
     });
     if (known == entries_.end()) {
       return damaged(concat("the directory says something else of \"", printable(central.name, 100),
@@ -396,15 +478,38 @@ class ZipDecoder final : public Decoder {
   uint64_t data_begin_ = 0;  // of the current entry
   uint32_t crc_ = 0;         // of what was decoded of it
   uint64_t size_ = 0;        // the same, bytes
+  bool complete_ = false;    // all of it was decoded, and is as its checksum says
+  ByteVector head_;          // its first bytes, decoded to be judged
+  size_t head_given_ = 0;    // of the image's
   std::string image_name_;   // fit for a message; empty until the image's entry
+  std::string
+      passed_over_;  // the last file that is none: "\"a.vmdk\" is a VMware disk (vmdk); ..."
   std::vector<Entry> entries_;
   State state_ = State::BetweenEntries;
 };
 
 }  // namespace
 
-Opened open_zip(Source& inner) {
-  return std::unique_ptr<MemberSource>(std::make_unique<ZipDecoder>(inner));
+std::string zip_side_file(ConstBytes begin, bool whole) {
+  if (find_disk_image(begin)) return {};
+  if (std::optional<ForeignFile> kernel = find_kernel(begin)) return std::string(kernel->name);
+  if (std::optional<ForeignFile> file = find_foreign_file(begin)) {
+    return concat(file->name, "; ", file->advice);
+  }
+  Format format = sniff(begin);
+  if (format == Format::Qcow2) return "a qcow2 disk; unpack the archive and serve that";
+  if (format != Format::Raw) {
+    return concat(format_name(format), "; unpack the archive and serve that");
+  }
+  return whole && begin.size() <= kSmallFile ? "too small for a disk image" : "";
+}
+
+bool is_zip_member(std::string_view entry, std::string_view wanted) {
+  return entry == wanted || entry.substr(entry.rfind('/') + 1) == wanted;
+}
+
+Opened open_zip(Source& inner, const DecodeLimits& limits) {
+  return std::unique_ptr<MemberSource>(std::make_unique<ZipDecoder>(inner, limits));
 }
 
 std::optional<uint64_t> zip_size_hint(ConstBytes head) {
@@ -421,7 +526,7 @@ std::optional<uint64_t> zip_size_hint(ConstBytes head) {
       break;
     }
     entry.name = as_text(name.value());
-    if (!entry.is_side_entry()) return entry.size;
+    if (!entry.holds_nothing()) return entry.size;
     if (entry.compressed > in.rest().size()) break;
     head = in.rest().subspan(static_cast<size_t>(entry.compressed));
   }

@@ -18,9 +18,15 @@ std::optional<uint64_t> content_size(ConstBytes frame) {
   return size;
 }
 
+// 3.1.1.1.1: the flag of a checksum, in the descriptor after the magic.
+bool has_checksum(ConstBytes frame) {
+  return frame.size() > std::size(kMagic) && (frame[std::size(kMagic)] & 4) != 0;
+}
+
 class ZstdDecoder final : public Decoder {
  public:
-  ZstdDecoder(Source& inner, Extent extent) : Decoder(Format::Zstd, inner, extent) {}
+  ZstdDecoder(Source& inner, const DecodeLimits& limits, Extent extent)
+      : Decoder(Format::Zstd, inner, limits, extent) {}
 
   Result<void> initialise(const DecodeLimits& limits) {
     context_.reset(::ZSTD_createDCtx());
@@ -82,6 +88,7 @@ class ZstdDecoder final : public Decoder {
     if (starts_with(next, ConstBytes(kMagic)) || is_skippable_magic(next)) {
       // libzstd itself compares the size only where the last block is not empty.
       frame_size_ = content_size(next);
+      if (!is_skippable_magic(next)) all_checked_ = all_checked_ && has_checksum(next);
       frame_bytes_ = 0;
       seen_frame_ = true;
       state_ = State::InFrame;
@@ -91,7 +98,9 @@ class ZstdDecoder final : public Decoder {
         (starts_with(ConstBytes(kMagic), next) || (next[0] & 0xf0) == 0x50)) {
       return truncated();
     }
-    return garbage_after_end();
+    TRY(pass_over_rest(all_checked_, input().position()));
+    state_ = State::Ended;
+    return {};
   }
 
   Error explain(size_t code) {
@@ -124,6 +133,7 @@ class ZstdDecoder final : public Decoder {
   std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
   uint64_t largest_window_ = 0;
   bool seen_frame_ = false;
+  bool all_checked_ = true;             // each frame so far has a checksum
   std::optional<uint64_t> frame_size_;  // as the frame's header has it
   uint64_t frame_bytes_ = 0;            // decoded of it so far
   bool output_pending_ = false;  // the last call filled its buffer: more may wait in the decoder
@@ -133,7 +143,7 @@ class ZstdDecoder final : public Decoder {
 }  // namespace
 
 Opened open_zstd(Source& inner, const DecodeLimits& limits, Extent extent) {
-  auto decoder = std::make_unique<ZstdDecoder>(inner, extent);
+  auto decoder = std::make_unique<ZstdDecoder>(inner, limits, extent);
   TRY(decoder->initialise(limits));
   return std::unique_ptr<MemberSource>(std::move(decoder));
 }

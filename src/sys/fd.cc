@@ -138,6 +138,12 @@ Result<UniqueFd> standard_input() {
   return UniqueFd(fd);
 }
 
+Result<UniqueFd> reopen_standard_input() {
+  if (::lseek(STDIN_FILENO, 0, SEEK_CUR) != 0)
+    return Error("standard input is no file at its start");
+  return open_path("/proc/self/fd/0", O_RDONLY);
+}
+
 void will_need(const UniqueFd& fd, uint64_t offset, uint64_t length) {
   static_cast<void>(::posix_fadvise(fd.get(), static_cast<off_t>(offset),
                                     static_cast<off_t>(length), POSIX_FADV_WILLNEED));

@@ -58,8 +58,11 @@ void will_need(const UniqueFd& fd, uint64_t offset, uint64_t length);
 // The size of a file or block device that is read from its start on; nullopt for pipes and
 // terminals, which have none.
 Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd);
-// Standard input under a descriptor of its own.
+// Standard input under a descriptor of its own, with which it shares its position.
 Result<UniqueFd> standard_input();
+// Standard input opened once more, with a position of its own: a file of which nothing was read
+// yet. An error for pipes and terminals.
+Result<UniqueFd> reopen_standard_input();
 
 // An anonymous file (memfd_create(2)) for what must be handed to the kernel as a descriptor.
 Result<UniqueFd> create_memory_file(const std::string& name);

@@ -210,10 +210,18 @@ bool program_exists(const std::string& name) {
   return false;
 }
 
-std::optional<bool> run_in_child(bool (*body)(), Duration limit) {
-  pid_t child = ::fork();
-  if (child < 0) return std::nullopt;
-  if (child == 0) ::_exit(body() ? 0 : 1);
+std::optional<int> run_quietly(const std::vector<std::string>& argv, Duration limit) {
+  SpawnAttributes attributes;
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  pid_t child = 0;
+  int rc = ::posix_spawnp(&child, argv[0].c_str(), &actions, attributes.get(),
+                          pointers_to(argv).data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (rc != 0) return std::nullopt;
   // A pidfd becomes readable when the process ends.
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   PollItem item{process.get(), true, false, false};
@@ -224,7 +232,7 @@ std::optional<bool> run_in_child(bool (*body)(), Duration limit) {
   // A child stuck in the kernel cannot be reaped now: it is left behind, killed.
   pid_t reaped = ::waitpid(child, &status, in_time ? 0 : WNOHANG);
   if (!in_time || reaped != child) return std::nullopt;
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return exit_status(status);
 }
 
 void ignore_broken_pipes() { ::signal(SIGPIPE, SIG_IGN); }

@@ -64,9 +64,9 @@ class UnwatchedChildren {
 bool is_init_process();
 // True when PATH has it.
 bool program_exists(const std::string& name);
-// Runs `body` in a child; its result, or nullopt when it took longer than `limit` (then it is
-// killed).
-std::optional<bool> run_in_child(bool (*body)(), Duration limit);
+// Runs argv[0] (found on PATH) without input, and drops what it prints. The exit status, 128 +
+// signal, or nullopt where it does not start, or took longer than `limit` (then it is killed).
+std::optional<int> run_quietly(const std::vector<std::string>& argv, Duration limit);
 // A write to a connection that the peer closed is an error value, not a signal (SIGPIPE).
 void ignore_broken_pipes();
 // Reaps every child that has ended (PID 1 inherits them), without waiting.

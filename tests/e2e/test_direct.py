@@ -108,7 +108,7 @@ class Installs(DirectTest):
         self.served.unlink()
         self.served.write_bytes(content)
         self.image = self.served
-        self.installs([f"src=https://image.test/{self.name}", "dst=/dev/vda"],
+        self.installs([f"src=https://image.test/{self.name}", "dst=/dev/vda", "boot=any"],
                       disk={"properties": {"logical_block_size": 4096, "physical_block_size": 4096}})
 
     def test_disk_as_large_as_the_image(self):

@@ -135,8 +135,8 @@ struct Outcome {
 Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs& proofs = {}) {
   Outcome outcome;
   auto run = [&]() -> Result<void> {
-    std::unique_ptr<ImageStream> image =
-        TRY(ImageStream::open(origin, quick_options(), proofs, std::nullopt));
+    std::unique_ptr<ImageStream> image = TRY(
+        ImageStream::open(origin, quick_options(), proofs, std::nullopt, {.any_content = true}));
     std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(disk, "disk"));
     BegunInstallation begun = TRY(BegunInstallation::begin(*image, *writer));
     CopiedImage copied = TRY(begun.copy());

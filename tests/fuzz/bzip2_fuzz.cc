@@ -1,8 +1,9 @@
 // The first byte chooses the sizes of the pieces and the threads, the rest is the stream. What
-// libbz2 decodes to its end, our decoder must decode to the same.
+// libbz2 decodes to its end, our decoder must decode to the same, and nothing else.
 #include <bzlib.h>
 
 #include "fuzz/decode_input.h"
+#include "io/member.h"
 
 using namespace curlingiron;
 
@@ -21,6 +22,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   theirs.bytes.resize(stream.total_out_lo32);
   size_t used = stream.total_in_lo32;
   BZ2_bzDecompressEnd(&stream);
+  PiecesSource inner({data + 1, size - 1}, size);
+  std::unique_ptr<MemberSource> member = open_member(Format::Bzip2, inner, {256_MiB, 1}).value();
+  Decoded ours = read_pieces(*member, 65536, kDecodedLimit);
+  bool whole = ours.complete && ours.bytes.size() < kDecodedLimit;
+  if (whole && (!theirs.complete || member->taken() != used)) std::abort();
   if (!theirs.complete) return 0;
   expect_same(decode_pieces(Format::Bzip2, {data + 1, used}, used, 1000, kDecodedLimit), theirs,
               kDecodedLimit);

@@ -3,11 +3,13 @@
 #include <zlib.h>
 
 #include "fuzz/decode_input.h"
+#include "fuzz/read_ending.h"
 
 using namespace curlingiron;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz_decoder(Format::Gzip, {data, size});
+  fuzz_ending(Format::Gzip, {data, size});
   if (size < 2) return 0;
   z_stream stream{};
   if (inflateInit2(&stream, MAX_WBITS + 16) != Z_OK) std::abort();

@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!reader.complete()) return 0;
   const HttpHead& head = reader.head();
   if (head.status < 200 || head.status > 599) std::abort();
-  (void)judge_first(head, "subject", 0);
+  for (bool open_end : {false, true}) (void)judge_first(head, open_end, "subject", 0);
   HttpPin own = pin_of(head);
   own.length.reset();
   HttpPin other = own;

@@ -66,13 +66,14 @@ std::optional<HttpJudgement> judge_status(const HttpHead& head, const std::strin
   return HttpJudgement{HttpVerdict::Body, std::move(failure)};
 }
 
-std::optional<HttpJudgement> judge_body_form(const HttpHead& head, const std::string& subject) {
+std::optional<HttpJudgement> judge_body_form(const HttpHead& head, bool open_end,
+                                             const std::string& subject) {
   if (!head.content_encoding.empty()) {
     return fail(FailureKind::Final,
                 concat(subject, ": the server encodes the file (Content-Encoding: ",
                        head.content_encoding, ") though it was not asked to; turn that off there"));
   }
-  if (!head.length && !head.chunked) {
+  if (!head.length && !head.chunked && !open_end) {
     return fail(FailureKind::Final,
                 concat(subject,
                        ": the server sends neither a length nor chunks, so that a cut "
@@ -101,6 +102,16 @@ std::optional<HttpJudgement> judge_validators(const HttpHead& head, const HttpPi
     return changed(subject, run, "Last-Modified", pin.last_modified, head.last_modified);
   }
   return std::nullopt;
+}
+
+// An answer 206 that has all of the file though less was asked for.
+bool is_whole(const HttpHead& head, const HttpRun& run) {
+  if (head.status != 206 || run.first == 0 || run.last || !head.range || !head.range->span) {
+    return false;
+  }
+  const ContentRange::Span& span = *head.range->span;
+  if (head.length && *head.length != span.last - span.first + 1) return false;
+  return span.first == 0 && head.range->length && *head.range->length == span.last + 1;
 }
 
 // An answer 206, whose body must begin where it was asked to. Learns the length.
@@ -153,13 +164,14 @@ bool proves_same(const HttpHead& head, const HttpPin& pin) {
   return !pin.last_modified.empty() && head.last_modified == pin.last_modified;
 }
 
-HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int64_t wall_clock) {
+HttpJudgement judge_first(const HttpHead& head, bool open_end, const std::string& subject,
+                          int64_t wall_clock) {
   if (auto judged = judge_status(head, subject, wall_clock)) return *judged;
   if (head.status != 200) {
     return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
                                            head.reason, next_step(head.status)));
   }
-  if (auto judged = judge_body_form(head, subject)) return *judged;
+  if (auto judged = judge_body_form(head, open_end, subject)) return *judged;
   return {};
 }
 
@@ -177,18 +189,18 @@ HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, const HttpRun& r
     return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
                                            head.reason, " when resuming"));
   }
-  if (auto judged = judge_body_form(head, subject)) return *judged;
+  if (auto judged = judge_body_form(head, run.open_end, subject)) return *judged;
   if (auto judged = judge_validators(head, pin, run, subject)) return *judged;
 
-  if (head.status == 200) {
-    if (pin.length && head.length && *pin.length != *head.length) {
-      return changed(subject, run, "length", length_text(pin.length), length_text(head.length));
+  if (head.status == 200 || is_whole(head, run)) {
+    std::optional<uint64_t> length = head.status == 200 ? head.length : head.range->length;
+    if (pin.length && length && *pin.length != *length) {
+      return changed(subject, run, "length", length_text(pin.length), length_text(length));
     }
-    if (head.length && *head.length < run.known) {
-      return changed(subject, run, "length", concat("at least ", run.known),
-                     length_text(head.length));
+    if (length && *length < run.known) {
+      return changed(subject, run, "length", concat("at least ", run.known), length_text(length));
     }
-    if (!pin.length) pin.length = head.length;
+    if (!pin.length) pin.length = length;
     return {HttpVerdict::FromStart, std::nullopt};
   }
 
@@ -229,7 +241,7 @@ HttpJudgement judge_range(const HttpHead& head, HttpPin& pin, const HttpRun& run
     return fail(FailureKind::Final, concat(subject, ": unexpected answer ", head.status, ' ',
                                            head.reason, next_step(head.status)));
   }
-  if (auto judged = judge_body_form(head, subject)) return *judged;
+  if (auto judged = judge_body_form(head, false, subject)) return *judged;
   // No date proves anything here: what was answered must be answered again.
   if (!is_strong_entity_tag(pin.etag) && pin.modified != head.last_modified &&
       !pin.modified.empty()) {

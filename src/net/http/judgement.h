@@ -67,6 +67,7 @@ struct HttpRun {
   std::optional<uint64_t> last;  // inclusive; absent: to the end
   uint64_t known = 0;            // bytes of the file that were read already: it is not shorter
   bool other_mirror = false;     // the pin is of another server: only the words differ
+  bool open_end = false;         // HttpOptions::open_end
 };
 
 // The code of the failure of a server that has the file but does not serve it by ranges, or does
@@ -74,14 +75,15 @@ struct HttpRun {
 inline constexpr int kNoRanges = 95;  // EOPNOTSUPP
 
 // `subject` names the file in messages. `wall_clock` (seconds since the epoch) turns a Retry-After
-// date into a duration.
-HttpJudgement judge_first(const HttpHead& head, const std::string& subject, int64_t wall_clock);
+// date into a duration. `open_end`: HttpOptions::open_end.
+HttpJudgement judge_first(const HttpHead& head, bool open_end, const std::string& subject,
+                          int64_t wall_clock);
 HttpPin pin_of(const HttpHead& head);
 // The answer has the validator that If-Range would have asked for.
 bool proves_same(const HttpHead& head, const HttpPin& pin);
 
 // The answer to a request for the bytes from run.first on, of which a server may also send all from
-// the start. Learns a length that was unknown.
+// the start, be it as a part (206) that is the whole. Learns a length that was unknown.
 HttpJudgement judge_resumed(const HttpHead& head, HttpPin& pin, const HttpRun& run,
                             const std::string& subject, int64_t wall_clock);
 

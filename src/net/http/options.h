@@ -41,6 +41,10 @@ struct HttpOptions {
   // The caller compares a cryptographic digest of the whole at its end. Then kOverlap bytes that
   // are alike suffice to go on where no validator proves that the file is still the same.
   bool digest_follows = false;
+  // An answer with neither length nor chunks is taken, as of HTTP/1.0 and of some proxies: where
+  // the connection ends, the file ends, or was cut. The caller proves which
+  // (HttpAnswer::marks_its_end).
+  bool open_end = false;
   Duration stall = kStall;  // shorter in tests
   // So long is waited for the first bytes of a connection, where smaller packets may help.
   Duration first_bytes = kFirstBytes;
@@ -54,7 +58,8 @@ enum class RangeSupport {
 };
 
 struct HttpAnswer {
-  std::optional<uint64_t> length;  // bytes of the whole file; absent: chunked
+  std::optional<uint64_t> length;  // bytes of the whole file; absent: chunked, or not known
+  bool marks_its_end = true;       // false: the connection's end is taken for the file's
   std::string content_type;
   std::optional<int64_t> date;  // the Date header, seconds since the epoch
   std::string effective_url;    // after redirects, fit for messages (no credentials)

@@ -22,7 +22,8 @@
 //
 // At most 10 redirects, to http and https only and never from https to http. Headers go to the
 // hosts (and ports) of the URLs given, client certificate and pin too, credentials to their own
-// URL's; answers with a Content-Encoding, or with neither length nor chunks, are refused.
+// URL's; answers with a Content-Encoding are refused, and those with neither length nor chunks, but
+// for HttpOptions::open_end.
 #pragma once
 
 #include <cstdint>

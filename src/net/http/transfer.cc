@@ -235,11 +235,11 @@ HttpJudgement HttpTransfer::judge(const HttpHead& head) {
   request_.pin = from.known ? from.pin : HttpPin();
   request_.pin.length = file_.pin.length;
   HttpRun run{request_.plan.first, request_.plan.last, mode_ == HttpMode::Stream ? run_.next : 0,
-              file_.opened && !from.known};
+              file_.opened && !from.known, options_.open_end};
   if (mode_ == HttpMode::Ranges) return judge_range(head, request_.pin, run, subject, clock);
   // Nothing was received yet: this is as good as the first answer, but it must be the same file.
   if (file_.opened) return judge_resumed(head, request_.pin, run, subject, clock);
-  return judge_first(head, subject, clock);
+  return judge_first(head, options_.open_end, subject, clock);
 }
 
 HttpReceiver::Taken HttpTransfer::on_head(const Result<HttpHead>& answered) {
@@ -337,6 +337,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
   file_.pin = request_.pin;
   file_.pin.length = request_.reported_length;
   file_.answer.length = request_.reported_length;
+  file_.answer.marks_its_end = request_.reported_length.has_value() || head.chunked;
   file_.answer.content_type = head.content_type;
   file_.answer.date = head.date;
   file_.answer.effective_url = target_.url.display();
@@ -520,7 +521,7 @@ std::optional<HttpFailure> HttpTransfer::request_ended() {
   if (run_.end != kUnknownEnd || !all_compared) {
     return transient_failure(concat(url.host, ": the answer ended early, at byte ", run_.next));
   }
-  run_.ended = true;  // the last chunk's mark was seen
+  run_.ended = true;  // the last chunk's mark was seen; or nothing marks the end (open_end)
   return std::nullopt;
 }
 

@@ -204,17 +204,9 @@ TEST(Preflight, MadeBySfdisk) {
   }
 }
 
-TEST(Preflight, WhatIsNoDiskImage) {
+TEST(Preflight, NothingToWriteOrNowhereToWriteItTo) {
   Disk disk = disk_of(1 << 30);
-  auto text = [&](std::string_view bytes) { return verdict(as_bytes(bytes), std::nullopt, disk); };
-  EXPECT_THAT(text(""), HasSubstr("empty"));
-  EXPECT_THAT(text(std::string(1 << 20, '\0')), HasSubstr("1.0 MiB of zeros"));
-  EXPECT_THAT(text("\n<!DOCTYPE html>"), HasSubstr("web page"));
-  EXPECT_THAT(text("\x1f\x8b\x08rest"), HasSubstr("gzip again"));
-  EXPECT_THAT(text("KDMV\1\0\0"), HasSubstr("vmdk"));
-  EXPECT_THAT(text("vhdxfile"), HasSubstr("vhdx"));
-  EXPECT_THAT(text(std::string(257, 'x') + "ustar"), HasSubstr("tar archive"));
-  EXPECT_EQ(text(std::string(257, 'x') + "usta"), "fits");
+  EXPECT_THAT(verdict({}, std::nullopt, disk), HasSubstr("empty"));
   disk.read_only = true;
   EXPECT_THAT(verdict(with_mbr({}), std::nullopt, disk), HasSubstr("write-protected"));
 }

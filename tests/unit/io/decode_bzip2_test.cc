@@ -323,6 +323,22 @@ TEST(Bzip2, MarksWithoutBlocksAreErrorsSoon) {
   EXPECT_FALSE(decode(Format::Bzip2, file, 1 << 20, 65536, kThreads).ok());
 }
 
+// libbz2 sets aside what the level in the header says, and refuses a block of more.
+TEST(Bzip2, ABlockIsNoLongerThanTheHeaderAllows) {
+  // Noise; and zeros, of which 46 MB are a block, and come as holes.
+  for (const ByteVector& plain : {random_bytes(3 * 899'000), ByteVector(60'000'000)}) {
+    ByteVector stream = bzip2(plain, 9);
+    EXPECT_TRUE(decode(Format::Bzip2, stream).ok());
+    for (char level : {'1', '8'}) {
+      stream[3] = static_cast<uint8_t>(level);
+      for (DecodeLimits limits : {kInline, kThreads}) {
+        EXPECT_THAT(decode_error(Format::Bzip2, stream, limits),
+                    HasSubstr("longer than the header"));
+      }
+    }
+  }
+}
+
 TEST(Bzip2, ADecoderCanBeDroppedAtAnyTime) {
   ByteVector compressed = bzip2(disk_sample(3'000'000), 1);
   ByteVector piece(10'000);

@@ -31,9 +31,10 @@ TEST(Sniff, KnowsFormatsByTheirMagic) {
   EXPECT_EQ(sniff(joined({skippable(4), {0x04, 0x22, 0x4d, 0x18}})), Format::Lz4);
   EXPECT_EQ(text("QFI\xfb"), Format::Qcow2);
   EXPECT_EQ(text("PK\x03\x04"), Format::Zip);
-  EXPECT_EQ(text("<!DOCTYPE html><html>"), Format::Html);
-  EXPECT_EQ(text(" \r\n\t<HTML lang=en>"), Format::Html);
-  EXPECT_EQ(text("\xef\xbb\xbf<!doctype HTML>"), Format::Html);
+  EXPECT_EQ(text("PK\x05\x06"), Format::Zip);
+  EXPECT_EQ(text("PK\x07\x08PK\x03\x04"), Format::Zip);  // once split
+  EXPECT_EQ(text("PK\x07\x08"), Format::Raw);
+  EXPECT_EQ(text("<!DOCTYPE html><html>"), Format::Raw);
   EXPECT_EQ(text("<xml>"), Format::Raw);
   EXPECT_EQ(text("\x1f\x8b"), Format::Raw);  // no method
 }
@@ -43,54 +44,18 @@ TEST(Sniff, APrefixOfAMagicIsRaw) {
   for (size_t n = 0; n < 4; ++n) EXPECT_EQ(sniff(ConstBytes(magic).first(n)), Format::Raw);
 }
 
-// Sector 16 of a CD, and what makes it a disk image as well.
-ByteVector iso(bool with_partition) {
-  ByteVector head(40'000, 0);
-  std::memcpy(head.data() + 32769, "CD001", 5);
-  head[510] = 0x55;
-  head[511] = 0xaa;
-  if (with_partition) {
-    head[446] = 0x80;
-    head[450] = 0x17;
-    head[458] = 1;
-  }
-  return head;
-}
-
-TEST(Sniff, NamesWhatCannotBeDecoded) {
+TEST(Sniff, KnowsWhatOnlyAnInitramfsComesIn) {
   auto text = [](std::string_view bytes) { return sniff(as_bytes(bytes)); };
-  EXPECT_EQ(text("KDMV\1"), Format::Vmdk);
-  EXPECT_EQ(text("# Disk DescriptorFile\n"), Format::Vmdk);
-  EXPECT_EQ(text("vhdxfile"), Format::Vhdx);
-  EXPECT_EQ(text("conectix"), Format::Vhd);
-  EXPECT_EQ(text("<<< Oracle VM VirtualBox Disk Image >>>\n"), Format::Vdi);
-  EXPECT_EQ(text("7z\xbc\xaf\x27\x1c"), Format::SevenZip);
-  EXPECT_EQ(text("Rar!\x1a\x07\x01"), Format::Rar);
-  EXPECT_EQ(text("LZIP\x01"), Format::Lzip);
-  EXPECT_EQ(text("<?xml version='1.0'?><Error><Code>AccessDenied"), Format::Xml);
-  EXPECT_EQ(text("PK\x05\x06"), Format::Zip);
   EXPECT_EQ(text(std::string_view("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0", 14)),
             Format::Lzma);
   EXPECT_EQ(text(std::string_view("\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\1", 14)),
             Format::Raw);
-  ByteVector tar(512);
-  std::memcpy(tar.data() + 257, "ustar", 5);
-  EXPECT_EQ(sniff(tar), Format::Tar);
-}
-
-TEST(Sniff, AnIsoIsRawOnlyWhereItIsADiskImageAsWell) {
-  EXPECT_EQ(sniff(iso(false)), Format::Iso9660);
-  EXPECT_EQ(sniff(iso(true)), Format::Raw);
-  ByteVector gpt = iso(false);
-  std::memcpy(gpt.data() + 512, "EFI PART", 8);
-  EXPECT_EQ(sniff(gpt), Format::Raw);
-  EXPECT_EQ(sniff(ConstBytes(iso(false)).first(kSniffBytes)), Format::Iso9660);
-  EXPECT_EQ(sniff(ConstBytes(iso(false)).first(32773)), Format::Raw);
+  EXPECT_EQ(text(std::string_view("\x89LZO\0\r\n\x1a\n", 9)), Format::Lzop);
 }
 
 TEST(OpenDecoder, SaysWhatToDoAboutFormatsItCannotDecode) {
   MemorySource inner({});
-  for (int i = 0; i <= static_cast<int>(Format::Xml); ++i) {
+  for (int i = 0; i <= static_cast<int>(Format::Lzop); ++i) {
     Format format = static_cast<Format>(i);
     EXPECT_EQ(open_decoder(format, inner).ok(), is_decodable(format)) << format_name(format);
     if (is_decodable(format)) continue;
@@ -98,8 +63,6 @@ TEST(OpenDecoder, SaysWhatToDoAboutFormatsItCannotDecode) {
   }
   auto message = [&](Format format) { return open_decoder(format, inner).error().message(); };
   EXPECT_THAT(message(Format::Qcow2), HasSubstr("qemu-img"));
-  EXPECT_THAT(message(Format::Html), HasSubstr("web page"));
-  EXPECT_THAT(message(Format::Iso9660), HasSubstr("hybrid"));
 }
 
 TEST(Raw, PassesThrough) {
@@ -180,8 +143,8 @@ TEST(Zstd, AFrameShorterThanItSaysIsAnError) {
 
 TEST(Zstd, GarbageBehindTheEndIsAnError) {
   ByteVector compressed = zstd(sample(1000));
-  for (ByteVector garbage : {ByteVector{0}, ByteVector{0x28}, ByteVector{0x28, 0xb5, 0x2f},
-                             ByteVector{0x50, 0x2a}, ByteVector(1000, 0), gzip(sample(10))}) {
+  for (ByteVector garbage :
+       {ByteVector{0x28}, ByteVector{0x28, 0xb5, 0x2f}, ByteVector{0x50, 0x2a}, gzip(sample(10))}) {
     EXPECT_FALSE(decode(Format::Zstd, joined({compressed, garbage})).ok());
   }
 }
@@ -197,7 +160,7 @@ struct Subject {
 
 // Two parts of each: `a` and `b` bytes.
 std::vector<Subject> subjects(size_t a_size, size_t b_size) {
-  ByteVector a = sample(a_size, 3);
+  ByteVector a = as_disk(sample(a_size, 3));
   ByteVector b = sample(b_size, 4);
   ByteVector both = joined({a, b});
   ByteVector gzip_a = gzip(a, true);
@@ -240,15 +203,14 @@ TEST(Decoders, TruncationAnywhereIsAnError) {
         for (size_t end = 0; end < subject.compressed.size(); end += step) {
           ConstBytes cut = ConstBytes(subject.compressed).first(end);
           bool edge = std::count(subject.edges.begin(), subject.edges.end(), end) != 0;
+          // Zeros between xz streams come in fours; at the end there may be any number.
+          edge |= subject.format == Format::Xz && end > subject.edges[0] && end < subject.edges[1];
           Result<ByteVector> result = decode(subject.format, cut, 100, 65536, limits);
-          // After a whole member nothing tells that another was to come: only a digest or the
+          // After a whole member nothing says that another was to come: only a digest or the
           // length that the server declared does.
           ASSERT_EQ(result.ok(), edge) << subject.name << " " << end;
           if (result.ok()) continue;
-          // Zeros between xz streams come in fours.
-          bool padding =
-              subject.format == Format::Xz && end > subject.edges[0] && end < subject.edges[1];
-          EXPECT_THAT(result.error().message(), HasSubstr(padding ? "damaged" : "ends too early"))
+          EXPECT_THAT(result.error().message(), HasSubstr("ends too early"))
               << subject.name << " " << end;
         }
       }
@@ -300,13 +262,43 @@ TEST(Decoders, GarbageBehindTheEndIsAnError) {
       EXPECT_FALSE(decode(subject.format, joined({subject.compressed, garbage})).ok())
           << subject.name;
     }
-    bool padding_is_fine = subject.format == Format::Gzip || subject.format == Format::Bzip2;
     for (size_t zeros : {size_t{1}, size_t{2}, size_t{511}, size_t{1'000'001}}) {
       ByteVector padded = joined({subject.compressed, ByteVector(zeros, 0)});
-      EXPECT_EQ(decode(subject.format, padded).ok(), padding_is_fine) << subject.name;
+      EXPECT_TRUE(decode(subject.format, padded).ok()) << subject.name;
       padded.push_back(1);
       EXPECT_FALSE(decode(subject.format, padded).ok()) << subject.name;
     }
+  }
+}
+
+// As gzip(1) does: with a warning that counts what is passed over.
+TEST(Decoders, WhatFollowsTheEndIsPassedOverAsFarAsTheLimitsLetIt) {
+  DecodeLimits some = kInline;
+  some.most_after_checked = 100;
+  DecodeLimits any = kInline;
+  any.most_after_checked = any.most_after_unchecked = UINT64_MAX;
+  ByteVector metadata = joined({as_vector("{\"metadata\": 1}"), ByteVector(80, 7)});
+  ByteVector more = joined({metadata, ByteVector(100'000, 9)});
+  for (const Subject& subject : subjects(3000, 500)) {
+    for (size_t drip : {size_t{7}, size_t{1} << 20}) {
+      auto result = [&](const ByteVector& after, const DecodeLimits& limits) {
+        return decode(subject.format, joined({subject.compressed, after}), drip, 65536, limits);
+      };
+      EXPECT_TRUE(result(metadata, some).value() == subject.plain) << subject.name;
+      EXPECT_FALSE(result(more, some).ok()) << subject.name;
+      EXPECT_TRUE(result(more, any).value() == subject.plain) << subject.name;
+      EXPECT_FALSE(result(metadata, kInline).ok()) << subject.name;
+    }
+  }
+  // Without a checksum of its own, only a proof of the whole lets anything follow.
+  for (auto [format, unchecked] :
+       {std::pair{Format::Zstd, zstd(metadata, {false})},
+        std::pair{Format::Lz4, lz4(metadata, {false})},
+        std::pair{Format::Xz, xz(metadata, {LZMA_CHECK_NONE})},
+        std::pair{Format::Zstd, joined({zstd(metadata, {false}), zstd({})})}}) {
+    ByteVector file = joined({unchecked, metadata});
+    EXPECT_FALSE(decode(format, file, 7, 65536, some).ok()) << format_name(format);
+    EXPECT_TRUE(decode(format, file, 7, 65536, any).value() == metadata) << format_name(format);
   }
 }
 

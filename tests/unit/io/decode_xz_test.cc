@@ -28,8 +28,9 @@ TEST(Xz, PaddingComesInFours) {
   ByteVector compressed = xz(sample(1000));
   for (size_t zeros = 0; zeros < 13; ++zeros) {
     ByteVector padded = joined({compressed, ByteVector(zeros, 0)});
-    EXPECT_EQ(decode(Format::Xz, padded).ok(), zeros % 4 == 0) << zeros;
-    EXPECT_EQ(decode(Format::Xz, padded, 1, 100, kThreads).ok(), zeros % 4 == 0) << zeros;
+    // At the end there may be any number: a sector's rest, a tape's block.
+    EXPECT_TRUE(decode(Format::Xz, padded).ok()) << zeros;
+    EXPECT_TRUE(decode(Format::Xz, padded, 1, 100, kThreads).ok()) << zeros;
     EXPECT_EQ(decode(Format::Xz, joined({padded, compressed})).ok(), zeros % 4 == 0) << zeros;
   }
 }

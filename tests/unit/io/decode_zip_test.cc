@@ -44,13 +44,58 @@ TEST(Zip, OneFileBesideWhatIsNone) {
       kPlain);
 }
 
+// One that begins as a disk does, however many others stand beside it, on either side.
+TEST(Zip, OneImageBesideOtherFiles) {
+  ByteVector image = as_disk(disk_sample(2'000'000));
+  ByteVector archive =
+      zip({{"README.txt", as_vector("Write disk.img to a card.\n")},
+           {"disk.img.md5", as_vector("d41d8cd98f00b204e9800998ecf8427e  disk.img\n"), 8, 8},
+           {"logo.png", joined({as_vector("\x89PNG\r\n\x1a\n"), sample(100'000)})},
+           {"images/disk.img", image, 8, 8},
+           {"disk.img.sig", sample(566)},
+           {"disk.bmap", as_vector("<?xml version=\"1.0\" ?>\n<bmap/>\n")}});
+  for (size_t drip : {size_t{7}, archive.size()}) {
+    EXPECT_TRUE(decode(Format::Zip, archive, drip).value() == image);
+  }
+}
+
+TEST(Zip, AMemberIsChosenByItsName) {
+  ByteVector one = as_disk(disk_sample(100'000, 1));
+  ByteVector two = as_disk(disk_sample(20'000'000, 2));
+  ByteVector archive = zip({{"a/two.img", two}, {"b/one.img", one}, {"b/note", as_vector("!")}});
+  auto member = [&](std::string_view name) {
+    DecodeLimits limits = kInline;
+    limits.member = name;
+    return decode(Format::Zip, archive, archive.size(), 65536, limits);
+  };
+  EXPECT_TRUE(member("one.img").value() == one);
+  EXPECT_TRUE(member("b/one.img").value() == one);
+  EXPECT_TRUE(member("two.img").value() == two);
+  EXPECT_EQ(member("note").value(), as_vector("!"));
+  EXPECT_THAT(member("a/one.img").error().message(), HasSubstr("no file \"a/one.img\""));
+  EXPECT_THAT(decode_error(Format::Zip, archive), HasSubstr("several disk images"));
+}
+
+TEST(Zip, TheMarkOfAnArchiveThatWasSplit) {
+  for (std::string_view mark : {"PK\x07\x08", "PK00"}) {
+    ByteVector archive = zip({{.plain = kPlain}}, "", false, mark);
+    EXPECT_EQ(sniff(archive), Format::Zip);
+    EXPECT_TRUE(decode(Format::Zip, archive, 5).value() == kPlain);
+  }
+}
+
 TEST(Zip, NamesWhatItDoesNotTake) {
   auto error = [](const std::vector<ZipMember>& members) {
     return decode_error(Format::Zip, zip(members));
   };
   ZipMember image{.plain = kPlain};
-  EXPECT_THAT(error({image, {"README", sample(10)}}),
-              HasSubstr("several files, \"disk.img\" and \"README\""));
+  EXPECT_THAT(error({image, {"other.img", kPlain}}),
+              HasSubstr("several disk images, \"disk.img\" and \"other.img\""));
+  EXPECT_THAT(error({{"README", as_vector("Write it to a card.\n")}}),
+              HasSubstr("no disk image in it: \"README\" is text"));
+  EXPECT_THAT(error({{"disk.vmdk", as_vector("KDMV\1\0\0\0")}}),
+              HasSubstr("VMware disk (vmdk); convert"));
+  EXPECT_THAT(error({{"disk.img.gz", gzip(kPlain)}}), HasSubstr("is gzip; unpack the archive"));
   EXPECT_THAT(error({}), HasSubstr("no file in it"));
   EXPECT_THAT(error({{"only/", {}, 0}}), HasSubstr("no file in it"));
   EXPECT_THAT(error({{.plain = kPlain, .flags = 1}}),
@@ -92,7 +137,7 @@ TEST(Zip, TheDirectoryMustSayTheSame) {
   ByteVector longer = archive;
   longer[end + 20] = 1;  // a comment
   EXPECT_THAT(decode_error(Format::Zip, longer), HasSubstr("ends too early"));
-  longer = joined({archive, {0}});
+  longer = joined({archive, {1}});
   EXPECT_THAT(decode_error(Format::Zip, longer), HasSubstr("not zip"));
 }
 

@@ -27,6 +27,18 @@ inline ByteVector sample(size_t size, uint64_t seed = 1) {
 }
 
 // As a disk is: text, noise, and half of it free.
+// With a partition in its first sector, of which there must be enough bytes.
+inline ByteVector as_disk(ByteVector bytes) {
+  static constexpr uint8_t kPartition[16] = {0x80, 0, 2, 0, 0x83, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0};
+  std::copy_n(kPartition, sizeof kPartition, bytes.begin() + 446);
+  std::fill_n(bytes.begin() + 446 + sizeof kPartition, 48, uint8_t{0});
+  bytes[510] = 0x55;
+  bytes[511] = 0xaa;
+  return bytes;
+}
+
+inline ByteVector as_vector(std::string_view text) { return {text.begin(), text.end()}; }
+
 inline ByteVector disk_sample(size_t size, uint64_t seed = 1) {
   ByteVector bytes(size);
   std::mt19937_64 random(seed);
@@ -222,8 +234,9 @@ inline uint32_t crc_of(ConstBytes bytes) {
 }
 
 inline ByteVector zip(const std::vector<ZipMember>& members, std::string_view comment = "",
-                      bool zip64_end = false) {
+                      bool zip64_end = false, std::string_view mark = "") {
   ByteWriter out;
+  out.append(mark);
   ByteWriter directory;
   for (const ZipMember& member : members) {
     ByteVector data =

@@ -124,15 +124,12 @@ TEST(Process, ExitStatusAndSignalsAreTold) {
 }
 
 TEST(Process, ChildrenAreBounded) {
-  EXPECT_EQ(run_in_child([] { return true; }, 10s), std::optional<bool>(true));
-  EXPECT_EQ(run_in_child([] { return false; }, 10s), std::optional<bool>(false));
+  EXPECT_EQ(run_quietly({"true"}, 10s), std::optional<int>(0));
+  EXPECT_EQ(run_quietly({"sh", "-c", "exit 33"}, 10s), std::optional<int>(33));
+  EXPECT_EQ(run_quietly({"sh", "-c", "kill -ABRT $$"}, 10s), std::optional<int>(128 + 6));
+  EXPECT_EQ(run_quietly({"no-such-program-anywhere"}, 10s), std::nullopt);
   Time start = now();
-  EXPECT_EQ(run_in_child(
-                []() -> bool {
-                  for (;;) (void)poll_items({}, 60s);
-                },
-                50ms),
-            std::nullopt);
+  EXPECT_EQ(run_quietly({"sleep", "60"}, 50ms), std::nullopt);
   EXPECT_LT(now() - start, 30s);
 }
 

@@ -265,6 +265,70 @@ TEST_F(HttpSourceTest, AnAnswerWithoutLengthIsRefused) {
   EXPECT_THAT(error_of(server.url("/")), HasSubstr("neither a length nor chunks"));
 }
 
+// As HTTP/1.0 has it, and some proxies: for a caller who can tell the end from a cut.
+TEST_F(HttpSourceTest, AnAnswerWithoutLengthEndsWithTheConnectionWhereThatIsWanted) {
+  std::string file = make_file(300'000);
+  for (std::string_view version : {"HTTP/1.0", "HTTP/1.1"}) {
+    ScriptedServer server([&](const Request&, Exchange& out) {
+      out.send(concat(version, " 200 OK\r\nConnection: close\r\n\r\n", file));
+    });
+    options_.open_end = true;
+    Opened source = open(server.url("/"));
+    ASSERT_TRUE(source.ok()) << source.error().message();
+    EXPECT_FALSE(source.value()->answer().length);
+    EXPECT_FALSE(source.value()->answer().marks_its_end);
+    Result<std::string> all = drain(*source.value());
+    ASSERT_TRUE(all.ok()) << all.error().message();
+    EXPECT_TRUE(all.value() == file);
+  }
+}
+
+// A connection that is reset has not ended.
+TEST_F(HttpSourceTest, AnAnswerWithoutLengthThatBreaksIsReadAgain) {
+  std::string file = make_file(900'000);
+  ScriptedServer server([&](const Request& request, Exchange& out) {
+    out.send("HTTP/1.0 200 OK\r\n\r\n");
+    if (request.number != 0) {
+      out.send(file);
+      return;
+    }
+    out.send(std::string_view(file).substr(0, 300'000));
+    out.reset();
+  });
+  options_.open_end = true;
+  Result<std::string> all = fetch(server.url("/"));
+  ASSERT_TRUE(all.ok()) << all.error().message();
+  EXPECT_TRUE(all.value() == file);
+  EXPECT_EQ(server.requests().size(), 2U);
+}
+
+TEST_F(HttpSourceTest, ChunksMarkTheirEnd) {
+  ScriptedServer server([](const Request&, Exchange& out) {
+    out.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+  });
+  Opened source = open(server.url("/"));
+  ASSERT_TRUE(source.ok()) << source.error().message();
+  EXPECT_TRUE(source.value()->answer().marks_its_end);
+}
+
+// Asked for the rest, some servers send a part that is the whole.
+TEST_F(HttpSourceTest, AWholeFileAsAPartIsReadUpToThePosition) {
+  std::string file = make_file(900'000);
+  ScriptedServer server([&](const Request& request, Exchange& out) {
+    if (request.number == 0) {
+      out.send(ok_head(file.size()));
+      out.send(std::string_view(file).substr(0, 300'000));
+    } else {
+      out.send(partial_head(0, file.size()));
+      out.send(file);
+    }
+  });
+  Result<std::string> all = fetch(server.url("/a.img"));
+  ASSERT_TRUE(all.ok()) << all.error().message();
+  EXPECT_TRUE(all.value() == file);
+  EXPECT_EQ(server.requests().size(), 2U);
+}
+
 TEST_F(HttpSourceTest, AnEncodedBodyIsRefused) {
   ScriptedServer server([](const Request&, Exchange& out) {
     out.send(ok_head(3, "Content-Encoding: gzip\r\n"));

@@ -1,0 +1,393 @@
+#include "io/ending.h"
+
+#define ZSTD_STATIC_LINKING_ONLY  // ZSTD_getFrameHeader()
+#include <lzma.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/disk_image.h"
+#include "formats/zip_directory.h"
+#include "io/adapters.h"
+#include "io/decoder.h"
+#include "io/inflate.h"
+#include "io/vhd.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr uint64_t kModulo = uint64_t{1} << 32;
+
+Error unreadable(const Error& error) {
+  return Error(concat("its end cannot be read: ", error.message()), kUnreadable);
+}
+
+// Those between `offset` and the file's end, or `most` of them.
+Result<ByteVector> read_from(RandomSource& file, uint64_t offset, uint64_t most) {
+  ByteVector bytes(static_cast<size_t>(std::min(file.size() - offset, most)));
+  if (bytes.empty()) return bytes;
+  file.expect(offset, bytes.size());
+  if (auto read = file.read_at(offset, bytes); !read.ok()) return unreadable(read.error());
+  return bytes;
+}
+
+Result<ByteVector> read_tail(RandomSource& file, uint64_t most) {
+  uint64_t size = file.size();
+  return read_from(file, size - std::min(size, most), most);
+}
+
+// --- gzip
+
+// RFC 1952, 2.3.1: of the last member, modulo 2^32. What follows a stream would be taken for it: no
+// disk's size is believed that is no multiple of a sector, or that deflate could not reach.
+Result<Ending> read_gzip(RandomSource& file) {
+  constexpr uint64_t kMostRatio = 1032;
+  constexpr uint64_t kSector = 512;
+  ByteVector tail = TRY(read_tail(file, 4));
+  Ending ending;
+  Result<uint32_t> stored = ByteReader(tail).le32();
+  if (!stored.ok() || stored.value() == 0 || stored.value() % kSector != 0) return ending;
+  uint64_t size = stored.value();
+  if (size / kMostRatio > file.size()) return ending;
+  ending.least_size = size;
+  ending.known_by = "the size in its last bytes, modulo 4 GiB";
+  return ending;
+}
+
+// --- xz
+
+struct FreeIndex {
+  void operator()(lzma_index* index) const { ::lzma_index_end(index, nullptr); }
+};
+
+// A range of the file, read piece by piece.
+class Pieces {
+ public:
+  Pieces(RandomSource& file, uint64_t end) : file_(file), end_(end) {}
+
+  void seek(uint64_t position) { position_ = std::min(position, end_); }
+  Result<ConstBytes> next() {
+    constexpr uint64_t kPiece = 64_KiB;
+    bytes_ = TRY(read_from(file_, position_, std::min(kPiece, end_ - position_)));
+    position_ += bytes_.size();
+    return ConstBytes(bytes_);
+  }
+
+ private:
+  RandomSource& file_;
+  uint64_t end_;
+  uint64_t position_ = 0;
+  ByteVector bytes_;
+};
+
+// The index of all streams of a file that ends at `end`.
+Result<uint64_t> xz_size(RandomSource& file, uint64_t end) {
+  constexpr uint64_t kMostMemory = 64_MiB;
+  lzma_index* index = nullptr;
+  lzma_stream stream = LZMA_STREAM_INIT;
+  struct End {
+    lzma_stream& stream;
+    ~End() { ::lzma_end(&stream); }
+  } at_return{stream};
+  if (::lzma_file_info_decoder(&stream, &index, kMostMemory, end) != LZMA_OK) {
+    return Error("not enough memory for the xz file's index", ENOMEM);
+  }
+  Pieces pieces(file, end);
+  for (;;) {
+    lzma_action action = LZMA_RUN;
+    if (stream.avail_in == 0) {
+      ConstBytes piece = TRY(pieces.next());
+      stream.next_in = piece.data();
+      stream.avail_in = piece.size();
+      if (piece.empty()) action = LZMA_FINISH;
+    }
+    switch (::lzma_code(&stream, action)) {
+      case LZMA_OK: continue;
+      case LZMA_SEEK_NEEDED:
+        pieces.seek(stream.seek_pos);
+        stream.avail_in = 0;
+        continue;
+      case LZMA_STREAM_END: {
+        std::unique_ptr<lzma_index, FreeIndex> found(index);
+        return uint64_t{::lzma_index_uncompressed_size(found.get())};
+      }
+      case LZMA_MEMLIMIT_ERROR:
+        return Error("the xz file's index is larger than 64 MiB; compress the image with xz -T2",
+                     ENOMEM);
+      default:
+        return Error(
+            "the xz file's index at its end is damaged, or the file is cut off; get the file "
+            "again, or check the "
+            "original");
+    }
+  }
+}
+
+// 2.1.2: its last two bytes, and the CRC-32 in front of them.
+constexpr size_t kXzFooter = 12;
+bool is_xz_footer(ConstBytes footer) {
+  if (footer.size() < kXzFooter || footer[10] != 'Y' || footer[11] != 'Z') return false;
+  ByteReader in(footer);
+  return in.le32().value() == deflate_crc32(0, footer.subspan(4, 6));
+}
+
+// What is left of `tail` when all that follows its last footer is taken away; empty: there is none.
+ConstBytes up_to_xz_footer(ConstBytes tail) {
+  while (!tail.empty() &&
+         (tail.back() != 'Z' || !is_xz_footer(tail.last(std::min(tail.size(), kXzFooter))))) {
+    tail = tail.first(tail.size() - 1);
+  }
+  return tail;
+}
+
+// Where the zeros at the file's end begin, with which tapes and block copies pad; nullopt: too
+// many.
+Result<std::optional<uint64_t>> end_without_zeros(RandomSource& file) {
+  constexpr uint64_t kMostZeros = 64_MiB;
+  constexpr uint64_t kLargest = 4_MiB;
+  uint64_t end = file.size();
+  for (uint64_t piece = 4_KiB; end != 0; piece = std::min(piece * 4, kLargest)) {
+    if (file.size() - end > kMostZeros) return std::optional<uint64_t>();
+    uint64_t begin = end - std::min(end, piece);
+    ByteVector bytes = TRY(read_from(file, begin, end - begin));
+    auto last = std::find_if(bytes.rbegin(), bytes.rend(), [](uint8_t byte) { return byte != 0; });
+    if (last != bytes.rend())
+      return std::optional(begin + static_cast<uint64_t>(bytes.rend() - last));
+    end = begin;
+  }
+  return std::optional<uint64_t>(0);
+}
+
+Result<Ending> read_xz(RandomSource& file, const DecodeLimits& limits) {
+  constexpr uint64_t kUsual = 64_KiB;
+  constexpr uint64_t kMostSearched = 2_MiB;
+  uint64_t passed_over = std::max(limits.most_after_checked, limits.most_after_unchecked);
+  std::optional<uint64_t> last = TRY(end_without_zeros(file));
+  if (!last) return Ending{};
+  for (uint64_t searched : {kUsual, kUsual + std::min(passed_over, kMostSearched)}) {
+    uint64_t begin = *last - std::min(*last, searched);
+    ByteVector tail = TRY(read_from(file, begin, *last - begin));
+    ConstBytes stream = up_to_xz_footer(tail);
+    if (stream.empty()) continue;
+    Ending ending;
+    ending.exact_size = TRY(xz_size(file, begin + stream.size()));
+    ending.least_size = ending.exact_size;
+    ending.known_by = "the index at its end";
+    return ending;
+  }
+  // More may follow where the whole is proven.
+  if (passed_over > kMostSearched) return Ending{};
+  return Error(
+      "the xz file does not end as xz files do: it is cut off, or something else follows it; get "
+      "the file again, or "
+      "prove it by a digest (sha256=)");
+}
+
+// --- zstd
+
+// RFC 8878, 3.1.1.2: a block's header, of three bytes. The length of the block with it; `last` of
+// its frame.
+uint64_t zstd_block(ConstBytes header, bool& last) {
+  constexpr unsigned kRepeated = 1;  // one byte stands for all
+  uint32_t bits = header[0] | uint32_t{header[1]} << 8 | uint32_t{header[2]} << 16;
+  last = (bits & 1) != 0;
+  return header.size() + ((bits >> 1 & 3) == kRepeated ? 1 : bits >> 3);
+}
+
+// All frames, from block to block: the sum of their sizes, where each has one, and whether the file
+// is whole. Nothing is said of a file of more blocks than kMostBlocks.
+Result<Ending> walk_zstd(RandomSource& file) {
+  constexpr uint64_t kMostBlocks = uint64_t{1} << 20;
+  constexpr size_t kBlockHeader = 3;
+  constexpr uint64_t kChecksum = 4;
+  Error cut(
+      "the zstd file is cut off: its last frame goes on after its end; get the file again, or "
+      "check "
+      "the original");
+  Ending ending;
+  uint64_t size = 0;
+  uint64_t blocks = 0;
+  bool known = true;
+  for (uint64_t at = 0; at < file.size();) {
+    ByteVector head = TRY(read_from(file, at, ZSTD_FRAMEHEADERSIZE_MAX));
+    ZSTD_frameHeader frame{};
+    size_t more = ::ZSTD_getFrameHeader(&frame, head.data(), head.size());
+    if (::ZSTD_isError(more) != 0) break;  // what follows the last frame
+    if (more != 0) return cut;
+    if (frame.frameType == ZSTD_skippableFrame) {
+      at += ZSTD_SKIPPABLEHEADERSIZE + frame.frameContentSize;
+      if (at > file.size()) return cut;
+      continue;
+    }
+    known = known && frame.frameContentSize != ZSTD_CONTENTSIZE_UNKNOWN;
+    if (known) size += frame.frameContentSize;
+    at += frame.headerSize;
+    for (bool last = false; !last; ++blocks) {
+      if (blocks == kMostBlocks) return ending;
+      if (at > file.size() || file.size() - at < kBlockHeader) return cut;
+      at += zstd_block(TRY(read_from(file, at, kBlockHeader)), last);
+    }
+    if (frame.checksumFlag != 0) at += kChecksum;
+    if (at > file.size()) return cut;
+  }
+  if (!known) return ending;
+  ending.exact_size = ending.least_size = size;
+  ending.known_by = "the heads of its frames";
+  return ending;
+}
+
+// The seekable format (contrib/seekable_format of zstd): a skippable frame at the end, with the
+// sizes of all others.
+Result<Ending> read_zstd(RandomSource& file) {
+  constexpr uint32_t kSeekableMagic = 0x8f92eab1;
+  constexpr uint64_t kMostTable = 16_MiB;
+  constexpr size_t kFooter = 9;
+  constexpr size_t kFrameHead = 8;
+  Ending ending;
+  if (file.is_local()) return walk_zstd(file);
+  ByteVector footer = TRY(read_tail(file, kFooter));
+  if (footer.size() < kFooter) return ending;
+  ByteReader in(footer);
+  uint64_t frames = in.le32().value();
+  bool checksums = (in.u8().value() & 0x80) != 0;
+  if (in.le32().value() != kSeekableMagic) return ending;
+  uint64_t entry = checksums ? 12 : 8;
+  uint64_t length = frames * entry + kFooter + kFrameHead;
+  if (length > file.size() || length > kMostTable) return ending;
+  ByteVector table = TRY(read_tail(file, length));
+  ByteReader entries(table);
+  if (!is_skippable_magic(table) || !entries.skip(kFrameHead).ok()) return ending;
+  uint64_t packed = 0;
+  uint64_t size = 0;
+  for (uint64_t i = 0; i < frames; ++i) {
+    packed += TRY(entries.le32());
+    size += TRY(entries.le32());
+    if (checksums) TRY(entries.skip(4));
+  }
+  if (packed + length != file.size()) return ending;
+  ending.least_size = size;
+  ending.known_by = "the seek table at its end";
+  return ending;
+}
+
+// --- zip
+
+Result<uint64_t> data_of(RandomSource& file, const ZipEntry& entry, uint64_t end) {
+  constexpr uint64_t kLocalFixed = 30;
+  if (end - entry.offset < kLocalFixed) return Error("the zip archive's directory is damaged");
+  ByteVector local = TRY(read_from(file, entry.offset, kLocalFixed));
+  ByteReader in(local);
+  if (as_text(TRY(in.take(4))) != "PK\x03\x04") {
+    return Error(concat("the zip archive is damaged: \"", printable(entry.name, 100),
+                        "\" is not where its directory says"));
+  }
+  TRY(in.skip(22));
+  uint64_t name = TRY(in.le16());
+  uint64_t extra = TRY(in.le16());
+  return entry.offset + kLocalFixed + name + extra;
+}
+
+// The first decoded bytes; fewer where they are damaged, which the decoder reports better.
+Result<ByteVector> head_of(RandomSource& file, const ZipEntry& entry, uint64_t directory) {
+  constexpr uint16_t kStored = 0;
+  constexpr uint16_t kDeflated = 8;
+  uint64_t data = TRY(data_of(file, entry, directory));
+  if (data > directory) return Error("the zip archive's directory is damaged");
+  if (entry.method == kStored)
+    return read_from(file, data, std::min<uint64_t>(kDiskImageBytes, directory - data));
+  ByteVector head;
+  if (entry.method != kDeflated) return head;
+  // What a disk's first MiB is packed to, if it packs at all, is less than it.
+  ByteVector packed =
+      TRY(read_from(file, data, std::min<uint64_t>(kDiskImageBytes, directory - data)));
+  MemorySource memory(packed);
+  CompressedInput input(memory);
+  Inflater inflater;
+  head.resize(kDiskImageBytes);
+  size_t filled = 0;
+  while (filled < head.size() && !inflater.ended()) {
+    if (input.empty() && !inflater.output_pending() && !TRY(input.refill())) break;
+    Result<size_t> n = inflater.decode(input, MutableBytes(head).subspan(filled));
+    if (!n.ok()) break;
+    filled += n.value();
+  }
+  head.resize(filled);
+  return head;
+}
+
+Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
+  constexpr uint64_t kLeastLookedAt = 512;
+  ByteVector tail = TRY(read_tail(file, kZipTailBytes));
+  ZipEnd end = TRY(find_zip_end(tail, file.size()));
+  ByteVector directory = TRY(read_from(file, end.directory, end.length));
+  std::vector<ZipEntry> entries = TRY(parse_zip_directory(directory, end));
+  const ZipEntry* chosen = nullptr;
+  for (const ZipEntry& entry : entries) {
+    if (entry.is_folder() || entry.name.starts_with("__MACOSX/")) continue;
+    if (limits.member.empty()) {
+      bool tiny =
+          entry.size < kLeastLookedAt && (entry.size_is_exact || entry.compressed < kLeastLookedAt);
+      if (tiny ||
+          !zip_side_file(TRY(head_of(file, entry, end.directory)), entry.size <= kDiskImageBytes)
+               .empty())
+        continue;
+    } else if (!is_zip_member(entry.name, limits.member)) {
+      continue;
+    }
+    if (chosen != nullptr) {
+      return Error(concat("the zip archive has several disk images, \"",
+                          printable(chosen->name, 100), "\" and \"", printable(entry.name, 100),
+                          "\"; choose one with --member NAME (member=)"));
+    }
+    chosen = &entry;
+  }
+  Ending ending;
+  if (chosen == nullptr) return ending;  // The decoder says what is in it instead.
+  ending.member = chosen->name;
+  ending.least_size = chosen->size;
+  ending.known_by = "the zip archive's directory";
+  if (chosen->size_is_exact || file.size() < kModulo / 1032) ending.exact_size = chosen->size;
+  return ending;
+}
+
+// --- raw
+
+Result<Ending> read_raw(RandomSource& file) {
+  Ending ending;
+  ByteVector tail = TRY(read_tail(file, kVhdFooter));
+  uint64_t size = file.size();
+  if (tail.size() == kVhdFooter && TRY(has_vhd_footer(tail, size - kVhdFooter))) size -= kVhdFooter;
+  ending.exact_size = size;
+  ending.least_size = size;
+  ending.known_by = "the file's length";
+  return ending;
+}
+
+}  // namespace
+
+bool has_ending(Format format) {
+  switch (format) {
+    case Format::Raw:
+    case Format::Gzip:
+    case Format::Xz:
+    case Format::Zstd:
+    case Format::Zip: return true;
+    default: return false;
+  }
+}
+
+Result<Ending> read_ending(Format format, RandomSource& file, const DecodeLimits& limits) {
+  switch (format) {
+    case Format::Raw: return read_raw(file);
+    case Format::Gzip: return read_gzip(file);
+    case Format::Xz: return read_xz(file, limits);
+    case Format::Zstd: return read_zstd(file);
+    case Format::Zip: return read_zip(file, limits);
+    default: return Ending{};
+  }
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,223 @@
+#include "io/ending.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "io/random.h"
+#include "unit/io/decoding.h"
+
+namespace curlingiron {
+namespace {
+
+using ::testing::HasSubstr;
+
+// "exact 4096, least 4096, by ...", or the error.
+std::string said(Format format, ConstBytes file, const DecodeLimits& limits = kInline) {
+  MemoryRandomSource source(file);
+  Result<Ending> ending = read_ending(format, source, limits);
+  if (!ending.ok()) return ending.error().message();
+  std::string text;
+  if (ending.value().exact_size) text += concat("exact ", *ending.value().exact_size, ", ");
+  if (ending.value().least_size) text += concat("least ", *ending.value().least_size, ", ");
+  if (!ending.value().member.empty()) text += concat("member ", ending.value().member, ", ");
+  return concat(text, "by ", ending.value().known_by);
+}
+
+DecodeLimits passing(uint64_t checked, uint64_t unchecked = 0) {
+  DecodeLimits limits = kInline;
+  limits.most_after_checked = checked;
+  limits.most_after_unchecked = unchecked;
+  return limits;
+}
+
+TEST(Ending, Gzip) {
+  constexpr std::string_view kBy = "by the size in its last bytes, modulo 4 GiB";
+  EXPECT_EQ(said(Format::Gzip, gzip(ByteVector(1_MiB, 1))), concat("least 1048576, ", kBy));
+  // Of several members only the last says its size.
+  EXPECT_EQ(said(Format::Gzip, joined({gzip(ByteVector(2_MiB, 1)), gzip(ByteVector(512, 1))})),
+            concat("least 512, ", kBy));
+  EXPECT_EQ(said(Format::Gzip, {}), "by ");
+  EXPECT_EQ(said(Format::Gzip, gzip({})), "by ");
+  // What was appended is not taken for a size: no disk has it, or deflate could not pack so much.
+  EXPECT_EQ(said(Format::Gzip, joined({gzip(ByteVector(1_MiB, 1)), as_vector("{\"a\": 1}")})),
+            "by ");
+  EXPECT_EQ(said(Format::Gzip, joined({gzip(ByteVector(1_MiB, 1)), {0, 0, 0, 0x80}})), "by ");
+}
+
+TEST(Ending, Xz) {
+  constexpr std::string_view kBy = "by the index at its end";
+  ByteVector a = sample(100'000, 1);
+  ByteVector b = sample(70'000, 2);
+  EXPECT_EQ(said(Format::Xz, xz(a)), concat("exact 100000, least 100000, ", kBy));
+  EXPECT_EQ(said(Format::Xz, xz(a, {LZMA_CHECK_CRC64, 1024})),
+            concat("exact 100000, least 100000, ", kBy));
+  EXPECT_EQ(said(Format::Xz, joined({xz(a), ByteVector(8, 0), xz(b), ByteVector(4, 0)})),
+            concat("exact 170000, least 170000, ", kBy));
+  EXPECT_EQ(said(Format::Xz, xz({})), concat("exact 0, least 0, ", kBy));
+}
+
+TEST(Ending, XzThatIsCutOffOrGoesOn) {
+  ByteVector whole = xz(sample(300'000), {LZMA_CHECK_CRC64, 65536});
+  for (size_t cut = 1; cut < whole.size(); cut += 1 + cut / 3) {
+    EXPECT_THAT(said(Format::Xz, ConstBytes(whole).first(whole.size() - cut)),
+                HasSubstr("does not end as xz files do"))
+        << cut;
+  }
+  ByteVector appended = joined({whole, ByteVector(1000, 7)});
+  EXPECT_EQ(said(Format::Xz, appended, passing(1_MiB)),
+            "exact 300000, least 300000, by the index at its end");
+  // Further away than anything is searched, and proven otherwise.
+  ByteVector far = joined({whole, ByteVector(3_MiB, 7)});
+  EXPECT_THAT(said(Format::Xz, far, passing(1_MiB)), HasSubstr("does not end as xz files do"));
+  EXPECT_EQ(said(Format::Xz, far, passing(UINT64_MAX, UINT64_MAX)), "by ");
+  // The footer is good, what it leads to is not.
+  ByteVector damaged = whole;
+  damaged[whole.size() - 20] ^= 1;
+  EXPECT_THAT(said(Format::Xz, damaged), HasSubstr("index at its end is damaged"));
+}
+
+// As zstd's contrib/seekable_format/zstd_seekable_compression_format.md has it.
+ByteVector seekable(const std::vector<ByteVector>& parts, bool checksums) {
+  ByteWriter out;
+  ByteWriter table;
+  for (const ByteVector& part : parts) {
+    ByteVector frame = zstd(part);
+    out.append(frame);
+    table.le32(static_cast<uint32_t>(frame.size()));
+    table.le32(static_cast<uint32_t>(part.size()));
+    if (checksums) table.le32(0);
+  }
+  out.le32(0x184d2a5e);
+  out.le32(static_cast<uint32_t>(table.size() + 9));
+  out.append(table.bytes());
+  out.le32(static_cast<uint32_t>(parts.size()));
+  out.u8(checksums ? 0x80 : 0);
+  out.le32(0x8f92eab1);
+  return std::move(out).bytes();
+}
+
+// As a server's: not to be read in thousands of places.
+class RemoteSource : public RandomSource {
+ public:
+  explicit RemoteSource(ConstBytes bytes) : memory_(bytes) {}
+  uint64_t size() const override { return memory_.size(); }
+  Result<void> read_at(uint64_t offset, MutableBytes into) override {
+    return memory_.read_at(offset, into);
+  }
+
+ private:
+  MemoryRandomSource memory_;
+};
+
+TEST(Ending, ZstdFromFrameToFrame) {
+  constexpr std::string_view kBy = "by the heads of its frames";
+  ByteVector two = joined({skippable(9), zstd(sample(300'000)), skippable(0, 0x5f),
+                           zstd(ByteVector(1'000'000, 7), {false, true, 0})});
+  EXPECT_EQ(said(Format::Zstd, two), concat("exact 1300000, least 1300000, ", kBy));
+  EXPECT_EQ(said(Format::Zstd, joined({two, ByteVector(100, 9)})),
+            concat("exact 1300000, least 1300000, ", kBy));
+  EXPECT_EQ(said(Format::Zstd, joined({two, zstd(sample(1000), {true, false, 0})})), "by ");
+  for (size_t cut = 1; cut < two.size() - 9; cut += 1 + cut / 3) {
+    std::string text = said(Format::Zstd, ConstBytes(two).first(two.size() - cut));
+    // Between two frames it may be a whole file.
+    EXPECT_TRUE(text.find("cut off") != std::string::npos ||
+                text == concat("exact 300000, least 300000, ", kBy))
+        << cut << text;
+  }
+}
+
+TEST(Ending, ZstdWithASeekTable) {
+  auto said = [](Format format, ConstBytes bytes) {
+    RemoteSource source(bytes);
+    Ending ending = read_ending(format, source, kInline).value();
+    return concat(ending.least_size ? concat("least ", *ending.least_size, ", ") : "", "by ",
+                  ending.known_by);
+  };
+  for (bool checksums : {false, true}) {
+    ByteVector file = seekable({sample(100'000), sample(50'000)}, checksums);
+    EXPECT_EQ(said(Format::Zstd, file), "least 150000, by the seek table at its end");
+    EXPECT_EQ(said(Format::Zstd, ConstBytes(file).first(file.size() - 1)), "by ");
+    EXPECT_EQ(said(Format::Zstd, joined({zstd(sample(10)), file})), "by ");  // of another file
+  }
+  EXPECT_EQ(said(Format::Zstd, zstd(sample(1000))), "by ");
+}
+
+TEST(Ending, Zip) {
+  ByteVector image = as_disk(disk_sample(2'000'000));
+  ByteVector text = as_vector("Write disk.img to a card.\n");
+  EXPECT_EQ(said(Format::Zip, zip({{"disk.img", image}})),
+            "exact 2000000, least 2000000, member disk.img, by the zip archive's directory");
+  ByteVector several = zip(
+      {{"README", text}, {"a/disk.img", image, 8, 8}, {"disk.img.sig", sample(566)}}, "a comment");
+  EXPECT_EQ(said(Format::Zip, several),
+            "exact 2000000, least 2000000, member a/disk.img, by the zip archive's directory");
+  EXPECT_EQ(said(Format::Zip, zip({{"stored.img", image, 0}, {"README", text}})),
+            "exact 2000000, least 2000000, member stored.img, by the zip archive's directory");
+  EXPECT_EQ(said(Format::Zip, zip({{"README", text}})), "by ");
+  ByteVector two = zip({{"one.img", image}, {"two.img", image, 0}});
+  EXPECT_THAT(said(Format::Zip, two),
+              HasSubstr("several disk images, \"one.img\" and \"two.img\""));
+  DecodeLimits limits = kInline;
+  limits.member = "two.img";
+  EXPECT_EQ(said(Format::Zip, two, limits),
+            "exact 2000000, least 2000000, member two.img, by the zip archive's directory");
+  EXPECT_THAT(said(Format::Zip, ConstBytes(two).first(two.size() - 30)),
+              HasSubstr("no directory at its end"));
+}
+
+ByteVector with_vhd_footer(ByteVector disk, uint64_t size, uint32_t type) {
+  ByteWriter out;
+  out.append("conectix");
+  out.zeros(40);
+  out.be64(size);
+  out.zeros(4);
+  out.be32(type);
+  out.zeros(4);
+  out.zeros(512 - out.size());
+  ByteVector footer = std::move(out).bytes();
+  uint32_t sum = 0;
+  for (uint8_t byte : footer) sum += byte;
+  for (unsigned i = 0; i < 4; ++i) footer[64 + i] = static_cast<uint8_t>(~sum >> (24 - 8 * i));
+  return joined({disk, footer});
+}
+
+TEST(Ending, Raw) {
+  ByteVector disk = as_disk(sample(4096));
+  EXPECT_EQ(said(Format::Raw, disk), "exact 4096, least 4096, by the file's length");
+  EXPECT_EQ(said(Format::Raw, ConstBytes(disk).first(100)),
+            "exact 100, least 100, by the file's length");
+  EXPECT_EQ(said(Format::Raw, with_vhd_footer(disk, 4096, 2)),
+            "exact 4096, least 4096, by the file's length");
+  EXPECT_THAT(said(Format::Raw, with_vhd_footer(disk, 8192, 2)), HasSubstr("VHD footer"));
+  EXPECT_THAT(said(Format::Raw, with_vhd_footer(disk, 4096, 3)), HasSubstr("sparse"));
+  ByteVector apple = joined({disk, ByteVector(512)});
+  std::copy_n("koly", 4, apple.end() - 512);
+  EXPECT_THAT(said(Format::Raw, apple), HasSubstr("Apple disk image"));
+}
+
+TEST(Ending, FormatsThatSayNothing) {
+  for (Format format : {Format::Bzip2, Format::Lz4, Format::Qcow2}) {
+    EXPECT_FALSE(has_ending(format));
+    EXPECT_EQ(said(format, sample(100)), "by ");
+  }
+}
+
+// A server that fails at the end says nothing of the image.
+TEST(Ending, WhatCannotBeReadIsNoFaultOfTheFile) {
+  class Broken : public RandomSource {
+   public:
+    uint64_t size() const override { return 1_MiB; }
+    Result<void> read_at(uint64_t, MutableBytes) override { return Error("connection refused"); }
+  } file;
+  for (Format format : {Format::Raw, Format::Gzip, Format::Xz, Format::Zstd, Format::Zip}) {
+    Result<Ending> ending = read_ending(format, file, kInline);
+    ASSERT_FALSE(ending.ok());
+    EXPECT_EQ(ending.error().code(), kUnreadable);
+    EXPECT_THAT(ending.error().message(), HasSubstr("connection refused"));
+  }
+}
+
+}  // namespace
+}  // namespace curlingiron
