@@ -19,7 +19,7 @@ inline constexpr Duration kSourcePatience = 10s;
 Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
                                                 const SettingOptions& options,
                                                 const Settings& settings, ImageUse use);
-// "xz, 412.0 MiB, 2.0 GiB unpacked (known by the index at its end), TLSv1.3, to be proven by sha256".
+// "xz, 412.0 MiB, 2.0 GiB unpacked (by the index at its end), TLSv1.3, to be proven by sha256".
 std::string describe_image(const ImageStream& image, const Settings& settings);
 
 // True when the person at the terminal types the disk's name. `path` is what will be overwritten.
