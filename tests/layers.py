@@ -16,7 +16,7 @@ BELOW = {
     "net/join": ["base", "formats/netlink", "formats", "sys", "io", "net/dns", "net/http"],
     "net/capture": ["base", "formats/netlink", "formats", "sys", "io"],
     "disk": ["base", "formats/netlink", "formats", "sys", "io"],
-    "image": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "disk"],
+    "image": ["base", "formats/netlink", "formats", "sys", "io", "net/tls", "net/http", "disk"],
     "payload": ["base", "formats/netlink", "formats", "sys", "io"],
     "init": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/join", "disk", "image"],
     "host": ["base", "formats/netlink", "formats", "sys", "io", "net/http", "net/capture", "disk", "image", "payload"],

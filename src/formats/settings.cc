@@ -16,8 +16,8 @@ constexpr std::string_view kPrefix = "curlingiron.";
 constexpr size_t kSha256Bytes = 32;
 
 enum class Secrecy { Public, Secret };
-// A flag may stand without "=VALUE" ("insecure").
-enum class Shape { Value, Flag };
+// A flag may stand without "=VALUE" ("insecure"); what is repeatable adds up.
+enum class Shape { Value, Flag, Repeatable };
 
 struct Key {
   std::string_view name;
@@ -71,8 +71,9 @@ constexpr Key kKeys[] = {
        settings.after = TRY(parse_choice(value, kChoices));
        return {};
      }},
-    {"bond", [](std::string_view value,
-                Settings& settings) { return apply_bond(value, settings.network); }},
+    {"bond",
+     [](std::string_view value, Settings& settings) { return apply_bond(value, settings.network); },
+     Secrecy::Public, Shape::Repeatable},
     {"boot",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<bool> kChoices[] = {{"any", true}, {"checked", false}};
@@ -90,7 +91,7 @@ constexpr Key kKeys[] = {
        settings.destination = value;
        return {};
      }},
-    {"header", apply_header, Secrecy::Secret},
+    {"header", apply_header, Secrecy::Secret, Shape::Repeatable},
     {"hostname",
      [](std::string_view value, Settings& settings) -> Result<void> {
        if (value.size() > 64) return Error("a host name takes at most 64 characters");
@@ -109,10 +110,16 @@ constexpr Key kKeys[] = {
        return {};
      },
      Secrecy::Public, Shape::Flag},
-    {"ifname", [](std::string_view value,
-                  Settings& settings) { return apply_ifname(value, settings.network); }},
-    {"ip", [](std::string_view value,
-              Settings& settings) { return apply_ip(value, settings.network, settings.hostname); }},
+    {"ifname",
+     [](std::string_view value, Settings& settings) {
+       return apply_ifname(value, settings.network);
+     },
+     Secrecy::Public, Shape::Repeatable},
+    {"ip",
+     [](std::string_view value, Settings& settings) {
+       return apply_ip(value, settings.network, settings.hostname);
+     },
+     Secrecy::Public, Shape::Repeatable},
     {"loglevel",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<bool> kChoices[] = {{"debug", true}, {"info", false}};
@@ -132,8 +139,11 @@ constexpr Key kKeys[] = {
        settings.mtu = mtu;
        return {};
      }},
-    {"nameserver", [](std::string_view value,
-                      Settings& settings) { return apply_nameserver(value, settings.network); }},
+    {"nameserver",
+     [](std::string_view value, Settings& settings) {
+       return apply_nameserver(value, settings.network);
+     },
+     Secrecy::Public, Shape::Repeatable},
     {"onfail",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<AfterFailure> kChoices[] = {{"hold", AfterFailure::Hold},
@@ -159,8 +169,11 @@ constexpr Key kKeys[] = {
        settings.public_key = value;
        return {};
      }},
-    {"route", [](std::string_view value,
-                 Settings& settings) { return apply_route(value, settings.network); }},
+    {"route",
+     [](std::string_view value, Settings& settings) {
+       return apply_route(value, settings.network);
+     },
+     Secrecy::Public, Shape::Repeatable},
     {"sha256",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sha256 = TRY(parse_sha256(value));
@@ -179,7 +192,7 @@ constexpr Key kKeys[] = {
        settings.sources.emplace_back(value);
        return {};
      },
-     Secrecy::Secret},
+     Secrecy::Secret, Shape::Repeatable},
     {"sums",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sums = value;
@@ -203,8 +216,9 @@ constexpr Key kKeys[] = {
        settings.verify = TRY(parse_choice(value, kChoices));
        return {};
      }},
-    {"vlan", [](std::string_view value,
-                Settings& settings) { return apply_vlan(value, settings.network); }},
+    {"vlan",
+     [](std::string_view value, Settings& settings) { return apply_vlan(value, settings.network); },
+     Secrecy::Public, Shape::Repeatable},
 };
 
 const Key* find_key(std::string_view name) {
@@ -279,7 +293,7 @@ Result<void> apply_setting(std::string_view key, std::string_view value, Setting
       message += concat("; did you mean \"", *near, "\"?");
     return Error(std::move(message));
   }
-  if (value.empty() && known->shape == Shape::Value)
+  if (value.empty() && known->shape != Shape::Flag)
     return Error("a value is missing").with_context(key);
   return known->apply(value, settings).with_context(key);
 }
@@ -385,6 +399,11 @@ Result<void> check_complete(const Settings& settings) {
 bool is_secret_key(std::string_view key) {
   const Key* known = find_key(key);
   return known != nullptr && known->secrecy == Secrecy::Secret;
+}
+
+bool is_repeatable_key(std::string_view key) {
+  const Key* known = find_key(key);
+  return known != nullptr && known->shape == Shape::Repeatable;
 }
 
 std::vector<std::string_view> setting_keys() {

@@ -65,6 +65,8 @@ Result<void> check_complete(const Settings& settings);
 // Keys whose values hold secrets (credentials): these go into the config, never on the command
 // line.
 bool is_secret_key(std::string_view key);
+// Keys that may be given more than once, each time for one more.
+bool is_repeatable_key(std::string_view key);
 // Every key, for help texts.
 std::vector<std::string_view> setting_keys();
 // The line of the config file that apply_config reads back; an error when the value holds a

@@ -193,6 +193,10 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
+bool is_same_server(const Url& a, const Url& b) {
+  return a.scheme == b.scheme && a.host == b.host && a.port == b.port;
+}
+
 Result<Url> parse_proxy_url(std::string_view text) {
   std::string whole(text);
   if (text.find("://") == std::string_view::npos) whole = concat("http://", text);

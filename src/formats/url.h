@@ -23,6 +23,8 @@ struct Url {
 };
 
 uint16_t default_port(UrlScheme scheme);
+// Of one scheme, host and port: what is meant for one may go to the other.
+bool is_same_server(const Url& a, const Url& b);
 
 // At most 4,096 bytes; other schemes, blanks and control characters are errors, and so is a '@' in
 // the path after a port, which may be a password with a raw '/' in it. A fragment is dropped;

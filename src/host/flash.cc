@@ -33,7 +33,6 @@ struct FlashPlan {
   std::vector<std::string> uses;  // "vda3 is mounted on /"
   std::string source;
   std::string source_detail;
-  bool secured = false;  // a source of https
   KernelImage kernel;
   std::vector<std::string> cards;
   NetworkConfig network;   // as captured or of a file; empty: the settings describe one
@@ -98,16 +97,15 @@ std::string next_command_line(const UniqueFd& root) {
   return line;
 }
 
-Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
-                          const Settings& settings, FlashPlan& plan) {
+Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, FlashPlan& plan) {
+  const Settings& settings = checked.settings;
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
   if (origin.kind != OriginKind::Http) {
     return Error(concat("IMAGE: ", origin.name(),
                         " is gone when this machine's memory is all there is; serve it by http or "
                         "https"));
   }
-  std::unique_ptr<ImageStream> image =
-      TRY(open_image(origin, options.settings, settings, ImageUse::Inspect));
+  std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Inspect));
   if (!image->head().empty()) {
     TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
     if (!settings.any_boot_mode) TRY(check_boots_here(root, image->head(), plan.disk));
@@ -118,8 +116,6 @@ Result<void> prove_source(const UniqueFd& root, const FlashOptions& options,
   }
   plan.source = origin.name();
   plan.source_detail = describe_image(*image, settings);
-  plan.secured = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
-                             [](const Url& url) { return url.scheme == UrlScheme::Https; });
   return {};
 }
 
@@ -179,21 +175,19 @@ Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
 
 // The initramfs for this machine, proven to hold the disk's drivers.
 Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& options,
-                                  const Settings& settings, const FlashPlan& plan) {
+                                  const CheckedSettings& checked, const FlashPlan& plan) {
   InitramfsPlan build;
   build.init.assign(embedded_init().begin(), embedded_init().end());
   build.release = plan.kernel.release;
   build.modaliases = TRY(hardware_modaliases(root));
   for (const std::string& name : options.also) build.profiles.push_back(TRY(parse_profile(name)));
   build.modules = options.modules;
-  build.extras = TRY(collect_added(root, options.add, settings));
+  build.extras = TRY(collect_added(root, options.add, checked.settings));
   build.config = plan.config;
-  set_network(plan.network, settings, build);
-  // A plain URL may lead to an https one, if the user gave a CA for it.
-  if (!settings.insecure && (plan.secured || !options.settings.ca.empty())) {
-    build.ca_bundle = TRY(load_ca_bundle(options.settings.ca));
-  }
-  build.client_certificate = TRY(load_client_certificate(options.settings.certificate));
+  set_network(plan.network, checked.settings, build);
+  // A plain URL may lead to an https one.
+  if (!checked.settings.insecure) build.ca_bundle = TRY(wanted_ca_bundle(checked));
+  build.client_certificate = checked.client_certificate;
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.
   std::optional<std::vector<Compression>> compressors =
@@ -219,7 +213,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   plan.identity = TRY(identity_of(plan.disk, disks));
   plan.uses = uses_of(root, plan.disk.name);
 
-  TRY(prove_source(root, options, settings, plan));
+  TRY(prove_source(root, checked, plan));
 
   KernelName running = TRY(kernel_name());
   plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
@@ -237,7 +231,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
-  plan.initramfs = TRY(build_installer(root, options, settings, plan));
+  plan.initramfs = TRY(build_installer(root, options, checked, plan));
   TRY(prove_network(root, cards_of(network), plan));
   plan.command_line = next_command_line(root);
   return plan;

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "host/machine.h"
 #include "image/wanted.h"
 #include "sys/clock.h"
 #include "sys/terminal.h"
@@ -16,18 +15,19 @@
 namespace curlingiron {
 
 Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
-                                                const SettingOptions& options,
-                                                const Settings& settings, ImageUse use) {
-  ImageAccess access{.ca_file = options.ca, .client_certificate = options.certificate};
-  bool https = std::any_of(origin.mirrors.begin(), origin.mirrors.end(),
-                           [](const Url& url) { return url.scheme == UrlScheme::Https; });
-  if (access.ca_file.empty() && https) access.ca_file = TRY(system_ca_bundle());
+                                                const CheckedSettings& checked, ImageUse use) {
+  const Settings& settings = checked.settings;
+  ByteVector bundle;
+  if (!settings.insecure) bundle = TRY(wanted_ca_bundle(checked));
+  ImageAccess access = TRY(read_access(bundle, checked.client_certificate));
+  access.certificate_time = settings.time;
   std::unique_ptr<ImageStream> image =
       TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));
-  if (!is_vouched_for(image->tls(), origin, settings)) {
-    log_warning(
-        concat(origin.name(),
-               ": nothing proves that this is the image you mean; use https or pass --sha256"));
+  if (!is_vouched_for(origin, settings)) {
+    log_warning(concat(
+        origin.name(),
+        ": nothing proves that this is the image you mean: somebody on the way could have sent "
+        "another; use https for it, its mirrors and its list of digests, or pass --sha256"));
   }
   return image;
 }

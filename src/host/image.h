@@ -7,7 +7,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "formats/settings.h"
-#include "host/options.h"
+#include "host/settings.h"
 #include "image/origin.h"
 #include "image/stream.h"
 
@@ -17,8 +17,7 @@ namespace curlingiron {
 inline constexpr Duration kSourcePatience = 10s;
 // The image as this machine sees it; `origin` is what settings.sources name.
 Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
-                                                const SettingOptions& options,
-                                                const Settings& settings, ImageUse use);
+                                                const CheckedSettings& checked, ImageUse use);
 // "xz, 412.0 MiB, 2.0 GiB unpacked (by the index at its end), TLSv1.3, to be proven by sha256".
 std::string describe_image(const ImageStream& image, const Settings& settings);
 

@@ -49,7 +49,7 @@ Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string&
   return running_kernel_image(root, running.release);
 }
 
-Result<std::string> system_ca_bundle() {
+std::optional<std::string> system_ca_bundle(const UniqueFd& root) {
   static constexpr const char* kPlaces[] = {
       "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Gentoo
       "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
@@ -57,31 +57,10 @@ Result<std::string> system_ca_bundle() {
       "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL 7
       "/etc/ssl/cert.pem",                                  // Alpine
   };
-  UniqueFd root = TRY(open_root("/"));
   for (const char* place : kPlaces) {
-    if (exists(root, place)) return std::string(place);
+    if (exists(root, place)) return place;
   }
-  return Error(
-      "this machine has no CA bundle (package ca-certificates), so https cannot be verified; "
-      "install "
-      "it, or pass --ca FILE");
-}
-
-Result<ByteVector> load_ca_bundle(const std::string& file) {
-  std::string path = file.empty() ? TRY(system_ca_bundle()) : file;
-  UniqueFd here = TRY(open_root("."));
-  return read_file(here, path, kCaBundleFile.largest);
-}
-
-Result<ByteVector> load_client_certificate(const std::string& file) {
-  if (file.empty()) return ByteVector();
-  UniqueFd here = TRY(open_root("."));
-  ByteVector pem = TRY_CONTEXT("--cert", read_file(here, file, kClientCertificateFile.largest));
-  if (as_text(pem).find("PRIVATE KEY-----") == std::string_view::npos) {
-    return Error(concat("--cert: ", file,
-                        ": holds no private key; put certificate and key into one PEM file"));
-  }
-  return pem;
+  return std::nullopt;
 }
 
 Compression quickest_compression(const std::optional<std::vector<Compression>>& known) {

@@ -22,12 +22,8 @@ Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string
 // `path` when given, else running_kernel_image().
 Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path);
 
-// The CA bundle of `file`, or of this machine where `file` is empty.
-Result<ByteVector> load_ca_bundle(const std::string& file);
-// Where this machine keeps its bundle; an error that lists the places tried.
-Result<std::string> system_ca_bundle();
-// --cert for an initramfs: empty where none is given.
-Result<ByteVector> load_client_certificate(const std::string& file);
+// Where this machine keeps its CA bundle; nullopt: at none of the places that distributions use.
+std::optional<std::string> system_ca_bundle(const UniqueFd& root);
 
 // What unpacks fastest of those the kernel knows (nullopt: no config found, gzip is always there).
 Compression quickest_compression(const std::optional<std::vector<Compression>>& known);

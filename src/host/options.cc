@@ -28,7 +28,10 @@ void add_setting_options(CLI::App& verb, SettingOptions& settings) {
                   "trust the CA certificates in this PEM file, instead of this machine's");
   verb.add_option("--cert", settings.certificate,
                   "PEM file with the certificate and key to show to the server");
-  verb.add_option("--set", settings.set, "a setting of /init, KEY=VALUE (repeatable)")
+  verb.add_option(
+          "--set", settings.set,
+          "another setting, KEY=VALUE, such as insecure, pin=sha256//BASE64, header=, proxy= "
+          "or boot=any: docs/settings.md lists them (repeatable)")
       ->allow_extra_args(false);
 }
 
@@ -196,6 +199,15 @@ Command parse_command(int argc, char** argv) {
   run_verb->footer(
       "Example:\n  curlingiron run installer.img --append "
       "\"curlingiron.src=http://10.0.2.2:8000/debian.img curlingiron.dst=only\"");
+
+  // An empty value is what an unset variable of a shell leaves: it must not mean "not given", as
+  // that would leave out a proof that was asked for.
+  auto no_empty_value = [](const std::string& value) {
+    return value.empty() ? std::string("the value is empty; is a variable unset?") : std::string();
+  };
+  for (CLI::App* verb : app.get_subcommands({})) {
+    for (CLI::Option* option : verb->get_options()) option->check(no_empty_value);
+  }
 
   // CLI11 says only that a subcommand is missing.
   static constexpr std::string_view kVerbs[] = {"flash",   "write",   "build",

@@ -1,7 +1,12 @@
 #include "host/settings.h"
 
+#include <map>
+
 #include "base/text.h"
 #include "formats/payload_layout.h"
+#include "host/machine.h"
+#include "image/wanted.h"
+#include "payload/ca_bundle.h"
 #include "sys/file.h"
 
 namespace curlingiron {
@@ -24,8 +29,13 @@ Result<std::string> public_key(const std::string& given) {
 
 Result<CheckedSettings> check_settings(const SettingOptions& options) {
   CheckedSettings checked;
+  std::map<std::string, std::string, std::less<>> given;
   auto add = [&](std::string_view key, std::string_view value) -> Result<void> {
     TRY(apply_setting(key, value, checked.settings));
+    auto [before, is_first] = given.emplace(key, value);
+    if (!is_first && before->second != value && !is_repeatable_key(key)) {
+      return Error(concat(key, ": is given twice, each time another value; give one of them"));
+    }
     checked.config += TRY(format_setting(key, value));
     return {};
   };
@@ -45,7 +55,31 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
                                  : std::string_view(setting).substr(equals + 1);
     TRY_CONTEXT("--set", add(key, value));
   }
+  UniqueFd here = TRY(open_root("."));
+  if (!options.ca.empty()) {
+    ByteVector pem = TRY_CONTEXT("--ca", read_file(here, options.ca, kCaBundleFile.largest));
+    checked.ca_bundle = TRY_CONTEXT(concat("--ca ", options.ca), compact_ca_bundle(pem));
+  }
+  if (!options.certificate.empty()) {
+    checked.client_certificate =
+        TRY_CONTEXT("--cert", read_file(here, options.certificate, kClientCertificateFile.largest));
+    if (checked.client_certificate.empty()) {
+      return Error(concat("--cert ", options.certificate,
+                          ": is empty; put certificate and key into it, in PEM"));
+    }
+    TRY_CONTEXT(concat("--cert ", options.certificate),
+                read_access({}, checked.client_certificate));
+  }
   return checked;
+}
+
+Result<ByteVector> wanted_ca_bundle(const CheckedSettings& checked) {
+  if (!checked.ca_bundle.empty()) return checked.ca_bundle;
+  UniqueFd root = TRY(open_root("/"));
+  std::optional<std::string> bundle = system_ca_bundle(root);
+  if (!bundle) return ByteVector();
+  ByteVector pem = TRY(read_file(root, *bundle, kCaBundleFile.largest));
+  return TRY_CONTEXT(*bundle, compact_ca_bundle(pem));
 }
 
 Result<NetworkConfig> load_network(const std::string& file) {

@@ -11,12 +11,18 @@
 
 namespace curlingiron {
 
-// What the options say: the settings, and as lines of /curlingiron/config.
+// What the options say.
 struct CheckedSettings {
   Settings settings;
-  std::string config;
+  std::string config;  // the settings as lines of /curlingiron/config
+  // PEM of --ca and --cert, each read once, as it may be a pipe; empty where it is not given.
+  ByteVector ca_bundle;
+  ByteVector client_certificate;
 };
+// Files are read, and what is in them is judged.
 Result<CheckedSettings> check_settings(const SettingOptions& options);
+// Of --ca, or else of this machine, compact (payload/ca_bundle.h). Empty where it has none.
+Result<ByteVector> wanted_ca_bundle(const CheckedSettings& checked);
 
 // The text of --network, which /init will be able to read.
 Result<NetworkConfig> load_network(const std::string& file);

@@ -237,8 +237,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
       TRY(InterruptWatch::start("\ncurlingiron: interrupted; nothing was written\n"));
 
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
-  std::unique_ptr<ImageStream> image =
-      TRY(open_image(origin, options.settings, settings, ImageUse::Write));
+  std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Write));
   // The server has shown that it can: drops are retried without end, be it while a person decides.
   image->set_deadline(std::nullopt);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));

@@ -65,9 +65,7 @@ Result<ImageOrigin> origin_beside(const ImageOrigin& base, const std::string& re
   }
   for (const Url& mirror : base.mirrors) {
     Url url = TRY(resolve_reference(mirror, reference));
-    bool same_host =
-        url.scheme == mirror.scheme && url.host == mirror.host && url.port == mirror.port;
-    if (same_host) url.user_info = mirror.user_info;
+    if (is_same_server(mirror, url)) url.user_info = mirror.user_info;
     origin.mirrors.push_back(std::move(url));
   }
   return origin;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "base/log.h"
@@ -76,6 +77,7 @@ struct ImageStream::State {
 
   void expect(std::string proof, DigestKind kind, ByteVector digest);
   Result<void> prepare_proofs(const ImageProofs& proofs, std::optional<Time> deadline);
+  Result<std::string> read_beside(const ImageOrigin& where, std::optional<Time> deadline) const;
   Result<std::string> fetch_signature(const ImageProofs& proofs, const ImageOrigin& of,
                                       std::optional<Time> deadline);
   Result<void> open_transport(std::optional<Time> deadline);
@@ -130,18 +132,33 @@ void ImageStream::State::expect(std::string proof, DigestKind kind, ByteVector d
       std::move(proof), MessageDigest(kind), std::move(digest), std::nullopt, nullptr}));
 }
 
+// A list or a signature. Headers and the client's certificate are for the image's servers: another
+// one does not see them.
+Result<std::string> ImageStream::State::read_beside(const ImageOrigin& where,
+                                                    std::optional<Time> deadline) const {
+  HttpOptions options = http_options;
+  auto holds_the_image = [&](const Url& url) {
+    return std::ranges::any_of(origin.mirrors,
+                               [&](const Url& mirror) { return is_same_server(mirror, url); });
+  };
+  if (origin.kind == OriginKind::Http && !std::ranges::all_of(where.mirrors, holds_the_image)) {
+    options.headers.clear();
+    options.client_certificate.reset();
+  }
+  return read_small(where, options, deadline);
+}
+
 // The one that is named; else that of minisign, or of signify.
 Result<std::string> ImageStream::State::fetch_signature(const ImageProofs& proofs,
                                                         const ImageOrigin& of,
                                                         std::optional<Time> deadline) {
   if (!proofs.signature.empty()) {
     ImageOrigin named = TRY_CONTEXT("sig", origin_beside(origin, proofs.signature));
-    return read_small(named, http_options, deadline);
+    return read_beside(named, deadline);
   }
-  Result<std::string> minisig =
-      read_small(origin_with_suffix(of, ".minisig"), http_options, deadline);
+  Result<std::string> minisig = read_beside(origin_with_suffix(of, ".minisig"), deadline);
   if (minisig.ok()) return minisig;
-  Result<std::string> sig = read_small(origin_with_suffix(of, ".sig"), http_options, deadline);
+  Result<std::string> sig = read_beside(origin_with_suffix(of, ".sig"), deadline);
   if (sig.ok()) return sig;
   return Error(concat("no signature: ", minisig.error().message(), ", and ", sig.error().message(),
                       "; name it with sig="));
@@ -163,7 +180,7 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   if (!proofs.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(proofs.public_key));
   if (!proofs.sums.empty()) {
     ImageOrigin where = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
-    list.emplace(SumsList{where.name(), TRY(read_small(where, http_options, deadline)), "", key});
+    list.emplace(SumsList{where.name(), TRY(read_beside(where, deadline)), "", key});
     if (key && !parse_signed_text(list->text)) {
       list->signature = TRY(fetch_signature(proofs, where, deadline));
     }

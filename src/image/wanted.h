@@ -17,10 +17,14 @@ namespace curlingiron {
 
 // What the machine that asks adds to the settings.
 struct ImageAccess {
-  std::string ca_file;             // PEM bundle of the authorities
-  std::string client_certificate;  // PEM, with its key; empty: none
-  PathChooser* paths = nullptr;    // null: as the kernel routes
+  std::shared_ptr<const TrustStore> trusted;                    // null: no https server is
+  std::shared_ptr<const ClientCertificate> client_certificate;  // null: none
+  std::optional<int64_t> certificate_time;                      // HttpOptions::certificate_time
+  PathChooser* paths = nullptr;                                 // null: as the kernel routes
 };
+
+// Of PEM texts, each of which may be empty. Errors say which of the two.
+Result<ImageAccess> read_access(ConstBytes ca_bundle, ConstBytes client_certificate);
 
 ImageProofs wanted_proofs(const Settings& settings);
 // How to ask a server, but for what ImageAccess adds.
@@ -33,9 +37,11 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
                                                        std::optional<Time> deadline,
                                                        ImageUse use = ImageUse::Write);
 
-// False when whoever sits on the path could have sent any image: no TLS that was verified or
-// pinned, no digest, no signature. A file of this machine is taken as it is. `tls`: its version,
-// empty where there is none.
-bool is_vouched_for(std::string_view tls, const ImageOrigin& origin, const Settings& settings);
+// False when somebody on the path could have sent any image, or a list of digests that fits it: no
+// digest and no signature is given, and the image, one of its mirrors or the list comes by http, or
+// from a server that is neither verified nor pinned. An http URL stays one where the server
+// redirects to https: whoever answered may have redirected elsewhere. A file of this machine is
+// taken as it is.
+bool is_vouched_for(const ImageOrigin& origin, const Settings& settings);
 
 }  // namespace curlingiron

@@ -95,6 +95,23 @@ Result<void> read_network(const UniqueFd& root, Settings& settings) {
 
 }  // namespace
 
+namespace {
+
+// Who is trusted, and who this machine is.
+Result<ImageAccess> read_certificates(const UniqueFd& root, const Settings& settings) {
+  ByteVector bundle;
+  if (!settings.insecure && exists(root, kCaBundleFile.path)) {
+    bundle = TRY(read_file(root, kCaBundleFile.path, kCaBundleFile.largest));
+  }
+  ByteVector client;
+  if (exists(root, kClientCertificateFile.path)) {
+    client = TRY(read_file(root, kClientCertificateFile.path, kClientCertificateFile.largest));
+  }
+  return read_access(bundle, client);
+}
+
+}  // namespace
+
 Result<Configuration> read_configuration(const Mounts& mounts) {
   Configuration configuration;
   std::string command_line = TRY(read_text(mounts.root, "proc/cmdline"));
@@ -107,6 +124,7 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   TRY(read_network(mounts.root, configuration.settings));
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
   TRY(check_complete(configuration.settings));
+  configuration.access = TRY(read_certificates(mounts.root, configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
   set_clock(mounts.root, configuration.settings);
 
@@ -142,20 +160,21 @@ Facts DriversRunning::facts() const {
   return {{"loaded", concat(drivers->loaded())}, {"nics", concat(nics)}, {"disks", concat(disks)}};
 }
 
-Result<NetworkOrder> network_order(const Settings& settings, const std::string& ca_file) {
+Result<NetworkOrder> network_order(const Configuration& configuration) {
+  const Settings& settings = configuration.settings;
   NetworkOrder order;
   order.config = settings.network;
   order.hostname = settings.hostname;
   order.mtu = settings.mtu;
   order.sources = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources)).mirrors;
   order.http = http_options(settings);
-  order.http.ca_file = ca_file;
+  order.http.trusted = configuration.access.trusted;
   return order;
 }
 
 Result<Joined> join_network(const Mounts& mounts, const Configuration& configuration,
                             const DriversRunning& running) {
-  NetworkOrder order = TRY(network_order(configuration.settings, concat("/", kCaBundleFile.path)));
+  NetworkOrder order = TRY(network_order(configuration));
   Result<std::unique_ptr<Network>> network =
       Network::join(mounts.root, std::move(order), configuration.deadline);
   if (network.ok()) {
@@ -181,23 +200,19 @@ Facts Joined::facts() const {
   return facts;
 }
 
-Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& configuration,
-                                  const Joined& joined) {
+Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
   source.name = origin.name();
-  ImageAccess access;
-  access.ca_file = concat("/", kCaBundleFile.path);
+  ImageAccess access = configuration.access;
   access.paths = joined.network.get();
-  if (exists(mounts.root, kClientCertificateFile.path)) {
-    access.client_certificate = concat("/", kClientCertificateFile.path);
-  }
   source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
-  if (!is_vouched_for(source.image->tls(), origin, settings)) {
-    log_warning(
-        concat(source.name,
-               ": nothing proves that this is the image you mean; use https or pass sha256="));
+  if (!is_vouched_for(origin, settings)) {
+    log_warning(concat(
+        source.name,
+        ": nothing proves that this is the image you mean: somebody on the way could have sent "
+        "another; use https for it, its mirrors and its list of digests, or pass sha256="));
   }
   return source;
 }

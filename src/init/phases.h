@@ -14,6 +14,7 @@
 #include "formats/settings.h"
 #include "image/installation.h"
 #include "image/stream.h"
+#include "image/wanted.h"
 #include "init/dead_man.h"
 #include "init/drivers.h"
 #include "init/journal.h"
@@ -33,7 +34,8 @@ Result<Mounts> mount_kernel_file_systems();
 struct Configuration {
   Settings settings;
   std::unique_ptr<const ModuleIndex> modules;
-  Time deadline;  // of the commit point
+  ImageAccess access;  // without its paths
+  Time deadline;       // of the commit point
   Facts facts() const;
 };
 Result<Configuration> read_configuration(const Mounts& mounts);
@@ -47,8 +49,8 @@ struct DriversRunning {
 };
 Result<DriversRunning> load_drivers(const Mounts& mounts, const Configuration& configuration);
 
-// How the source is to be reached. `ca_file`: PEM bundle of the authorities.
-Result<NetworkOrder> network_order(const Settings& settings, const std::string& ca_file);
+// How the source is to be reached.
+Result<NetworkOrder> network_order(const Configuration& configuration);
 
 struct Joined {
   std::unique_ptr<Network> network;
@@ -64,8 +66,7 @@ struct ProvenSource {
   std::string name;  // fit for messages
   Facts facts() const;
 };
-Result<ProvenSource> prove_source(const Mounts& mounts, const Configuration& configuration,
-                                  const Joined& joined);
+Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined);
 
 // The one disk that was meant, open for us alone, and the image fits.
 struct ProvenDisk {

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/base64.h"
+#include "formats/pem.h"
 #include "io/openssl_owned.h"
 
 namespace curlingiron {
@@ -19,6 +20,20 @@ constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
 constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
 // Few line ends compress best; OpenSSL reads lines of up to 254 characters.
 constexpr size_t kLine = 240;
+
+// Without a subjectAltName, a server's own certificate names it by its common name. No host's name
+// holds a blank, and nearly every authority's does.
+bool could_name_a_host(const X509* certificate) {
+  const X509_NAME* subject = ::X509_get_subject_name(certificate);
+  int at = -1;
+  while ((at = ::X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0) {
+    const ASN1_STRING* name = ::X509_NAME_ENTRY_get_data(::X509_NAME_get_entry(subject, at));
+    std::string_view text(reinterpret_cast<const char*>(::ASN1_STRING_get0_data(name)),
+                          static_cast<size_t>(::ASN1_STRING_length(name)));
+    if (text.find(' ') == std::string_view::npos) return true;
+  }
+  return false;
+}
 
 void blank_root_signature(ByteVector& der) {
   const unsigned char* at = der.data();
@@ -30,6 +45,7 @@ void blank_root_signature(ByteVector& der) {
   bool is_root = (flags & kRoot) == kRoot && (flags & EXFLAG_INVALID) == 0 &&
                  (::X509_get_key_usage(certificate.get()) & X509v3_KU_KEY_CERT_SIGN) != 0;
   if (!is_root || ::X509_get_ext_by_NID(certificate.get(), NID_subject_alt_name, -1) >= 0) return;
+  if (could_name_a_host(certificate.get())) return;
   const ASN1_BIT_STRING* signature = nullptr;
   ::X509_get0_signature(&signature, nullptr, certificate.get());
   // It is the last part of the certificate (RFC 5280, 4.1).
@@ -56,19 +72,15 @@ void put_certificate(ByteWriter& out, ConstBytes der) {
 
 Result<ByteVector> compact_ca_bundle(ConstBytes pem) {
   if (pem.size() > 16_MiB) return Error("larger than any certificate bundle");
-  std::string_view rest = as_text(pem);
+  PemBlocks blocks = read_pem(as_text(pem), "CERTIFICATE");
+  if (blocks.damaged != 0) {
+    return Error(concat("holds ",
+                        plural(blocks.damaged, "certificate that is", "certificates that are"),
+                        " cut or damaged; get the file again"));
+  }
   ByteWriter out;
   std::set<ByteVector> seen;
-  for (;;) {
-    size_t begin = rest.find(kBegin);
-    if (begin == std::string_view::npos) break;
-    rest.remove_prefix(begin + kBegin.size());
-    size_t end = rest.find(kEnd);
-    if (end == std::string_view::npos) return Error("a certificate without its END line");
-    ByteVector der = TRY_CONTEXT(concat("certificate ", seen.size() + 1, " of the bundle"),
-                                 from_base64(rest.substr(0, end)));
-    rest.remove_prefix(end + kEnd.size());
-    if (der.empty()) return Error("an empty certificate");
+  for (ByteVector& der : blocks.contents) {
     if (!seen.insert(der).second) continue;
     blank_root_signature(der);
     put_certificate(out, der);
@@ -76,7 +88,7 @@ Result<ByteVector> compact_ca_bundle(ConstBytes pem) {
   if (seen.empty()) {
     return Error(
         "no certificate in it (PEM: \"-----BEGIN CERTIFICATE-----\"); convert DER with "
-        "`openssl x509 -inform der`");
+        "\"openssl x509 -inform der\"");
   }
   return std::move(out).bytes();
 }

@@ -13,9 +13,9 @@ namespace curlingiron {
 // proves nothing: a root is trusted because it is in the bundle (RFC 5280, 6.1: the trust anchor is
 // not part of the path that is verified), and OpenSSL does not look at it. It is random bytes, 40%
 // of a compressed bundle. Only where OpenSSL takes it for a root (self-issued, a CA, with a
-// keyUsage that lets it sign certificates) and there is no subjectAltName: a server's own
-// self-signed certificate, which must match byte for byte, is left alone, as is what cannot be
-// read.
+// keyUsage that lets it sign certificates) and neither a subjectAltName nor its common name could
+// name a host: a server's own self-signed certificate, which must match byte for byte, is left
+// alone, as is what cannot be read.
 //
 // No certificate, a block without its end, and what is not base64 are errors. Bound: 16 MiB.
 Result<ByteVector> compact_ca_bundle(ConstBytes pem);

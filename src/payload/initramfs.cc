@@ -13,7 +13,6 @@
 #include "formats/elf.h"
 #include "formats/module_index.h"
 #include "formats/payload_layout.h"
-#include "payload/ca_bundle.h"
 #include "payload/driver_rules.h"
 #include "payload/firmware.h"
 #include "payload/module_file.h"
@@ -330,7 +329,6 @@ class Archive {
 
 struct PayloadFiles {
   std::string index;
-  ByteVector ca_bundle;
   std::vector<LoadedModule> modules;
   std::vector<FirmwareFile> firmware;
 };
@@ -345,8 +343,8 @@ Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& pla
     TRY(archive.file(kNetworkFile, as_bytes(plan.network)));
   }
   TRY(archive.file(kModuleIndexFile, as_bytes(contents.index)));
-  if (!contents.ca_bundle.empty()) {
-    TRY(archive.file(kCaBundleFile, contents.ca_bundle));
+  if (!plan.ca_bundle.empty()) {
+    TRY(archive.file(kCaBundleFile, plan.ca_bundle));
   }
   if (!plan.client_certificate.empty()) {
     TRY(archive.file(kClientCertificateFile, plan.client_certificate));
@@ -429,9 +427,6 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
     reasons.push_back({entry.path, printable(entry.reason)});
   }
   files.index = format_module_index(initramfs.index);
-  if (!plan.ca_bundle.empty()) {
-    files.ca_bundle = TRY_CONTEXT("CA bundle", compact_ca_bundle(plan.ca_bundle));
-  }
   initramfs.modules = choice.modules;
 
   bool apart =

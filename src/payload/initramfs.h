@@ -43,7 +43,7 @@ struct InitramfsPlan {
   std::string config;                   // text of /curlingiron/config
   std::string network;                  // text of /curlingiron/network; empty: none
   std::vector<LinkModule> links;        // that the network is made of: an error when missing
-  ByteVector ca_bundle;                 // PEM; empty: none
+  ByteVector ca_bundle;                 // compact PEM (ca_bundle.h); empty: none
   ByteVector client_certificate;        // PEM with its key; empty: none
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;

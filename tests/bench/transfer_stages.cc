@@ -17,7 +17,9 @@
 #include "io/adapters.h"
 #include "io/digest.h"
 #include "net/http/source.h"
+#include "net/tls/trust_store.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 
 namespace curlingiron {
 namespace {
@@ -38,7 +40,8 @@ Result<uint64_t> drain(Source& source) {
 
 Result<Duration> fetch(const std::string& url, const std::string& ca) {
   HttpOptions options;
-  options.ca_file = ca;
+  UniqueFd root = TRY(open_root("/"));
+  options.trusted = TRY(TrustStore::parse(TRY(read_file(root, TRY(real_path(ca)), 16_MiB))));
   Time start = now();
   std::unique_ptr<HttpSource> source =
       TRY(HttpSource::open({TRY(parse_url(url))}, options, now() + 10s));

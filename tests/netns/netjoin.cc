@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "formats/network_config.h"
 #include "formats/settings.h"
 #include "image/origin.h"
@@ -107,7 +108,10 @@ Result<void> run(const Arguments& arguments) {
 
   // The test's own directory, with this namespace's proc/ and sys/ in it.
   Mounts mounts{TRY_CONTEXT(arguments.root, open_root(arguments.root))};
-  NetworkOrder order = TRY(network_order(settings, arguments.ca));
+  ByteVector bundle;
+  if (!arguments.ca.empty()) bundle = TRY(read_file(world, arguments.ca, 16_MiB));
+  configuration.access = TRY(read_access(bundle, {}));
+  NetworkOrder order = TRY(network_order(configuration));
   order.nics = NicRule::AnyEthernet;
   order.clock = ClockRule::Keep;
   HttpOptions http = order.http;

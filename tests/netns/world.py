@@ -241,6 +241,10 @@ addr add fe80::1/64 dev br0 nodad""")
         world.internet.route(self, self.network4)
         world.internet.route(self, self.network6)
 
+    def addresses6(self):
+        """All of the router's, with the one that the kernel gave it: dnsmasq takes any of them for itself."""
+        return [entry["local"] for entry in self.show("-6", "addr", "show", "dev", "br0")[0]["addr_info"]]
+
     def on_link(self, network):
         """`network` is on this LAN, beside those it is made with."""
         self.ip(f"route add {network} dev br0")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,7 +14,9 @@
 
 namespace curlingiron {
 
-class PathChooser;  // net/http/path.h
+class ClientCertificate;  // net/tls/client_certificate.h
+class PathChooser;        // net/http/path.h
+class TrustStore;         // net/tls/trust_store.h
 
 // So long without a byte, or with less than kLowSpeed on average, is as good as a broken
 // connection.
@@ -26,15 +29,14 @@ inline constexpr Duration kFirstBytes = std::chrono::seconds(4);
 inline constexpr size_t kOverlap = 64_KiB;
 
 struct HttpOptions {
-  std::string ca_file;    // PEM bundle; empty: none is trusted
-  bool insecure = false;  // no certificate check
+  std::shared_ptr<const TrustStore> trusted;  // null: no server is
+  bool insecure = false;                      // no certificate check
   // When certificates must be valid, in seconds since the epoch; absent: by the clock.
   std::optional<int64_t> certificate_time;
-  std::string client_certificate;    // PEM file, with the chain; empty: none
-  std::string client_key;            // PEM file, not encrypted; empty: in client_certificate
-  std::optional<KeyPin> pinned_key;  // of the server
-  std::vector<std::string> headers;  // each is_request_header(); secret
-  std::optional<Url> proxy;          // spoken to by plain http
+  std::shared_ptr<const ClientCertificate> client_certificate;  // null: none
+  std::optional<KeyPin> pinned_key;                             // of the server
+  std::vector<std::string> headers;                             // each is_request_header(); secret
+  std::optional<Url> proxy;                                     // spoken to by plain http
   // The paths to the servers, borrowed; null: as this machine is set up (system_path()).
   PathChooser* paths = nullptr;
   std::string user_agent = "curlingiron";

@@ -16,10 +16,10 @@ constexpr unsigned kMaxRedirects = 10;
 
 // May see the headers and credentials that were given for `trusted`.
 bool same_origin(const Url& trusted, const Url& url) {
-  if (trusted.host != url.host) return false;
-  if (trusted.scheme == url.scheme) return trusted.port == url.port;
+  if (is_same_server(trusted, url)) return true;
   // From http to https on the standard ports: the same site, only safer.
-  return trusted.scheme == UrlScheme::Http && trusted.port == 80 && url.port == 443;
+  return trusted.host == url.host && url.scheme == UrlScheme::Https &&
+         trusted.scheme == UrlScheme::Http && trusted.port == 80 && url.port == 443;
 }
 
 HttpFailure final_failure(std::string message) {
@@ -62,8 +62,10 @@ Result<std::unique_ptr<HttpTransfer>> HttpTransfer::create(std::vector<Url> mirr
 Result<void> HttpTransfer::prepare(std::unique_ptr<HttpExchange> exchange) {
   for (const Mirror& each : mirrors_.all()) {
     bool secure = each.url.scheme == UrlScheme::Https;
-    if (secure && !options_.insecure && options_.ca_file.empty()) {
-      return Error(concat(each.url.host, ": no CA certificates to verify with; pass --ca FILE"));
+    if (secure && !options_.insecure && options_.trusted == nullptr) {
+      return Error(concat(each.url.host,
+                          ": there are no CA certificates to verify https with; install "
+                          "ca-certificates, or pass --ca FILE"));
     }
     if (!secure && options_.pinned_key) {
       return Error(
@@ -490,13 +492,14 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
                          ", which is not secured; use a URL that stays with https"));
   }
   // Not seen on the first request, as that was http.
-  if (to.scheme == UrlScheme::Https && !options_.insecure && options_.ca_file.empty()) {
-    return refuse("redirects to https, but there are no CA certificates; pass --ca FILE");
+  if (to.scheme == UrlScheme::Https && !options_.insecure && options_.trusted == nullptr) {
+    return refuse(
+        "redirects to https, but there are no CA certificates to verify it with; install "
+        "ca-certificates, or pass --ca FILE");
   }
-  if (options_.insecure && options_.pinned_key && !same_origin(mirror().url, to)) {
+  if (options_.pinned_key && !same_origin(mirror().url, to)) {
     return refuse(concat("redirects to ", to.display(),
-                         ", whose key is not pinned and, with insecure, not checked at all; give "
-                         "its URL, or a CA instead of insecure"));
+                         ", whose key is not pinned; give that URL and the pin of its server"));
   }
   log_debug(concat(target_.url.display(), ": redirected to ", to.display()));
   target_.url = std::move(next).value();

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "net/http/wire_failure.h"
+#include "net/tls/client_certificate.h"
 #include "net/tls/policy.h"
 #include "net/tls/trust_store.h"
 #include "sys/clock.h"
@@ -144,7 +145,6 @@ struct HttpWire::State {
   Request request;
   TlsVerdict verdict;
   Multi multi;
-  std::optional<TrustStore> trusted;  // read for the first connection that needs it
   uint64_t arrived = 0;
 
   Result<void> set_options(CURL* handle, bool fresh);
@@ -159,7 +159,6 @@ struct HttpWire::State {
   bool connected() const;
   HttpStage stage() const;
   CURLcode on_tls(SSL_CTX* context);
-  CURLcode use_client_certificate(SSL_CTX* context);
   bool is_proven() const;
   bool on_line(std::string_view line);
   size_t on_body(ConstBytes bytes);
@@ -241,29 +240,14 @@ HttpStage HttpWire::State::stage() const {
 
 CURLcode HttpWire::State::on_tls(SSL_CTX* context) {
   request.progress.tls_began = true;
-  if (!options.insecure && !trusted) {
-    Result<TrustStore> loaded = TrustStore::load(options.ca_file);
-    if (!loaded.ok()) return CURLE_SSL_CACERT_BADFILE;
-    trusted = std::move(loaded).value();
-  }
   bool governed = verdict.govern(
       context, TlsExpectation{.host = request.ask.url.host,
-                              .trusted = options.insecure ? nullptr : &*trusted,
+                              .trusted = options.insecure ? nullptr : options.trusted.get(),
                               .pin = request.ask.trusted ? options.pinned_key : std::nullopt,
                               .time = options.certificate_time.value_or(wall_clock_seconds())});
   if (!governed) return CURLE_OUT_OF_MEMORY;
-  if (!request.ask.trusted || options.client_certificate.empty()) return CURLE_OK;
-  return use_client_certificate(context);
-}
-
-// Here and not by curl's option, which would look for the file's kind, and ask for a password.
-CURLcode HttpWire::State::use_client_certificate(SSL_CTX* context) {
-  const std::string& certificate = options.client_certificate;
-  const std::string& key = options.client_key.empty() ? certificate : options.client_key;
-  bool good = ::SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) == 1 &&
-              ::SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) == 1 &&
-              ::SSL_CTX_check_private_key(context) == 1;
-  return good ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+  if (!request.ask.trusted || options.client_certificate == nullptr) return CURLE_OK;
+  return options.client_certificate->use(context) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 // Bytes of a server that proved itself on this very connection, or on the one that is kept.
@@ -474,9 +458,6 @@ Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (initialized != CURLE_OK) {
     return Error(concat("libcurl does not start: ", curl_easy_strerror(initialized)));
-  }
-  if (!options.client_key.empty() && options.client_certificate.empty()) {
-    return Error("a client key without its certificate; pass both");
   }
   auto state = std::make_unique<State>(options);
   state->multi.reset(curl_multi_init());

@@ -14,7 +14,7 @@ HttpFailure make(const WireEnd& end, FailureKind kind, std::string_view text) {
 }
 
 bool sent_certificate(const HttpOptions& options, const HttpAsk& ask) {
-  return ask.trusted && !options.client_certificate.empty();
+  return ask.trusted && options.client_certificate != nullptr;
 }
 
 HttpFailure explain_timeout(const WireEnd& end) {
@@ -95,9 +95,9 @@ std::optional<HttpFailure> explain_refused_client(const WireEnd& end) {
   bool about_it = alert.find("certificate") != std::string::npos || alert == "unknown CA" ||
                   alert == "access denied";
   if (!about_it) return std::nullopt;
-  return make(end, FailureKind::Certificate,
-              concat("the server does not accept the client certificate ",
-                     end.options.client_certificate, " (", alert, "); check --cert"));
+  return make(
+      end, FailureKind::Certificate,
+      concat("the server does not accept the client certificate (", alert, "); check --cert"));
 }
 
 HttpFailure explain_tls(const WireEnd& end, const std::string& detail) {
@@ -115,16 +115,6 @@ HttpFailure explain_tls(const WireEnd& end, const std::string& detail) {
                      "); check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD"));
 }
 
-HttpFailure explain_client_certificate(const WireEnd& end, const std::string& detail) {
-  const HttpOptions& options = end.options;
-  return make(end, FailureKind::Final,
-              concat("the client certificate ", options.client_certificate, " with the key ",
-                     options.client_key.empty() ? options.client_certificate : options.client_key,
-                     " cannot be used (", detail,
-                     "); check that both are PEM, that the key has no password, and that they "
-                     "belong together (--cert)"));
-}
-
 HttpFailure explain_code(const WireEnd& end, uint64_t position) {
   std::string detail =
       printable(end.curl_error.empty() ? curl_easy_strerror(end.code) : end.curl_error, 160);
@@ -132,11 +122,10 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_COULDNT_CONNECT: return explain_connect(end);
     case CURLE_OPERATION_TIMEDOUT: return explain_timeout(end);
-    case CURLE_SSL_CERTPROBLEM: return explain_client_certificate(end, detail);
-    case CURLE_SSL_CACERT_BADFILE:
-      return make(
-          end, FailureKind::Final,
-          concat("the CA file ", end.options.ca_file, " holds no usable certificates; check --ca"));
+    case CURLE_SSL_CERTPROBLEM:
+      return make(end, FailureKind::Final,
+                  "the client certificate is too weak: it takes an RSA key of 2048 bits, or an "
+                  "elliptic curve, and SHA-2; make another (--cert)");
     case CURLE_SSL_CONNECT_ERROR: return explain_tls(end, detail);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:

@@ -57,7 +57,7 @@ class HeadReceiver final : public HttpReceiver {
 
 HttpOptions probe_options(const HttpOptions& given) {
   HttpOptions options;
-  options.ca_file = given.ca_file;
+  options.trusted = given.trusted;
   options.insecure = given.insecure;
   options.proxy = given.proxy;
   options.pinned_key = given.pinned_key;  // for what is asked as trusted alone

@@ -1,6 +1,7 @@
 #include "net/tls/certificate_report.h"
 
 #include <openssl/asn1.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
@@ -81,10 +82,29 @@ std::string weakness_of(const X509* certificate, int code) {
       ::X509_get_signature_info(const_cast<X509*>(certificate), &digest, nullptr, nullptr, nullptr);
       const char* name = ::OBJ_nid2sn(digest);
       return concat("it is signed with ", name != nullptr ? name : "a digest",
-                    ", which can be forged");
+                    ", which is not accepted");
     }
     default: return {};
   }
+}
+
+// How it is signed, where the library has no such algorithm: it then looks for no issuer.
+std::optional<std::string> unknown_signature(const X509* certificate) {
+  int key = NID_undef;
+  int known =
+      ::X509_get_signature_info(const_cast<X509*>(certificate), nullptr, &key, nullptr, nullptr);
+  OpenSslOwned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> user(::EVP_PKEY_CTX_new_id(key, nullptr));
+  ::ERR_clear_error();
+  if (known == 1 && user != nullptr) return std::nullopt;
+  const char* name = ::OBJ_nid2ln(::X509_get_signature_nid(certificate));
+  return concat("it is signed with ", name != nullptr ? name : "an algorithm without a name",
+                ", which is not accepted");
+}
+
+bool is_unknown_issuer(int code) {
+  return code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+         code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+         code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
 }
 
 std::string refusal(const CertificateFault& fault) {
@@ -107,7 +127,7 @@ std::string refusal(const CertificateFault& fault) {
     case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
       return "it has a critical extension that is not known";
     case X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM:
-      return "its key is of a kind that is not accepted";
+      return fault.weakness.empty() ? "its key is of a kind that is not accepted" : fault.weakness;
     case X509_V_ERR_CERT_SIGNATURE_FAILURE: return "its signature does not fit its CA";
     default: return ::X509_verify_cert_error_string(fault.code);
   }
@@ -151,6 +171,12 @@ CertificateFault fault_of(X509_STORE_CTX* verification) {
   fault.subject = display_name(::X509_get_subject_name(at));
   fault.issuer = display_name(::X509_get_issuer_name(at));
   fault.weakness = weakness_of(at, fault.code);
+  if (is_unknown_issuer(fault.code)) {
+    if (std::optional<std::string> signature = unknown_signature(at)) {
+      fault.code = X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM;
+      fault.weakness = std::move(*signature);
+    }
+  }
   fault.not_before = seconds_of(::X509_get0_notBefore(at));
   fault.not_after = seconds_of(::X509_get0_notAfter(at));
   if (own != nullptr) fault.names = host_names(own, kMostNames);
@@ -165,26 +191,26 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return concat("certificate is for ",
                     fault.names.empty() ? "no host" : join(fault.names, ", "), " and not for ",
-                    host, "; use one of its names in the URL, or pass insecure");
+                    host, "; use one of its names in the URL, or set insecure");
     case X509_V_ERR_CERT_HAS_EXPIRED:
       return concat(whose, " expired on ", format_date(fault.not_after),
-                    "; set the clock, renew it, or pass insecure");
+                    "; set the clock, renew it, or set insecure");
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return concat(whose, " is not valid before ", format_date(fault.not_before),
                     ", but this machine's clock says ", format_date_time(wall_clock),
-                    "; set the clock (time=), or pass insecure");
+                    "; set the clock (time=), or set insecure");
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return concat("certificate is self-signed (by ", fault.subject,
                     ") and not trusted; if it is the right one, pass it with --ca FILE, or "
-                    "pass insecure");
+                    "set insecure");
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
       return concat("unknown CA (issuer ", fault.issuer,
-                    "); pass its certificate with --ca FILE, or pass insecure");
+                    "); pass its certificate with --ca FILE, or set insecure");
     default:
-      return concat(whose, " is not accepted (", refusal(fault), "); renew it, or pass insecure");
+      return concat(whose, " is not accepted (", refusal(fault), "); renew it, or set insecure");
   }
 }
 

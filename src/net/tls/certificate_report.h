@@ -19,7 +19,7 @@ struct CertificateFault {
   bool is_server = true;  // the server's own certificate, or that of an authority
   std::string subject;    // what people call it, printable
   std::string issuer;
-  std::string weakness;    // of a key or digest that is too weak: which one
+  std::string weakness;    // of what is not accepted of its key or signature: which one
   int64_t not_before = 0;  // seconds since the epoch
   int64_t not_after = 0;
   std::vector<std::string> names;  // of the server's own certificate, printable
@@ -28,7 +28,7 @@ struct CertificateFault {
 // The fault that a verification ended with.
 CertificateFault fault_of(X509_STORE_CTX* verification);
 
-// "certificate expired on 2026-01-31; set the clock, renew it, or pass insecure". `wall_clock` in
+// "certificate expired on 2026-01-31; set the clock, renew it, or set insecure". `wall_clock` in
 // seconds since the epoch: the time that was verified for.
 std::string explain(const CertificateFault& fault, std::string_view host, int64_t wall_clock);
 

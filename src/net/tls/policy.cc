@@ -25,6 +25,8 @@ constexpr int kSecurityBits = 112;  // of that level
 // Authorities between the server and the trusted one. Longer paths are not in use, and each may
 // cost a million comparisons of names.
 constexpr int kLongestPath = 12;
+// A handshake takes 15 of a server's; after it come a few, of new sessions and new keys.
+constexpr unsigned kMostMessages = 100;
 constexpr const char* kSuites12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 // The shorter key first: it is as good against what there is, and a fifth faster.
 constexpr const char* kSuites13 =
@@ -60,8 +62,29 @@ void info_callback(const SSL* connection, int where, int value) {
   if (where == SSL_CB_CONNECT_EXIT && value <= 0) verdict->note_failure();
 }
 
-// A key with a password must fail, not ask the terminal.
-int no_password(char* /*out*/, int /*size*/, int /*writing*/, void* /*data*/) { return -1; }
+// Whatever is read from the connection from here on fails.
+long refuse_to_read(BIO* bio, int operation, const char* /*data*/, size_t /*size*/, int /*number*/,
+                    long /*value*/, int result, size_t* /*done*/) {
+  if ((operation & ~BIO_CB_RETURN) != BIO_CB_READ) return result;
+  BIO_clear_retry_flags(bio);
+  return -1;
+}
+
+// SSL_CTX_set_msg_callback(3): what came is shown as messages, and as headers of records, whose
+// first byte is their kind; that of TLS 1.3's stands inside.
+void message_callback(int is_sent, int /*of_record*/, int content, const void* bytes, size_t size,
+                      SSL* connection, void* /*data*/) {
+  TlsVerdict* verdict = is_sent != 0 ? nullptr : verdict_of(connection);
+  if (verdict == nullptr || size == 0) return;
+  bool is_inside = ::SSL_version(connection) >= TLS1_3_VERSION;
+  if (content == (is_inside ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER) &&
+      *static_cast<const unsigned char*>(bytes) == SSL3_RT_APPLICATION_DATA) {
+    verdict->note_data();
+  }
+  if (content == SSL3_RT_HANDSHAKE && !verdict->note_message()) {
+    ::BIO_set_callback_ex(::SSL_get_rbio(connection), refuse_to_read);
+  }
+}
 
 // Of the key that the handshake goes on with: what is hashed is the certificate's form of it, and
 // has to be read as that very key again.
@@ -180,7 +203,8 @@ bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
   ::SSL_CTX_set_info_callback(context, info_callback);
   // A server may ask for a certificate once it knows the path.
   ::SSL_CTX_set_post_handshake_auth(context, 1);
-  ::SSL_CTX_set_default_passwd_cb(context, no_password);
+  ::SSL_CTX_set_msg_callback(context, message_callback);
+  ::SSL_CTX_set_keylog_callback(context, nullptr);
   bool good = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
               SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
               ::SSL_CTX_set_cipher_list(context, kSuites12) == 1 &&
@@ -193,8 +217,24 @@ bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
          demand(::SSL_CTX_get0_param(context), expectation_.host, expectation_.time);
 }
 
+bool TlsVerdict::has_path_around_expired(X509_STORE_CTX* verification) const {
+  auto valid = expectation_.trusted->valid_at(expectation_.time);
+  OpenSslOwned<X509_STORE_CTX, X509_STORE_CTX_free> another(::X509_STORE_CTX_new());
+  return valid != nullptr && another != nullptr &&
+         ::X509_STORE_CTX_init(another.get(), valid.get(), ::X509_STORE_CTX_get0_cert(verification),
+                               ::X509_STORE_CTX_get0_untrusted(verification)) == 1 &&
+         ::X509_VERIFY_PARAM_set1(::X509_STORE_CTX_get0_param(another.get()),
+                                  ::X509_STORE_CTX_get0_param(verification)) == 1 &&
+         ::X509_verify_cert(another.get()) == 1 &&
+         !objection_to(::X509_STORE_CTX_get0_chain(another.get()), expectation_.host);
+}
+
 bool TlsVerdict::has_good_path(X509_STORE_CTX* verification) const {
-  if (::X509_verify_cert(verification) != 1) return false;
+  if (::X509_verify_cert(verification) != 1) {
+    return ::X509_STORE_CTX_get_error(verification) == X509_V_ERR_CERT_HAS_EXPIRED &&
+           ::X509_STORE_CTX_get_error_depth(verification) > 0 &&
+           has_path_around_expired(verification);
+  }
   const STACK_OF(X509)* path = ::X509_STORE_CTX_get0_chain(verification);
   std::optional<Objection> found = objection_to(path, expectation_.host);
   if (!found) return true;
@@ -221,13 +261,19 @@ TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
   if (has_strong_key(own) && has_allowed_curve(own)) return Outcome::Accepted;
   ::X509_STORE_CTX_set_error(verification, X509_V_ERR_EE_KEY_TOO_SMALL);
   fault_ = fault_of(verification);
-  return Outcome::BadPath;
+  return Outcome::WeakKey;
 }
 
 bool TlsVerdict::judge(X509_STORE_CTX* verification) {
   outcome_ = decide(verification);
   if (outcome_ == Outcome::Accepted) ::X509_STORE_CTX_set_error(verification, X509_V_OK);
   return outcome_ == Outcome::Accepted;
+}
+
+bool TlsVerdict::note_message() {
+  if (++messages_ <= kMostMessages) return true;
+  objection_ = "the server sends handshake messages without end";
+  return false;
 }
 
 // Those that end a connection (RFC 5246, 7.2; RFC 8446, 6): after a warning it goes on.
@@ -241,7 +287,7 @@ void TlsVerdict::note_alert(int alert, int version) {
 // The library's own texts are a tenth of it; these are what servers make it say.
 void TlsVerdict::note_failure() {
   unsigned long error = ::ERR_peek_error();
-  if (error == 0) return;  // it waits for the network
+  if (error == 0 || messages_ > kMostMessages) return;  // it waits for the network, or was cut off
   int part = ERR_GET_LIB(error);
   int reason = ERR_GET_REASON(error);
   if (part == ERR_LIB_ASN1 || part == ERR_LIB_X509) {
@@ -282,6 +328,10 @@ void TlsVerdict::note_failure() {
 
 std::string TlsVerdict::explain() const {
   if (!fault_) return "its certificate was not judged";
+  if (outcome_ == Outcome::WeakKey) {
+    return concat("the pinned key is not accepted (", fault_->weakness,
+                  "); give the server a stronger one, and pin that");
+  }
   return curlingiron::explain(*fault_, expectation_.host, expectation_.time);
 }
 

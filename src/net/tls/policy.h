@@ -13,7 +13,12 @@
 //  * A path ends at the first trusted certificate. Each trusted one counts as what it is: a
 //    server's own for that server alone, an authority for what it may sign. So no certificate but a
 //    CA signs another, whatever its keyUsage: OpenSSL alone would let some pass that do not say so.
+//  * A trusted certificate that is over does not stand in the way of a path around it: OpenSSL
+//    alone tries no other path than the first one to a trusted certificate.
 //  * No session is resumed: a server proves who it is on every connection.
+//  * What a server says besides data is bounded: the library goes on reading for as long as
+//    messages come, and would never come back to look at a deadline.
+//  * No key of a connection is written anywhere, whatever the environment asks for.
 #pragma once
 
 #include <cstdint>
@@ -83,12 +88,16 @@ class TlsVerdict {
   void note_certificate_request() { asked_for_certificate_ = true; }
   void note_alert(int alert, int version);
   void note_failure();  // the error is in this thread's queue
+  void note_data() { messages_ = 0; }
+  // A message of a handshake, or one after it. False: too many of them without data.
+  bool note_message();
 
  private:
-  enum class Outcome { None, Accepted, BadPath, WrongKey };
+  enum class Outcome { None, Accepted, BadPath, WrongKey, WeakKey };
 
   Outcome decide(X509_STORE_CTX* verification);
   bool has_good_path(X509_STORE_CTX* verification) const;
+  bool has_path_around_expired(X509_STORE_CTX* verification) const;
 
   TlsExpectation expectation_;
   const SSL_CTX* context_ = nullptr;  // null: a connection that was there is used
@@ -98,6 +107,7 @@ class TlsVerdict {
   std::optional<CertificateFault> fault_;
   std::string alert_;
   std::string objection_;
+  unsigned messages_ = 0;  // since there was data
 };
 
 // The library's name and version, for --version: "OpenSSL 3.0.20".

@@ -1,7 +1,13 @@
-#include <gtest/gtest.h>
-
-#include "host/machine.h"
 #include "host/settings.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/text.h"
+#include "host/machine.h"
+#include "support/certificates.h"
 
 namespace curlingiron {
 namespace {
@@ -43,6 +49,52 @@ TEST(SettingsConfig, ErrorsNameTheOption) {
   config = check_settings(options);
   ASSERT_FALSE(config.ok());
   EXPECT_NE(config.error().message().find("image-sha256"), std::string::npos);
+}
+
+// Which of the two was meant, nobody can know.
+TEST(SettingsConfig, OneSettingTwice) {
+  SettingOptions options;
+  options.sha256 = std::string(64, 'b');
+  options.set = {concat("sha256=", std::string(64, 'c'))};
+  Result<CheckedSettings> checked = check_settings(options);
+  ASSERT_FALSE(checked.ok());
+  EXPECT_EQ(checked.error().message(),
+            "--set: sha256: is given twice, each time another value; give one of them");
+  options.set = {concat("sha256=", options.sha256), "insecure", "insecure"};
+  EXPECT_TRUE(check_settings(options).ok());
+  options.set = {"header=A: 1", "header=B: 2", "nameserver=10.0.0.1", "nameserver=10.0.0.2"};
+  EXPECT_TRUE(check_settings(options).ok());
+}
+
+// A pipe gives what it holds once: "--ca <(...)".
+TEST(SettingsConfig, CertificatesAreReadOnce) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  std::string pem = test::kRootCertificate;
+  ASSERT_EQ(::write(pipe[1], pem.data(), pem.size()), static_cast<ssize_t>(pem.size()));
+  ::close(pipe[1]);
+  SettingOptions options;
+  options.ca = concat("/dev/fd/", pipe[0]);
+  Result<CheckedSettings> checked = check_settings(options);
+  ::close(pipe[0]);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(wanted_ca_bundle(checked.value()).value(), checked.value().ca_bundle);
+  }
+}
+
+TEST(SettingsConfig, CertificatesThatAreNotThere) {
+  SettingOptions options;
+  options.ca = "/missing.pem";
+  EXPECT_EQ(check_settings(options).error().message(),
+            "--ca: /missing.pem: cannot open: No such file or directory");
+  options.ca = "";
+  options.certificate = "/missing.pem";
+  EXPECT_EQ(check_settings(options).error().message(),
+            "--cert: /missing.pem: cannot open: No such file or directory");
+  options.certificate = "/dev/null";
+  EXPECT_EQ(check_settings(options).error().message(),
+            "--cert /dev/null: is empty; put certificate and key into it, in PEM");
 }
 
 TEST(SettingsConfig, AValueCannotAddALine) {

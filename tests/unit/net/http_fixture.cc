@@ -238,6 +238,19 @@ TlsIdentity HttpsTest::identity(const std::string& name) {
   return {concat(folder(), '/', name, ".pem"), concat(folder(), '/', name, ".key"), "", false};
 }
 
-HttpsTest::HttpsTest() { options_.ca_file = concat(folder(), "/ca.pem"); }
+HttpsTest::HttpsTest() { options_.trusted = trust(concat(folder(), "/ca.pem")); }
+
+std::shared_ptr<const TrustStore> trust(const std::string& file) {
+  UniqueFd root = open_root("/").value();
+  return TrustStore::parse(read_file(root, file, 16_MiB).value()).value();
+}
+
+std::shared_ptr<const ClientCertificate> client(const std::string& certificate,
+                                                const std::string& key) {
+  UniqueFd root = open_root("/").value();
+  std::string pem = read_text(root, certificate).value();
+  if (key != certificate) pem += read_text(root, key).value();
+  return ClientCertificate::parse(pem).value();
+}
 
 }  // namespace curlingiron::testing

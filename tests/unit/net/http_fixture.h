@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -14,6 +15,8 @@
 #include "net/http/file.h"
 #include "net/http/path.h"
 #include "net/http/source.h"
+#include "net/tls/client_certificate.h"
+#include "net/tls/trust_store.h"
 #include "unit/net/scripted_server.h"
 
 namespace curlingiron::testing {
@@ -45,6 +48,11 @@ class RecordingLog final : public LogSink {
   std::string text_;
   unsigned warnings_ = 0;
 };
+
+// Of PEM files, each of which is there and good.
+std::shared_ptr<const TrustStore> trust(const std::string& file);
+std::shared_ptr<const ClientCertificate> client(const std::string& certificate,
+                                                const std::string& key);
 
 // One path to the servers, and what is reported of it.
 class FixedPath final : public PathChooser {

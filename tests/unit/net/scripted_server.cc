@@ -63,6 +63,10 @@ bool Exchange::send(std::string_view bytes) {
 
 void Exchange::alert(int level, int description) { ssl3_send_alert(tls_, level, description); }
 
+bool Exchange::update_key() {
+  return SSL_key_update(tls_, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(tls_) == 1;
+}
+
 bool Exchange::is_resumed() const { return SSL_session_reused(tls_) == 1; }
 
 void Exchange::reset() {

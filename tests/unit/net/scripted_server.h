@@ -49,6 +49,8 @@ class Exchange {
   bool kept() const { return kept_; }
   // An alert of TLS 1.2, after which the connection goes on or not (RFC 5246, 7.2).
   void alert(int level, int description);
+  // Another key for what is sent from here on (RFC 8446, 4.6.3). False when the client has gone.
+  bool update_key();
   // The client went on with an earlier connection's session.
   bool is_resumed() const;
   // TCP_MAXSEG of the connection: bytes that the client takes at once.

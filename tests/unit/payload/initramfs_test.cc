@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "formats/cpio.h"
+#include "payload/ca_bundle.h"
 #include "payload/module_file.h"
 #include "support/certificates.h"
 #include "support/module_tree.h"
@@ -32,7 +33,7 @@ class InitramfsTest : public ::testing::Test {
         "pci:v0000ACMEd00000001sv1sd2bc02sc00i00", "pci:v0000ACMEd00000002sv1sd2bc01sc00i00",
         "pci:v0000ACMEd00000003sv1sd2bc03sc00i00", "pci:v0000ACMEd00000004sv1sd2bc02sc00i00"};
     plan_.config = "curlingiron.src=https://example.org/\n";
-    plan_.ca_bundle = test::bytes_of(test::kRootCertificate);
+    plan_.ca_bundle = compact_ca_bundle(test::bytes_of(test::kRootCertificate)).value();
     plan_.effort = Effort::Fast;
   }
   std::string error() {

@@ -183,6 +183,26 @@ void make_all(const CertificateFolder& in) {
         .issuer = "root",
         .key = "-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1"});
 
+  // What the library cannot read, or may not count.
+  make({.name = "root-ed448", .extensions = ca, .key = "-algorithm ED448", .digest = "null"});
+  make({.name = "leaf-ed448", .issuer = "root-ed448", .digest = "null"});
+  make({.name = "key-ed448", .issuer = "root", .key = "-algorithm ED448"});
+  make({.name = "leaf-sha3", .issuer = "root", .digest = "sha3-256"});
+  make({.name = "leaf-sha224", .issuer = "root", .digest = "sha224"});
+
+  // An authority that is over, and the same one vouched for by another.
+  make({.name = "cross-root",
+        .extensions = ca,
+        .subject = "crossed",
+        .key = "root-expired.key",
+        .until = kPast});
+  make({.name = "crossed",
+        .issuer = "other",
+        .extensions = ca,
+        .subject = "crossed",
+        .key = "root-expired.key"});
+  make({"leaf-crossed", "crossed"});
+
   // Constraints of names.
   auto bound = [&](const char* name, const char* what) {
     make({name, "root", with(ca, concat("nameConstraints=critical,", what))});
@@ -326,10 +346,7 @@ void PrintTo(const Case& c, std::ostream* out) { *out << join(c.chain, " ") << "
 
 class Chains : public HttpTest, public ::testing::WithParamInterface<Case> {
  protected:
-  Chains() {
-    options_.ca_file = folder().file("trusted.crt");
-    options_.paths = &paths_;
-  }
+  Chains() { options_.paths = &paths_; }
 
   static bool is_ipv6(std::string_view host) { return host.starts_with('['); }
 
@@ -356,7 +373,7 @@ class Chains : public HttpTest, public ::testing::WithParamInterface<Case> {
   }
 
   void put(const std::vector<std::string>& chain, const std::vector<std::string>& trusted) {
-    folder().write("trusted.crt", folder().pems(trusted));
+    options_.trusted = TrustStore::parse(as_bytes(folder().pems(trusted))).value();
     folder().write("sent.crt", folder().pems(chain));
     key_ = folder().file(concat(chain.front(), ".key"));
   }
@@ -570,7 +587,31 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"leaf-explicit"}, {"root-explicit"}, "certificate of the CA"},
         Case{{"key-P-224"}, {"root"}, "the TLS handshake failed"},
         Case{{"key-brainpoolP256r1"}, {"root"}, "the TLS handshake failed"},
-        Case{{"key-explicit"}, {"root"}, "has explicit ECC parameters"}),
+        Case{{"key-explicit"}, {"root"}, "has explicit ECC parameters"},
+        Case{{"leaf-ed448"}, {"root-ed448"}, "it is signed with ED448, which is not accepted"},
+        Case{{"key-ed448"}, {"root"}, "the TLS handshake failed"},
+        Case{{"leaf-sha3"},
+             {"root"},
+             "it is signed with ecdsa_with_SHA3-256, which is not accepted"},
+        Case{{"leaf-sha224"}, {"root"}, "it is signed with SHA224, which is not accepted"}),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(
+    Crossed, Chains,
+    ::testing::Values(
+        Case{{"leaf-crossed"},
+             {"cross-root"},
+             "certificate of the CA crossed expired on 2021-01-31"},
+        Case{{"leaf-crossed", "crossed"}, {"other"}, "accepted"},
+        Case{{"leaf-crossed", "crossed"}, {"cross-root", "other"}, "accepted"},
+        Case{{"leaf-crossed", "crossed", "cross-root"}, {"other", "cross-root"}, "accepted"},
+        Case{{"leaf-crossed"}, {"cross-root", "crossed"}, "accepted"},
+        Case{{"leaf-crossed", "crossed"}, {"cross-root"}, "certificate of the CA crossed expired"},
+        // Going around it is no way around what else is wanted.
+        Case{{"leaf-crossed", "crossed"},
+             {"cross-root", "other"},
+             "certificate is for server.example",
+             "other.example"}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(

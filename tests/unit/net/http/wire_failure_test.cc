@@ -8,6 +8,10 @@
 
 #include <cerrno>
 
+#include "sys/file.h"
+#include "unit/net/certificates.h"
+#include "unit/net/http_fixture.h"
+
 namespace curlingiron {
 namespace {
 
@@ -18,7 +22,6 @@ class WireFailureTest : public ::testing::Test {
   WireFailureTest() {
     ask_.url = parse_url("https://image.test/a").value();
     ask_.trusted = true;
-    options_.ca_file = "/ca.pem";
   }
 
   WireEnd end(CURLcode code) {
@@ -115,11 +118,14 @@ TEST_F(WireFailureTest, ServerWantsACertificate) {
   EXPECT_EQ(demanded.kind, FailureKind::Certificate);
   EXPECT_TRUE(demanded.wants_client_certificate);
   // The one that was sent is not good enough.
-  options_.client_certificate = "/me.pem";
+  TemporaryDirectory folder = TemporaryDirectory::create().value();
+  testing::CertificateFolder certificates(folder.path());
+  certificates.make({.name = "me"});
+  options_.client_certificate =
+      testing::client(certificates.file("me.pem"), certificates.file("me.key"));
   HttpFailure refused = explain(end(CURLE_RECV_ERROR), 0);
   EXPECT_FALSE(refused.wants_client_certificate);
-  EXPECT_THAT(refused.error.message(),
-              HasSubstr("does not accept the client certificate /me.pem ("));
+  EXPECT_THAT(refused.error.message(), HasSubstr("does not accept the client certificate ("));
 }
 
 // Bytes of a server that has not proved itself are no broken connection, whatever curl says.
@@ -140,13 +146,10 @@ TEST_F(WireFailureTest, HandshakeFails) {
   EXPECT_THAT(failure.error.message(), HasSubstr("the server says: handshake failure"));
 }
 
-TEST_F(WireFailureTest, FilesOfTheUser) {
-  EXPECT_THAT(explain(end(CURLE_SSL_CACERT_BADFILE), 0).error.message(), HasSubstr("/ca.pem"));
-  options_.client_certificate = "/me.pem";
-  options_.client_key = "/me.key";
+TEST_F(WireFailureTest, ClientCertificateIsTooWeak) {
   HttpFailure failure = explain(end(CURLE_SSL_CERTPROBLEM), 0);
   EXPECT_EQ(failure.kind, FailureKind::Final);
-  EXPECT_THAT(failure.error.message(), HasSubstr("/me.pem with the key /me.key cannot be used"));
+  EXPECT_THAT(failure.error.message(), HasSubstr("the client certificate is too weak"));
 }
 
 }  // namespace

@@ -130,8 +130,8 @@ TEST_F(PathProbeTest, AServerThatWantsTheClientsCertificateAnswers) {
     demanding.client_ca_file = concat(folder(), "/ca.pem");
     demanding.newest = newest;
     ScriptedServer server([](const Request&, Exchange& out) { out.send(ok_head(0)); }, &demanding);
-    options_.client_certificate = concat(folder(), "/client.pem");
-    options_.client_key = concat(folder(), "/client.key");
+    options_.client_certificate =
+        client(concat(folder(), "/client.pem"), concat(folder(), "/client.key"));
     start(server.url("/"));
     EXPECT_EQ(wait_for_answer().text, "asks for the client certificate");
     EXPECT_LT(time_to_stop(), Duration(1s));
