@@ -57,8 +57,15 @@ foreach(library "OpenSSL:openssl" "libcurl:curl" "ISA-L:libisal" "zstd:libzstd" 
   file(STRINGS ${CMAKE_SOURCE_DIR}/build/deps/${source}/version version LIMIT_COUNT 1)
   curlingiron_name_library(${name} ${version})
 endforeach()
+# The C++ library's package has its major version in its name: it is the one that holds the archive.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.a
+                OUTPUT_VARIABLE archive OUTPUT_STRIP_TRAILING_WHITESPACE)
+file(REAL_PATH "${archive}" archive)
+execute_process(COMMAND dpkg-query -S ${archive} OUTPUT_VARIABLE owner ERROR_QUIET)
+string(REGEX REPLACE ":.*" "" libstdcxx "${owner}")
 foreach(library "XZ Utils:liblzma-dev" "bzip2:libbz2-dev" "zlib:zlib1g-dev" "xxHash:libxxhash-dev"
-                "CLI11:libcli11-dev" "JSON for Modern C++:nlohmann-json3-dev" "glibc:libc6-dev")
+                "CLI11:libcli11-dev" "JSON for Modern C++:nlohmann-json3-dev" "glibc:libc6-dev"
+                "libstdc++:${libstdcxx}")
   string(REPLACE ":" ";" library "${library}")
   list(GET library 0 name)
   list(GET library 1 package)
