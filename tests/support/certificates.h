@@ -40,5 +40,18 @@ inline constexpr char kSelfSignedServer[] =
     "zj0EAwIDSAAwRQIhAL+3yDpTZdZJHoqpYBCdaNoyoozBAdsn4XhsUTUXosriAiAr\n"
     "M9tqqK0Zicrc4nrOM7P1P6QTpE/XuXwzpxUDeiwCdQ==\n"
     "-----END CERTIFICATE-----\n";
+// A CA that names a host, by its common name alone.
+inline constexpr char kServerByCommonName[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBjDCCATKgAwIBAgIUO5df5K2ulGI9gEI/9FLK4Sn7pPkwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNzIxMDMzMFoYDzIxMjYxMTAz\n"
+    "MjEwMzMwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwNCAATB70q8s4GDKC92iUHPHJw7sdQrEPX+C9j4rIo/EgRR+VTy0BzjdOlp\n"
+    "rB4bdLkhEa3UatP4vVTifUAl8P1PjC0Io2AwXjAdBgNVHQ4EFgQULuAX38Ovfpt3\n"
+    "qRCVxPC8lP26DS0wHwYDVR0jBBgwFoAULuAX38Ovfpt3qRCVxPC8lP26DS0wDwYD\n"
+    "VR0TAQH/BAUwAwEB/zALBgNVHQ8EBAMCAoQwCgYIKoZIzj0EAwIDSAAwRQIhALRh\n"
+    "rlHI2paa/0sZ10CF2GGeJGvxka8S7VPgh4GYtdQBAiBevWYi25BkAVYZp3fn7ePE\n"
+    "AMqPSy8hzktYzBUP5t757Q==\n"
+    "-----END CERTIFICATE-----\n";
 
 }  // namespace curlingiron::test

@@ -106,6 +106,7 @@ TEST(CaBundle, BlanksOnlyARootsSignature) {
   EXPECT_TRUE(all_zero(ConstBytes(after).subspan(same)));
   EXPECT_EQ(der_of(compact(test::kLeafCertificate)), der_of(test::kLeafCertificate));
   EXPECT_EQ(der_of(compact(test::kSelfSignedServer)), der_of(test::kSelfSignedServer));
+  EXPECT_EQ(der_of(compact(test::kServerByCommonName)), der_of(test::kServerByCommonName));
 }
 
 TEST(CaBundle, RefusesDamage) {
