@@ -12,6 +12,11 @@
 // the demangler that it needs, are 1% of the initramfs.
 void __gnu_cxx::__verbose_terminate_handler() { std::abort(); }
 
+// The tables for exceptions are stripped (CMakeLists.txt). The start files would register them, and
+// read a word where they were: it may lie on a page that is not there any more.
+extern "C" void __wrap___register_frame_info(const void* /*begin*/, void* /*object*/) {}
+extern "C" void* __wrap___deregister_frame_info(const void* /*begin*/) { return nullptr; }
+
 namespace curlingiron {
 namespace {
 
