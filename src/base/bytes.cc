@@ -50,6 +50,14 @@ std::string_view as_text(ConstBytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+bool has(ConstBytes bytes, size_t offset, ConstBytes magic) {
+  return has(bytes, offset, as_text(magic));
+}
+
+bool has(ConstBytes bytes, size_t offset, std::string_view magic) {
+  return bytes.size() >= offset && as_text(bytes.subspan(offset)).starts_with(magic);
+}
+
 Result<uint8_t> ByteReader::u8() { return TRY(take(1)).front(); }
 Result<uint16_t> ByteReader::be16() { return big_endian<uint16_t>(*this); }
 Result<uint32_t> ByteReader::be32() { return big_endian<uint32_t>(*this); }

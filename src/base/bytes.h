@@ -20,6 +20,10 @@ using ByteVector = std::vector<uint8_t>;
 ConstBytes as_bytes(std::string_view text);
 std::string_view as_text(ConstBytes bytes);
 
+// Whether `magic` stands there, from byte `offset` on. False where the bytes end before.
+bool has(ConstBytes bytes, size_t offset, ConstBytes magic);
+bool has(ConstBytes bytes, size_t offset, std::string_view magic);
+
 // Reads fields in order; every read past the end is an error ("truncated"), never undefined.
 class ByteReader {
  public:

@@ -20,6 +20,8 @@ constexpr std::string_view kForFlash =
 constexpr std::string_view kRootAlone =
     "it holds files for another system to mount, nothing that boots; use the project's disk image "
     "(raw, qcow2)";
+constexpr std::string_view kNamesAlone =
+    "it has no data of files in it; use an image of the whole disk";
 constexpr std::string_view kDecrypt = "decrypt it and serve the disk image in it";
 constexpr std::string_view kOther = "check the URL or the file's name";
 
@@ -49,6 +51,7 @@ constexpr Magic kMagics[] = {
     {2, "-lz"sv, {"an lha archive", kUnpack}},
     {7, "**ACE**"sv, {"an ace archive", kUnpack}},
     {20, "\xdc\xa7\xc4\xfd"sv, {"a zoo archive", kUnpack}},
+    {0, "\x60\xea"sv, {"an arj archive", kUnpack}},
     {0, "SIT!"sv, {"a StuffIt archive", kUnpack}},
     {0, "StuffIt "sv, {"a StuffIt archive", kUnpack}},
     {0, "MSWIM\0\0\0"sv, {"a Windows installation image (wim)", kRootAlone}},
@@ -72,6 +75,9 @@ constexpr Magic kMagics[] = {
     // Encrypted.
     {0, "Salted__"sv, {"encrypted (openssl enc)", kDecrypt}},
     {0, "age-encryption.org/"sv, {"encrypted (age)", kDecrypt}},
+    {0, "\x8c\x0d\x04"sv, {"encrypted (PGP)", kDecrypt}},
+    {0, "\x85\x01\x0c\x03"sv, {"encrypted (PGP)", kDecrypt}},
+    {0, "\x85\x02\x0c\x03"sv, {"encrypted (PGP)", kDecrypt}},
     {0, "encrcdsa"sv, {"an encrypted Apple disk image (dmg)", kDecrypt}},
     // An optical disk. ECMA-119, 6.2.1 and 8.1: sector 16, after its type; hybrid ones have
     // partitions.
@@ -117,6 +123,9 @@ constexpr Magic kMagics[] = {
     {24, "\x6c\xea\0\0"sv, {"a backup by dump", kRestore}},
     {24, "\x6b\xea\0\0"sv, {"a backup by dump", kRestore}},
     {0, "btrfs-stream\0"sv, {"a stream of \"btrfs send\"", kRestore}},
+    {0, "\x8b\x66\x95\x72\xe2\x25\x5c\xbd"sv, {"a dump by btrfs-image", kNamesAlone}},
+    {0, "XFSM"sv, {"a dump by xfs_metadump", kNamesAlone}},
+    {0, "XMD2"sv, {"a dump by xfs_metadump", kNamesAlone}},
     {8, "\xac\xcb\xba\xf5\x02\0\0\0"sv, {"a stream of \"zfs send\"", kRestore}},
     {0, "\xb4\x6e\x68\x44"sv, {"an Acronis backup (tib)", kRestore}},
     {0, "\xfe\xef\x01"sv, {"a Ghost image (gho)", kRestore}},
@@ -189,12 +198,11 @@ constexpr Magic kMagics[] = {
     {0, "\xd4\xc3\xb2\xa1"sv, {"captured network packets (pcap)", kOther}},
     {0, "\xa1\xb2\xc3\xd4"sv, {"captured network packets (pcap)", kOther}},
     {0, "\x0a\x0d\x0d\x0a"sv, {"captured network packets (pcapng)", kOther}},
+    {0, "\0ZCK1"sv, {"zchunk-compressed", kCompressAnew}},
+    {0, "zsync: "sv, {"a control file of zsync", "name the image itself"}},
+    {0, "\x30\x82"sv, {"a key or a certificate (DER)", kOther}},
     {0, "d8:announce"sv, {"a BitTorrent file", "download the image with it, and serve that"}},
 };
-
-bool has(ConstBytes begin, size_t offset, std::string_view magic) {
-  return begin.size() >= offset && as_text(begin.subspan(offset)).starts_with(magic);
-}
 
 // tar of before POSIX has no magic: its header's sum must be right.
 bool is_old_tar(ConstBytes begin) {
@@ -257,7 +265,6 @@ constexpr Beginning kBeginnings[] = {
     {"-----BEGIN ", {"a key or a certificate (PEM)", kOther}},
     {"ssh-", {"a key (ssh)", kOther}},
     {"ecdsa-sha2-", {"a key (ssh)", kOther}},
-    {"zsync: ", {"a control file of zsync", "name the image itself"}},
     {"#cloud-config", {"a cloud-config", "name the image itself"}},
     {"# v2 git bundle", {"a bundle of Git", kOther}},
     {"# v3 git bundle", {"a bundle of Git", kOther}},

@@ -18,11 +18,6 @@ std::optional<uint32_t> number_at(ConstBytes bytes, size_t offset, size_t width,
   return value;
 }
 
-bool has(ConstBytes bytes, size_t offset, std::string_view magic) {
-  return bytes.size() >= offset + magic.size() &&
-         as_text(bytes.subspan(offset, magic.size())) == magic;
-}
-
 // The sector size that a superblock gives, if it can be one.
 std::optional<uint32_t> sector_of(std::optional<uint32_t> value) {
   if (!value || *value < 512 || *value > kLargestSector || !std::has_single_bit(*value)) {
@@ -39,15 +34,19 @@ std::optional<uint32_t> sector_of_shift(std::optional<uint32_t> shift) {
 // Boot sectors with a BIOS parameter block: Microsoft's "FAT32 File System Specification" 1.03,
 // "exFAT file system specification" 3.1.
 std::optional<FileSystem> find_microsoft(ConstBytes begin) {
-  if (!has(begin, 510, "\x55\xaa")) return std::nullopt;
-  if (has(begin, 3, "EXFAT   ")) {
+  constexpr uint8_t kAtariJump = 0x60;
+  if (begin.size() < 512) return std::nullopt;
+  bool has_mark = has(begin, 510, "\x55\xaa");
+  // The 68000's jump, and no mark of a boot sector. Linux mounts it.
+  if (!has_mark && begin[0] != kAtariJump) return std::nullopt;
+  if (has_mark && has(begin, 3, "EXFAT   ")) {
     auto sector = sector_of_shift(number_at(begin, 108, 1, std::endian::little));
     if (sector) return FileSystem{"exFAT", *sector};
   }
   auto sector = sector_of(number_at(begin, 11, 2, std::endian::little));
   if (!sector) return std::nullopt;
   if (has(begin, 3, "NTFS    ")) return FileSystem{"NTFS", *sector};
-  bool jump = begin[0] == 0xe9 || (begin[0] == 0xeb && begin[2] == 0x90);
+  bool jump = begin[0] == kAtariJump || begin[0] == 0xe9 || (begin[0] == 0xeb && begin[2] == 0x90);
   bool cluster = std::has_single_bit(begin[13]);
   uint8_t reserved = begin[14] | begin[15];
   uint8_t tables = begin[16];

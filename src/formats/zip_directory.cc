@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kEnd = "PK\x05\x06";
 constexpr std::string_view kEnd64 = "PK\x06\x06";
 constexpr std::string_view kLocator64 = "PK\x06\x07";
-constexpr std::string_view kEntry = "PK\x01\x02";
+constexpr std::string_view kCentral = "PK\x01\x02";
 constexpr size_t kEndBytes = 22;
 constexpr size_t kLocator64Bytes = 20;
 constexpr size_t kEnd64Bytes =
@@ -30,17 +30,22 @@ struct EndRecord {
   uint64_t directory = 0;
 };
 
-bool has(ConstBytes bytes, size_t at, std::string_view magic) {
-  return bytes.size() >= at && as_text(bytes.subspan(at)).starts_with(magic);
+size_t number16(ConstBytes bytes, size_t at) {
+  return bytes[at] | static_cast<size_t>(bytes[at + 1]) << 8;
 }
 
-// The last that is followed by its whole comment and nothing else.
+// With its comment.
+size_t end_record_length(ConstBytes tail, size_t at) { return kEndBytes + number16(tail, at + 20); }
+
+// A comment may hold what looks like another: first of all those that end with the file.
 std::optional<size_t> find_end_record(ConstBytes tail) {
   if (tail.size() < kEndBytes) return std::nullopt;
-  for (size_t at = tail.size() - kEndBytes + 1; at-- > 0;) {
-    if (!has(tail, at, kEnd)) continue;
-    size_t comment = tail[at + 20] | static_cast<size_t>(tail[at + 21]) << 8;
-    if (at + kEndBytes + comment == tail.size()) return at;
+  for (bool ends_file : {true, false}) {
+    for (size_t at = tail.size() - kEndBytes + 1; at-- > 0;) {
+      if (!has(tail, at, kEnd)) continue;
+      size_t end = at + end_record_length(tail, at);
+      if (ends_file ? end == tail.size() : end < tail.size()) return at;
+    }
   }
   return std::nullopt;
 }
@@ -96,51 +101,87 @@ bool agree(const EndRecord& narrow, const EndRecord& wide) {
          agrees(narrow.directory, wide.directory, kOnes32);
 }
 
-// The values of the zip64 extra field (4.5.3) for those that are all ones, in their order. True:
-// the first of them, the decoded size, was there.
-Result<bool> apply_zip64(ConstBytes extra, ZipEntry& entry) {
+// The values of the zip64 extra field (4.5.3) for those that are all ones, in their order.
+Result<void> apply_zip64(ConstBytes extra, ZipEntry& entry) {
   ByteReader in(extra);
   while (in.rest().size() >= 4) {
     uint16_t id = TRY(in.le16());
     ConstBytes data = TRY(in.take(TRY(in.le16())));
-    if (id != kZip64Field) continue;
+    if (id != kZip64Field || data.empty()) continue;
     ByteReader wide(data);
-    bool exact = entry.size == kOnes32;
     for (uint64_t* value : {&entry.size, &entry.compressed, &entry.offset}) {
       if (*value == kOnes32) *value = TRY(wide.le64());
     }
-    return exact;
+    entry.wide = true;
+    break;
   }
-  return false;
+  return {};
 }
 
-Result<ZipEntry> parse_entry(ByteReader& in) {
-  TRY(in.skip(kEntry.size() + 4));  // versions
+// What both kinds of headers have, in the same order.
+struct Header {
   ZipEntry entry;
-  entry.flags = TRY(in.le16());
-  entry.method = TRY(in.le16());
+  uint16_t name = 0;   // bytes
+  uint16_t extra = 0;  // bytes
+};
+
+Result<Header> parse_common(ByteReader& in) {
+  Header header;
+  TRY(in.skip(2));  // the version that unpacks it: flags and method say more
+  header.entry.flags = TRY(in.le16());
+  header.entry.method = TRY(in.le16());
   TRY(in.skip(4));  // time and date
-  entry.crc = TRY(in.le32());
-  entry.compressed = TRY(in.le32());
-  entry.size = TRY(in.le32());
-  uint16_t name = TRY(in.le16());
-  uint16_t extra = TRY(in.le16());
-  uint16_t comment = TRY(in.le16());
-  TRY(in.skip(2 + 2 + 4));  // disk, attributes
-  entry.offset = TRY(in.le32());
-  entry.name = as_text(TRY(in.take(name)));
-  entry.size_is_exact = TRY(apply_zip64(TRY(in.take(extra)), entry));
-  TRY(in.skip(comment));
-  return entry;
+  header.entry.crc = TRY(in.le32());
+  header.entry.compressed = TRY(in.le32());
+  header.entry.size = TRY(in.le32());
+  header.name = TRY(in.le16());
+  header.extra = TRY(in.le16());
+  return header;
 }
 
 }  // namespace
+
+bool ZipEntry::holds_nothing() const {
+  // Of just 4 GiB, modulo, nothing is left, either.
+  constexpr uint64_t kEmptyCompressed = 64;
+  bool empty = size == 0 && compressed < kEmptyCompressed && !sizes_follow();
+  return empty || name.ends_with('/') || name.starts_with("__MACOSX/");
+}
+
+size_t zip_local_length(ConstBytes header) {
+  return kZipLocalBytes + number16(header, 26) + number16(header, 28);
+}
+
+size_t zip_central_length(ConstBytes header) {
+  return kZipCentralBytes + number16(header, 28) + number16(header, 30) + number16(header, 32);
+}
+
+Result<ZipEntry> parse_zip_local(ConstBytes bytes) {
+  ByteReader in(bytes);
+  TRY(in.skip(4));
+  Header header = TRY(parse_common(in));
+  header.entry.name = as_text(TRY(in.take(header.name)));
+  TRY(apply_zip64(TRY(in.take(header.extra)), header.entry));
+  return std::move(header.entry);
+}
+
+Result<ZipEntry> parse_zip_central(ConstBytes bytes) {
+  ByteReader in(bytes);
+  TRY(in.skip(kCentral.size() + 2));  // the version that made it
+  Header header = TRY(parse_common(in));
+  TRY(in.skip(2 + 2 + 2 + 4));  // the comment's length, disk, attributes
+  header.entry.offset = TRY(in.le32());
+  header.entry.name = as_text(TRY(in.take(header.name)));
+  TRY(apply_zip64(TRY(in.take(header.extra)), header.entry));
+  return std::move(header.entry);
+}
 
 Result<ZipEnd> find_zip_end(ConstBytes tail, uint64_t size) {
   std::optional<size_t> at = find_end_record(tail);
   if (!at)
     return Error("the zip archive has no directory at its end: it is cut off, or bytes follow it");
   EndRecord record = TRY(parse_end(tail.subspan(*at)));
+  uint64_t after = tail.size() - *at - end_record_length(tail, *at);
   uint64_t tail_begin = size - tail.size();
   uint64_t directory_end = tail_begin + *at;
   ZipEnd end;
@@ -160,6 +201,7 @@ Result<ZipEnd> find_zip_end(ConstBytes tail, uint64_t size) {
                         " entries or a directory of more than 1 MiB; "
                         "serve the disk image alone"));
   }
+  end.after = after;
   end.entries = record.entries;
   end.length = record.length;
   end.directory = record.directory;
@@ -179,10 +221,14 @@ Result<ZipEnd> find_zip_end(ConstBytes tail, uint64_t size) {
 Result<std::vector<ZipEntry>> parse_zip_directory(ConstBytes bytes, const ZipEnd& end) {
   ByteReader in(bytes);
   std::vector<ZipEntry> entries;
-  while (has(in.rest(), 0, kEntry)) {
+  Error damaged("the zip archive's directory is damaged");
+  while (has(in.rest(), 0, kCentral)) {
     if (entries.size() == kMostZipEntries) break;
-    Result<ZipEntry> entry = parse_entry(in);
-    if (!entry.ok()) return Error("the zip archive's directory is damaged");
+    if (in.rest().size() < kZipCentralBytes) return damaged;
+    Result<ConstBytes> header = in.take(zip_central_length(in.rest()));
+    if (!header.ok()) return damaged;
+    Result<ZipEntry> entry = parse_zip_central(header.value());
+    if (!entry.ok()) return damaged;
     if (entry.value().offset >= end.directory) {
       return Error(concat("the zip archive's directory is damaged: \"",
                           printable(entry.value().name, 100),

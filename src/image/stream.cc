@@ -125,6 +125,7 @@ struct ImageStream::State {
   // Of the image's size; known_by: what says so, or why nothing does.
   Ending ending;
   std::string known_by;
+  bool end_is_judged = false;  // whether it is within a sector
 };
 
 void ImageStream::State::expect(std::string proof, DigestKind kind, ByteVector digest) {
@@ -180,7 +181,8 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   if (!proofs.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(proofs.public_key));
   if (!proofs.sums.empty()) {
     ImageOrigin where = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
-    list.emplace(SumsList{where.name(), TRY(read_beside(where, deadline)), "", key});
+    std::string text = TRY(read_beside(where, deadline));
+    list.emplace(SumsList{where.name(), std::move(text), "", key});
     if (key && !parse_signed_text(list->text)) {
       list->signature = TRY(fetch_signature(proofs, where, deadline));
     }
@@ -300,19 +302,25 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
   if (reading.any_content) return {};
   std::string_view what = origin.kind == OriginKind::Http ? "what the server sent" : "the file";
   TRY_CONTEXT(name, check_is_disk(head, format == Format::Raw ? what : "what is inside it"));
-  if (ending.exact_size) TRY_CONTEXT(name, check_ends_with_sector(*ending.exact_size, proven));
+  // A footer that may follow a raw image is a sector, too.
+  std::optional<uint64_t> size = format == Format::Raw ? served_size : ending.exact_size;
+  if (size) TRY_CONTEXT(name, check_ends_with_sector(*size, proven));
+  end_is_judged = size.has_value();
   return {};
 }
 
 Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Time> deadline) {
   DecodeLimits limits = machine_limits();
   limits.member = reading.member;
+  limits.any_content = reading.any_content;
   limits.most_after_checked = std::max(kMostAfterEnd, served_size.value_or(0) / 100);
   if (proven) limits.most_after_checked = limits.most_after_unchecked = UINT64_MAX;
   std::optional<uint64_t> hint = decoded_size_hint(format, magic);
   TRY_CONTEXT(name, read_end(limits, deadline));
-  if (!ending.member.empty()) limits.member = ending.member;
-  if (hint && hint > ending.least_size.value_or(0)) {
+  limits.member_offset = ending.member_offset;
+  // The first file of a zip archive need not be the image.
+  bool of_image = format != Format::Zip || (limits.member.empty() && !ending.least_size);
+  if (hint && of_image && hint > ending.least_size.value_or(0)) {
     ending.least_size = hint;
     known_by = "its header";
   }
@@ -525,7 +533,7 @@ unsigned ImageStream::resumptions() const {
 Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   State& s = *state_;
   ImageProof proof;
-  if (!s.reading.any_content && !s.ending.exact_size) {
+  if (!s.reading.any_content && !s.end_is_judged) {
     TRY_CONTEXT(s.name, check_ends_with_sector(image_size, s.proven));
   }
   for (std::unique_ptr<ServedDigest>& digest : s.served) {

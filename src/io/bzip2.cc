@@ -303,7 +303,7 @@ class Bzip2Decoder final : public Decoder {
       next_ = Next::Nothing;
       return {};
     }
-    if (whole && starts_with(next, "BZh") && next[3] >= '1' && next[3] <= '9') {
+    if (whole && has(next, 0, "BZh") && next[3] >= '1' && next[3] <= '9') {
       seen_stream_ = true;
       combined_crc_ = 0;
       most_length_ = (next[3] - '0') * 100'000u;
@@ -311,7 +311,7 @@ class Bzip2Decoder final : public Decoder {
       next_ = Next::Mark;
       return {};
     }
-    if (!whole && starts_with(as_bytes("BZh"), next)) return truncated(window_end());
+    if (!whole && has(as_bytes("BZh"), 0, next)) return truncated(window_end());
     if (!seen_stream_) return damaged("no bzip2 header", byte_position());
     if (input_failure_) return *input_failure_;
     TRY(pass_over_rest(true, byte_position(), all_zero(next)));

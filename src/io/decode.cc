@@ -41,9 +41,8 @@ class RawDecoder final : public Source {
 
 // bzip2: "BZh", the level, then the mark of a block or of the end, 48 bits each.
 bool is_bzip2(ConstBytes head) {
-  return head.size() >= 10 && starts_with(head, "BZh") && head[3] >= '1' && head[3] <= '9' &&
-         (starts_with(head.subspan(4), "\x31\x41\x59\x26\x53\x59") ||
-          starts_with(head.subspan(4), "\x17\x72\x45\x38\x50\x90"));
+  return head.size() >= 10 && has(head, 0, "BZh") && head[3] >= '1' && head[3] <= '9' &&
+         (has(head, 4, "\x31\x41\x59\x26\x53\x59") || has(head, 4, "\x17\x72\x45\x38\x50\x90"));
 }
 
 // The old format of lzma(1) has no magic: properties, dictionary size, decoded size (or all ones),
@@ -72,7 +71,7 @@ Result<std::unique_ptr<Source>> as_source(Opened decoder) {
 
 Format sniff(ConstBytes head) {
   for (const Magic& magic : kMagics) {
-    if (head.size() >= magic.offset && starts_with(head.subspan(magic.offset), magic.bytes)) {
+    if (has(head, magic.offset, magic.bytes)) {
       return magic.format;
     }
   }

@@ -54,9 +54,13 @@ struct DecodeLimits {
   uint64_t most_after_checked = 0;
   uint64_t most_after_unchecked = 0;
   // Of a zip archive: the file to be taken, with or without its folders. Empty: the one that begins
-  // as a disk does; texts, checksums, pictures and the like may stand beside it. Outlives the
-  // decoder.
+  // is known to be a disk; texts, checksums, pictures and the like may stand beside it. Outlives
+  // the decoder.
   std::string_view member = {};
+  // The same by the place of its local header, where the archive's directory was read before.
+  std::optional<uint64_t> member_offset = {};
+  // Without a name, a file that is not known to be a disk may be the image, too.
+  bool any_content = false;
 };
 // This machine's free memory and its processors.
 DecodeLimits machine_limits();

@@ -7,8 +7,7 @@
 namespace curlingiron {
 
 bool is_skippable_magic(ConstBytes bytes) {
-  return bytes.size() >= 4 && (bytes[0] & 0xf0) == 0x50 &&
-         starts_with(bytes.subspan(1), "\x2a\x4d\x18");
+  return has(bytes, 1, "\x2a\x4d\x18") && (bytes[0] & 0xf0) == 0x50;
 }
 
 ConstBytes after_skippable_frames(ConstBytes head) {

@@ -11,19 +11,12 @@
 #include "base/result.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/zip_directory.h"
 #include "io/decode.h"
 #include "io/member.h"
 #include "io/source.h"
 
 namespace curlingiron {
-
-inline bool starts_with(ConstBytes bytes, ConstBytes magic) {
-  return bytes.size() >= magic.size() && as_text(bytes.first(magic.size())) == as_text(magic);
-}
-
-inline bool starts_with(ConstBytes bytes, std::string_view magic) {
-  return starts_with(bytes, as_bytes(magic));
-}
 
 // Zstd and lz4 alike: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878, 3.1.2).
 bool is_skippable_magic(ConstBytes bytes);
@@ -113,8 +106,14 @@ Opened open_lzma(Source& inner, const DecodeLimits& limits);
 Opened open_lzop(Source& inner, const DecodeLimits& limits);
 
 // What an entry of a zip archive is that is no disk image, by its first bytes: "text; check the
-// URL". Empty: it may be one. `whole`: the entry has no more bytes.
-std::string zip_side_file(ConstBytes begin, bool whole);
+// URL". Empty: it may be one. `whole`: the entry has no more bytes. `any_content`: one that is not
+// known to be a disk may be one.
+std::string zip_side_file(ConstBytes begin, bool whole, bool any_content);
+// Whether it is packed in a way that is decoded here: all of them are gone through.
+Result<void> check_zip_entry(const ZipEntry& entry);
+// The entry's first bytes, decoded, up to kDiskImageBytes; fewer where `packed` ends before, or is
+// damaged.
+ByteVector zip_entry_head(const ZipEntry& entry, ConstBytes packed);
 // An entry's name, with its folders or without.
 bool is_zip_member(std::string_view entry, std::string_view wanted);
 

@@ -39,14 +39,64 @@ Result<ByteVector> read_tail(RandomSource& file, uint64_t most) {
   return read_from(file, size - std::min(size, most), most);
 }
 
+// As the decoders judge what follows their last stream, of `checked` bytes or not: up to the file's
+// end from `end` on, where the last byte that is not zero is before `last`.
+Result<void> check_what_follows(Format format, uint64_t end, uint64_t last, uint64_t size,
+                                bool checked, const DecodeLimits& limits) {
+  uint64_t most = checked ? limits.most_after_checked : limits.most_after_unchecked;
+  if (last <= end || size - end <= most) return {};
+  std::string_view name = format_name(format);
+  return Error(concat(plural(size - end, "byte", "bytes"), " that are not ", name,
+                      " follow the end of the ", name,
+                      " stream; the file is not what it should be; get it again, or prove it by a "
+                      "digest (sha256=)"));
+}
+
+// Where the zeros at the file's end begin, with which tapes and block copies pad; nullopt: too
+// many.
+Result<std::optional<uint64_t>> end_without_zeros(RandomSource& file) {
+  constexpr uint64_t kMostZeros = 64_MiB;
+  constexpr uint64_t kLargest = 4_MiB;
+  uint64_t end = file.size();
+  for (uint64_t piece = 4_KiB; end != 0; piece = std::min(piece * 4, kLargest)) {
+    if (file.size() - end > kMostZeros) return std::optional<uint64_t>();
+    uint64_t begin = end - std::min(end, piece);
+    ByteVector bytes = TRY(read_from(file, begin, end - begin));
+    auto last = std::find_if(bytes.rbegin(), bytes.rend(), [](uint8_t byte) { return byte != 0; });
+    if (last != bytes.rend())
+      return std::optional(begin + static_cast<uint64_t>(bytes.rend() - last));
+    end = begin;
+  }
+  return std::optional<uint64_t>(0);
+}
+
 // --- gzip
+
+// OpenWrt's fwtool appends what its sysupgrade reads, a block or several, each with this at its
+// end: a magic, a checksum, a type, and the block's length, big-endian.
+Result<uint64_t> end_before_metadata(RandomSource& file) {
+  constexpr uint64_t kTrailer = 16;
+  constexpr size_t kMostBlocks = 16;
+  uint64_t end = file.size();
+  for (size_t blocks = 0; blocks < kMostBlocks && end > kTrailer; ++blocks) {
+    ByteVector trailer = TRY(read_from(file, end - kTrailer, kTrailer));
+    ByteReader in(trailer);
+    if (!has(trailer, 0, "FWx0") || !in.skip(kTrailer - 4).ok()) break;
+    uint64_t length = in.be32().value();
+    if (length < kTrailer || length >= end) break;
+    end -= length;
+  }
+  return end;
+}
 
 // RFC 1952, 2.3.1: of the last member, modulo 2^32. What follows a stream would be taken for it: no
 // disk's size is believed that is no multiple of a sector, or that deflate could not reach.
 Result<Ending> read_gzip(RandomSource& file) {
   constexpr uint64_t kMostRatio = 1032;
   constexpr uint64_t kSector = 512;
-  ByteVector tail = TRY(read_tail(file, 4));
+  constexpr uint64_t kSize = 4;
+  uint64_t end = TRY(end_before_metadata(file));
+  ByteVector tail = TRY(read_from(file, end - std::min(end, kSize), kSize));
   Ending ending;
   Result<uint32_t> stored = ByteReader(tail).le32();
   if (!stored.ok() || stored.value() == 0 || stored.value() % kSector != 0) return ending;
@@ -83,8 +133,8 @@ class Pieces {
   ByteVector bytes_;
 };
 
-// The index of all streams of a file that ends at `end`.
-Result<uint64_t> xz_size(RandomSource& file, uint64_t end) {
+// The index of all streams of a file that ends at `end`. `checked`: each has checksums.
+Result<uint64_t> xz_size(RandomSource& file, uint64_t end, bool& checked) {
   constexpr uint64_t kMostMemory = 64_MiB;
   lzma_index* index = nullptr;
   lzma_stream stream = LZMA_STREAM_INIT;
@@ -112,6 +162,7 @@ Result<uint64_t> xz_size(RandomSource& file, uint64_t end) {
         continue;
       case LZMA_STREAM_END: {
         std::unique_ptr<lzma_index, FreeIndex> found(index);
+        checked = (::lzma_index_checks(found.get()) & 1u << LZMA_CHECK_NONE) == 0;
         return uint64_t{::lzma_index_uncompressed_size(found.get())};
       }
       case LZMA_MEMLIMIT_ERROR:
@@ -120,8 +171,7 @@ Result<uint64_t> xz_size(RandomSource& file, uint64_t end) {
       default:
         return Error(
             "the xz file's index at its end is damaged, or the file is cut off; get the file "
-            "again, or check the "
-            "original");
+            "again, or check the original");
     }
   }
 }
@@ -143,47 +193,46 @@ ConstBytes up_to_xz_footer(ConstBytes tail) {
   return tail;
 }
 
-// Where the zeros at the file's end begin, with which tapes and block copies pad; nullopt: too
-// many.
-Result<std::optional<uint64_t>> end_without_zeros(RandomSource& file) {
-  constexpr uint64_t kMostZeros = 64_MiB;
-  constexpr uint64_t kLargest = 4_MiB;
-  uint64_t end = file.size();
-  for (uint64_t piece = 4_KiB; end != 0; piece = std::min(piece * 4, kLargest)) {
-    if (file.size() - end > kMostZeros) return std::optional<uint64_t>();
-    uint64_t begin = end - std::min(end, piece);
+// The end of its last stream, with what was found to follow it; nullopt: there is none that far.
+Result<std::optional<uint64_t>> find_xz_end(RandomSource& file, uint64_t last, uint64_t searched) {
+  constexpr uint64_t kPiece = 4_MiB;
+  uint64_t stop = last - std::min(last, searched);
+  for (uint64_t end = last; end > stop;) {
+    uint64_t begin = end - std::min(end - stop, kPiece);
     ByteVector bytes = TRY(read_from(file, begin, end - begin));
-    auto last = std::find_if(bytes.rbegin(), bytes.rend(), [](uint8_t byte) { return byte != 0; });
-    if (last != bytes.rend())
-      return std::optional(begin + static_cast<uint64_t>(bytes.rend() - last));
-    end = begin;
+    if (ConstBytes stream = up_to_xz_footer(bytes); !stream.empty()) {
+      return std::optional(begin + stream.size());
+    }
+    if (begin == stop) break;
+    end = begin + kXzFooter;  // One may lie across two pieces.
   }
-  return std::optional<uint64_t>(0);
+  return std::optional<uint64_t>();
 }
 
 Result<Ending> read_xz(RandomSource& file, const DecodeLimits& limits) {
+  // Nearly always right at the end; and a file that was cut off is not searched for long.
   constexpr uint64_t kUsual = 64_KiB;
-  constexpr uint64_t kMostSearched = 2_MiB;
-  uint64_t passed_over = std::max(limits.most_after_checked, limits.most_after_unchecked);
+  constexpr uint64_t kMostSearched = 64_MiB;
   std::optional<uint64_t> last = TRY(end_without_zeros(file));
   if (!last) return Ending{};
-  for (uint64_t searched : {kUsual, kUsual + std::min(passed_over, kMostSearched)}) {
-    uint64_t begin = *last - std::min(*last, searched);
-    ByteVector tail = TRY(read_from(file, begin, *last - begin));
-    ConstBytes stream = up_to_xz_footer(tail);
-    if (stream.empty()) continue;
+  uint64_t allowed = std::max(limits.most_after_checked, limits.most_after_unchecked);
+  for (uint64_t searched : {kUsual, kUsual + std::min(allowed, kMostSearched)}) {
+    Result<std::optional<uint64_t>> found = find_xz_end(file, *last, searched);
+    // A server that has no time for the whole search: what was cut off is searched the longest.
+    if (!found.ok() && searched != kUsual) break;
+    std::optional<uint64_t> end = TRY(std::move(found));
+    if (!end) continue;
     Ending ending;
-    ending.exact_size = TRY(xz_size(file, begin + stream.size()));
+    bool checked = false;
+    ending.exact_size = TRY(xz_size(file, *end, checked));
+    TRY(check_what_follows(Format::Xz, *end, *last, file.size(), checked, limits));
     ending.least_size = ending.exact_size;
     ending.known_by = "the index at its end";
     return ending;
   }
-  // More may follow where the whole is proven.
-  if (passed_over > kMostSearched) return Ending{};
   return Error(
       "the xz file does not end as xz files do: it is cut off, or something else follows it; get "
-      "the file again, or "
-      "prove it by a digest (sha256=)");
+      "the file again, or check the original");
 }
 
 // --- zstd
@@ -199,23 +248,27 @@ uint64_t zstd_block(ConstBytes header, bool& last) {
 
 // All frames, from block to block: the sum of their sizes, where each has one, and whether the file
 // is whole. Nothing is said of a file of more blocks than kMostBlocks.
-Result<Ending> walk_zstd(RandomSource& file) {
+Result<Ending> walk_zstd(RandomSource& file, const DecodeLimits& limits) {
   constexpr uint64_t kMostBlocks = uint64_t{1} << 20;
   constexpr size_t kBlockHeader = 3;
   constexpr uint64_t kChecksum = 4;
   Error cut(
       "the zstd file is cut off: its last frame goes on after its end; get the file again, or "
-      "check "
-      "the original");
+      "check the original");
   Ending ending;
   uint64_t size = 0;
   uint64_t blocks = 0;
   bool known = true;
+  bool checked = true;
   for (uint64_t at = 0; at < file.size();) {
     ByteVector head = TRY(read_from(file, at, ZSTD_FRAMEHEADERSIZE_MAX));
     ZSTD_frameHeader frame{};
     size_t more = ::ZSTD_getFrameHeader(&frame, head.data(), head.size());
-    if (::ZSTD_isError(more) != 0) break;  // what follows the last frame
+    if (::ZSTD_isError(more) != 0) {
+      std::optional<uint64_t> last = TRY(end_without_zeros(file));
+      if (last) TRY(check_what_follows(Format::Zstd, at, *last, file.size(), checked, limits));
+      break;
+    }
     if (more != 0) return cut;
     if (frame.frameType == ZSTD_skippableFrame) {
       at += ZSTD_SKIPPABLEHEADERSIZE + frame.frameContentSize;
@@ -224,6 +277,7 @@ Result<Ending> walk_zstd(RandomSource& file) {
     }
     known = known && frame.frameContentSize != ZSTD_CONTENTSIZE_UNKNOWN;
     if (known) size += frame.frameContentSize;
+    checked = checked && frame.checksumFlag != 0;
     at += frame.headerSize;
     for (bool last = false; !last; ++blocks) {
       if (blocks == kMostBlocks) return ending;
@@ -241,13 +295,13 @@ Result<Ending> walk_zstd(RandomSource& file) {
 
 // The seekable format (contrib/seekable_format of zstd): a skippable frame at the end, with the
 // sizes of all others.
-Result<Ending> read_zstd(RandomSource& file) {
+Result<Ending> read_zstd(RandomSource& file, const DecodeLimits& limits) {
   constexpr uint32_t kSeekableMagic = 0x8f92eab1;
   constexpr uint64_t kMostTable = 16_MiB;
   constexpr size_t kFooter = 9;
   constexpr size_t kFrameHead = 8;
   Ending ending;
-  if (file.is_local()) return walk_zstd(file);
+  if (file.is_local()) return walk_zstd(file, limits);
   ByteVector footer = TRY(read_tail(file, kFooter));
   if (footer.size() < kFooter) return ending;
   ByteReader in(footer);
@@ -275,68 +329,53 @@ Result<Ending> read_zstd(RandomSource& file) {
 
 // --- zip
 
-Result<uint64_t> data_of(RandomSource& file, const ZipEntry& entry, uint64_t end) {
-  constexpr uint64_t kLocalFixed = 30;
-  if (end - entry.offset < kLocalFixed) return Error("the zip archive's directory is damaged");
-  ByteVector local = TRY(read_from(file, entry.offset, kLocalFixed));
-  ByteReader in(local);
-  if (as_text(TRY(in.take(4))) != "PK\x03\x04") {
-    return Error(concat("the zip archive is damaged: \"", printable(entry.name, 100),
-                        "\" is not where its directory says"));
-  }
-  TRY(in.skip(22));
-  uint64_t name = TRY(in.le16());
-  uint64_t extra = TRY(in.le16());
-  return entry.offset + kLocalFixed + name + extra;
-}
-
 // The first decoded bytes; fewer where they are damaged, which the decoder reports better.
 Result<ByteVector> head_of(RandomSource& file, const ZipEntry& entry, uint64_t directory) {
-  constexpr uint16_t kStored = 0;
-  constexpr uint16_t kDeflated = 8;
-  uint64_t data = TRY(data_of(file, entry, directory));
-  if (data > directory) return Error("the zip archive's directory is damaged");
-  if (entry.method == kStored)
-    return read_from(file, data, std::min<uint64_t>(kDiskImageBytes, directory - data));
-  ByteVector head;
-  if (entry.method != kDeflated) return head;
+  Error damaged(concat("the zip archive is damaged: \"", printable(entry.name, 100),
+                       "\" is not where its directory says"));
+  if (directory - entry.offset < kZipLocalBytes) return damaged;
+  ByteVector local = TRY(read_from(file, entry.offset, kZipLocalBytes));
+  if (!has(local, 0, kZipLocalMagic)) return damaged;
+  uint64_t data = entry.offset + zip_local_length(local);
+  if (data > directory) return damaged;
   // What a disk's first MiB is packed to, if it packs at all, is less than it.
   ByteVector packed =
       TRY(read_from(file, data, std::min<uint64_t>(kDiskImageBytes, directory - data)));
-  MemorySource memory(packed);
-  CompressedInput input(memory);
-  Inflater inflater;
-  head.resize(kDiskImageBytes);
-  size_t filled = 0;
-  while (filled < head.size() && !inflater.ended()) {
-    if (input.empty() && !inflater.output_pending() && !TRY(input.refill())) break;
-    Result<size_t> n = inflater.decode(input, MutableBytes(head).subspan(filled));
-    if (!n.ok()) break;
-    filled += n.value();
-  }
-  head.resize(filled);
-  return head;
+  return zip_entry_head(entry, packed);
 }
 
-Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
-  constexpr uint64_t kLeastLookedAt = 512;
+Result<ZipEnd> find_end_of_zip(RandomSource& file) {
+  constexpr uint64_t kZeros =
+      22;  // An end record may end with zeros itself, up to all but its magic.
   ByteVector tail = TRY(read_tail(file, kZipTailBytes));
-  ZipEnd end = TRY(find_zip_end(tail, file.size()));
-  ByteVector directory = TRY(read_from(file, end.directory, end.length));
-  std::vector<ZipEntry> entries = TRY(parse_zip_directory(directory, end));
+  Result<ZipEnd> end = find_zip_end(tail, file.size());
+  if (end.ok()) return end;
+  std::optional<uint64_t> last = TRY(end_without_zeros(file));
+  if (!last || *last + kZeros >= file.size()) return end;
+  uint64_t stop = *last + kZeros;
+  uint64_t begin = stop - std::min<uint64_t>(stop, kZipTailBytes);
+  tail = TRY(read_from(file, begin, stop - begin));
+  end = find_zip_end(tail, stop);
+  if (end.ok()) end.value().after += file.size() - stop;
+  return end;
+}
+
+// The one that is the image, and named or not: null where there is none.
+Result<const ZipEntry*> choose_image(RandomSource& file, const std::vector<ZipEntry>& entries,
+                                     uint64_t directory, const DecodeLimits& limits) {
+  constexpr uint64_t kLeastLookedAt = 512;
   const ZipEntry* chosen = nullptr;
   for (const ZipEntry& entry : entries) {
-    if (entry.is_folder() || entry.name.starts_with("__MACOSX/")) continue;
+    if (entry.holds_nothing()) continue;
     if (limits.member.empty()) {
-      bool tiny =
-          entry.size < kLeastLookedAt && (entry.size_is_exact || entry.compressed < kLeastLookedAt);
-      if (tiny ||
-          !zip_side_file(TRY(head_of(file, entry, end.directory)), entry.size <= kDiskImageBytes)
-               .empty())
-        continue;
+      bool tiny = entry.size < kLeastLookedAt && (entry.wide || entry.compressed < kLeastLookedAt);
+      if (tiny) continue;
+      ByteVector head = TRY(head_of(file, entry, directory));
+      if (!zip_side_file(head, entry.size <= kDiskImageBytes, limits.any_content).empty()) continue;
     } else if (!is_zip_member(entry.name, limits.member)) {
       continue;
     }
+    if (entry.name == limits.member) return &entry;
     if (chosen != nullptr) {
       return Error(concat("the zip archive has several disk images, \"",
                           printable(chosen->name, 100), "\" and \"", printable(entry.name, 100),
@@ -344,12 +383,28 @@ Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
     }
     chosen = &entry;
   }
+  return chosen;
+}
+
+Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
+  ZipEnd end = TRY(find_end_of_zip(file));
+  if (end.after != 0) {
+    std::optional<uint64_t> last = TRY(end_without_zeros(file));
+    uint64_t size = file.size();
+    if (last) TRY(check_what_follows(Format::Zip, size - end.after, *last, size, true, limits));
+  }
+  ByteVector directory = TRY(read_from(file, end.directory, end.length));
+  std::vector<ZipEntry> entries = TRY(parse_zip_directory(directory, end));
+  const ZipEntry* chosen = TRY(choose_image(file, entries, end.directory, limits));
   Ending ending;
   if (chosen == nullptr) return ending;  // The decoder says what is in it instead.
+  // Those after the image as well.
+  for (const ZipEntry& entry : entries) TRY(check_zip_entry(entry));
   ending.member = chosen->name;
+  ending.member_offset = chosen->offset;
   ending.least_size = chosen->size;
   ending.known_by = "the zip archive's directory";
-  if (chosen->size_is_exact || file.size() < kModulo / 1032) ending.exact_size = chosen->size;
+  if (chosen->wide || file.size() < kModulo / 1032) ending.exact_size = chosen->size;
   return ending;
 }
 
@@ -384,7 +439,7 @@ Result<Ending> read_ending(Format format, RandomSource& file, const DecodeLimits
     case Format::Raw: return read_raw(file);
     case Format::Gzip: return read_gzip(file);
     case Format::Xz: return read_xz(file, limits);
-    case Format::Zstd: return read_zstd(file);
+    case Format::Zstd: return read_zstd(file, limits);
     case Format::Zip: return read_zip(file, limits);
     default: return Ending{};
   }

@@ -56,7 +56,7 @@ class GzipDecoder final : public Decoder {
       return {};
     }
     if (next.empty() || truncated_magic) return truncated();
-    if (starts_with(next, ConstBytes(kMagic))) {
+    if (has(next, 0, ConstBytes(kMagic))) {
       TRY(read_header());
       seen_member_ = true;
       inflater_.reset();

@@ -20,14 +20,14 @@ constexpr uint8_t kHasChecksum = 1 << 2;  // of its content
 constexpr size_t kLegacyBlock = 8_MiB;
 
 bool is_frame_start(ConstBytes bytes) {
-  return starts_with(bytes, ConstBytes(kMagic)) || starts_with(bytes, ConstBytes(kLegacyMagic)) ||
+  return has(bytes, 0, ConstBytes(kMagic)) || has(bytes, 0, ConstBytes(kLegacyMagic)) ||
          is_skippable_magic(bytes);
 }
 
 // True for the beginning of a magic that is cut off.
 bool is_cut_magic(ConstBytes bytes) {
   return bytes.size() < kMagicSize &&
-         (starts_with(ConstBytes(kMagic), bytes) || starts_with(ConstBytes(kLegacyMagic), bytes) ||
+         (has(ConstBytes(kMagic), 0, bytes) || has(ConstBytes(kLegacyMagic), 0, bytes) ||
           (bytes[0] & 0xf0) == 0x50);
 }
 
@@ -85,20 +85,20 @@ class Lz4Decoder final : public Decoder {
       return {};
     }
     seen_frame_ = true;
-    if (starts_with(next, ConstBytes(kLegacyMagic))) {
+    if (has(next, 0, ConstBytes(kLegacyMagic))) {
       input().take(kMagicSize);
       short_block_seen_ = false;
       all_checked_ = false;
       state_ = State::InLegacy;
       return {};
     }
-    if (starts_with(next, ConstBytes(kMagic)) && next.size() > kMagicSize &&
+    if (has(next, 0, ConstBytes(kMagic)) && next.size() > kMagicSize &&
         (next[kMagicSize] & kHasDictionary) != 0) {
       return Error(
           "the lz4 stream needs a dictionary, which this program does not have; compress the "
           "image without -D");
     }
-    if (starts_with(next, ConstBytes(kMagic))) {
+    if (has(next, 0, ConstBytes(kMagic))) {
       all_checked_ =
           all_checked_ && next.size() > kMagicSize && (next[kMagicSize] & kHasChecksum) != 0;
     }
@@ -200,7 +200,7 @@ std::optional<uint64_t> lz4_size_hint(ConstBytes head) {
   constexpr uint8_t kVersionMask = 0xc0;
   constexpr uint8_t kVersion = 0x40;
   constexpr uint8_t kHasContentSize = 0x08;
-  if (!starts_with(head, ConstBytes(kMagic))) return std::nullopt;
+  if (!has(head, 0, ConstBytes(kMagic))) return std::nullopt;
   ByteReader in(head.subspan(kMagicSize));
   Result<uint8_t> flags = in.u8();
   if (!flags.ok() || !in.skip(1).ok()) return std::nullopt;

@@ -83,8 +83,8 @@ class XzDecoder final : public Decoder {
     for (;;) {
       TRY(input().require(kMagic.size()));
       ConstBytes next = input().rest();
-      if (starts_with(next, kMagic) && (input().position() - end) % 4 == 0) return initialise();
-      if (!next.empty() && next.size() < kMagic.size() && starts_with(as_bytes(kMagic), next)) {
+      if (has(next, 0, kMagic) && (input().position() - end) % 4 == 0) return initialise();
+      if (!next.empty() && next.size() < kMagic.size() && has(as_bytes(kMagic), 0, next)) {
         return truncated();
       }
       if (next.empty() || next[0] != 0) break;

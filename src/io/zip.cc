@@ -7,13 +7,15 @@
 
 #include "formats/disk_image.h"
 #include "formats/foreign_file.h"
+#include "formats/zip_directory.h"
+#include "io/adapters.h"
 #include "io/decoder.h"
 #include "io/inflate.h"
 
 namespace curlingiron {
 namespace {
 
-constexpr std::string_view kLocalHeader = "PK\x03\x04";
+constexpr std::string_view kLocalHeader = kZipLocalMagic;
 constexpr std::string_view kDescriptor = "PK\x07\x08";
 // In front of the first entry: the mark of an archive that was split and joined again, or that was
 // made to be split and did not need it (8.5.3 and 8.5.4).
@@ -24,20 +26,13 @@ constexpr std::string_view kZip64End = "PK\x06\x06";
 constexpr std::string_view kZip64Locator = "PK\x06\x07";
 constexpr std::string_view kEnd = "PK\x05\x06";
 constexpr size_t kSignature = 4;
-constexpr size_t kLocalFixed = 26;    // after the signature
-constexpr size_t kCentralFixed = 42;  // after the signature
 
 constexpr uint16_t kEncrypted = 1 << 0 | 1 << 6 | 1 << 13;
-constexpr uint16_t kSizesFollow = 1 << 3;
 constexpr uint16_t kPatch = 1 << 5;
-constexpr uint16_t kStored = 0;
-constexpr uint16_t kDeflated = 8;
-constexpr uint16_t kZip64Extra = 1;
-constexpr uint32_t kIn64 = 0xffffffff;  // the value is in the zip64 extra field
+constexpr uint32_t kIn64 = 0xffffffff;  // the value is in the zip64 end record
 constexpr uint16_t kIn64Short = 0xffff;
 
-// Folders and files beside the image; each is remembered until the central directory names it.
-constexpr size_t kMostEntries = 1024;
+// Beside the image. Folders and files are remembered until the central directory names them.
 constexpr uint64_t kMostSideBytes = 16_MiB;
 // A file that is as small as this, and does not begin as a disk does, is a checksum or a signature.
 constexpr size_t kSmallFile = 64_KiB;
@@ -55,66 +50,15 @@ std::string method_name(uint16_t method) {
   }
 }
 
-struct Entry {
-  std::string name;
-  uint64_t offset = 0;  // of the local header
-  uint16_t flags = 0;
-  uint16_t method = 0;
-  uint32_t crc = 0;
-  uint64_t compressed = 0;
-  uint64_t size = 0;
-  bool wide = false;    // sizes are of 64 bits; else, of old packers, modulo 2^32
-  bool listed = false;  // the central directory has named it
-
-  bool sizes_follow() const { return (flags & kSizesFollow) != 0; }
-  // Without a look at what is in it. Of macOS's archiver: resource forks.
-  bool holds_nothing() const {
-    return name.ends_with('/') || name.starts_with("__MACOSX/") || (size == 0 && !sizes_follow());
-  }
-};
-
+// Sizes and offsets of old packers are modulo 2^32.
 bool says(uint64_t field, uint64_t value, bool wide) {
   return field == value || (!wide && field == (value & 0xffffffff));
 }
 
-// The fixed part of a local header, after its signature; name and extra field follow.
-struct LocalHeader {
-  Entry entry;
-  uint16_t name_length = 0;
-  uint16_t extra_length = 0;
+// One that was read.
+struct Entry : ZipEntry {
+  bool listed = false;  // the central directory has named it
 };
-
-Result<LocalHeader> parse_local_header(ConstBytes fixed) {
-  ByteReader in(fixed);
-  LocalHeader header;
-  TRY(in.skip(2));  // version needed: the method and flags say more
-  header.entry.flags = TRY(in.le16());
-  header.entry.method = TRY(in.le16());
-  TRY(in.skip(4));  // time and date
-  header.entry.crc = TRY(in.le32());
-  header.entry.compressed = TRY(in.le32());
-  header.entry.size = TRY(in.le32());
-  header.name_length = TRY(in.le16());
-  header.extra_length = TRY(in.le16());
-  return header;
-}
-
-// The values of the zip64 extra field (4.5.3), for those that the header has no room for, in their
-// order. False where there is no such field.
-Result<bool> apply_zip64(ConstBytes extra, std::initializer_list<uint64_t*> values) {
-  ByteReader in(extra);
-  ConstBytes field;
-  while (in.rest().size() >= 4) {
-    uint16_t id = TRY(in.le16());
-    ConstBytes data = TRY(in.take(TRY(in.le16())));
-    if (id == kZip64Extra) field = data;
-  }
-  ByteReader wide(field);
-  for (uint64_t* value : values) {
-    if (*value == kIn64 && !field.empty()) *value = TRY(wide.le64());
-  }
-  return !field.empty();
-}
 
 class ZipDecoder final : public Decoder {
  public:
@@ -150,9 +94,15 @@ class ZipDecoder final : public Decoder {
  private:
   enum class State { BetweenEntries, Unjudged, InSideFile, InImage, Ended };
 
-  // `count` bytes, however the input is cut.
-  Result<ByteVector> take(size_t count) {
-    ByteVector bytes;
+  // A header that begins with `fixed` bytes, as long as they say.
+  Result<ByteVector> take_header(size_t fixed, size_t (*length)(ConstBytes)) {
+    ByteVector header = TRY(take(fixed));
+    size_t whole = length(header);
+    return take(whole, std::move(header));
+  }
+
+  // `count` bytes, `bytes` the first of them, however the input is cut.
+  Result<ByteVector> take(size_t count, ByteVector bytes = {}) {
     bytes.reserve(count);
     while (bytes.size() < count) {
       if (input().empty() && !TRY(input().refill())) return truncated();
@@ -166,7 +116,7 @@ class ZipDecoder final : public Decoder {
 
   Result<bool> comes(std::string_view signature) {
     TRY(input().require(kSignature));
-    return starts_with(input().rest(), signature);
+    return has(input().rest(), 0, signature);
   }
 
   Result<void> next_record() {
@@ -190,17 +140,21 @@ class ZipDecoder final : public Decoder {
 
   Result<void> begin_entry() {
     uint64_t offset = input().position();
-    input().take(kSignature);
-    LocalHeader header = TRY(parse_local_header(TRY(take(kLocalFixed))));
-    current_ = std::move(header.entry);
+    Result<ZipEntry> entry = parse_zip_local(TRY(take_header(kZipLocalBytes, zip_local_length)));
+    if (!entry.ok()) return damaged("a wrong extra field");
+    current_ = Entry{std::move(entry).value()};
     current_.offset = offset;
-    ByteVector name = TRY(take(header.name_length));
-    current_.name = as_text(name);
-    ByteVector extra = TRY(take(header.extra_length));
-    Result<bool> wide = apply_zip64(extra, {&current_.size, &current_.compressed});
-    if (!wide.ok()) return damaged("a wrong extra field");
-    current_.wide = wide.value();
-    TRY(check_entry());
+    if (entries_.size() == kMostZipEntries) {
+      return Error(concat("the zip archive has more than ", kMostZipEntries,
+                          " entries; serve the disk image alone"));
+    }
+    TRY(check_zip_entry(current_));
+    // It has no size but that of what is decoded.
+    if (current_.method == kZipStored && current_.sizes_follow() && !current_.name.ends_with('/')) {
+      return Error(concat("\"", printable(current_.name, 100),
+                          "\" in the zip archive is stored without its size in front; "
+                          "make the archive from a file, not from a pipe"));
+    }
     crc_ = 0;
     size_ = 0;
     complete_ = false;
@@ -210,7 +164,12 @@ class ZipDecoder final : public Decoder {
     return {};
   }
 
-  // By the name that is wanted; else by its first bytes, which are kept for it.
+  bool is_wanted() const {
+    if (limits().member_offset) return current_.offset == *limits().member_offset;
+    return is_zip_member(current_.name, limits().member);
+  }
+
+  // By the one that is wanted; else by its first bytes, which are kept for it.
   Result<void> judge_entry() {
     head_.resize(kDiskImageBytes);
     head_given_ = 0;
@@ -220,11 +179,15 @@ class ZipDecoder final : public Decoder {
     }
     head_.resize(filled);
     std::string shown = printable(current_.name, 100);
-    std::string_view member = limits().member;
-    std::string other = member.empty() ? zip_side_file(head_, complete_) : "";
-    if (member.empty() ? !other.empty() : !is_zip_member(current_.name, member)) {
+    std::string other;
+    if (!is_chosen_by_name()) other = zip_side_file(head_, complete_, limits().any_content);
+    if (is_chosen_by_name() ? !is_wanted() : !other.empty()) {
+      // Of several, the largest may be what was meant.
+      if (!other.empty() && (passed_over_.empty() || filled > passed_over_bytes_)) {
+        passed_over_ = concat("\"", shown, "\" is ", other);
+        passed_over_bytes_ = filled;
+      }
       head_ = ByteVector();
-      if (!other.empty()) passed_over_ = concat("\"", shown, "\" is ", other);
       state_ = complete_ ? State::BetweenEntries : State::InSideFile;
       return {};
     }
@@ -241,7 +204,8 @@ class ZipDecoder final : public Decoder {
     std::array<uint8_t, 16384> unwanted;
     while (!complete_) {
       TRY(decode_entry(unwanted));
-      if (size_ <= kMostSideBytes || !limits().member.empty()) continue;
+      bool image_may_come = image_name_.empty() && !is_chosen_by_name();
+      if (size_ <= kMostSideBytes || !image_may_come) continue;
       return Error(concat("\"", printable(current_.name, 100),
                           "\" in the zip archive is larger than ", format_size(kMostSideBytes),
                           " and no disk image",
@@ -252,38 +216,12 @@ class ZipDecoder final : public Decoder {
     return {};
   }
 
-  Result<void> check_entry() {
-    std::string shown = printable(current_.name, 100);
-    if (entries_.size() == kMostEntries) {
-      return Error(concat("the zip archive has more than ", kMostEntries,
-                          " entries; serve the disk image alone"));
-    }
-    if ((current_.flags & kEncrypted) != 0) {
-      return Error(concat("\"", shown, "\" in the zip archive is encrypted; serve it unencrypted"));
-    }
-    if ((current_.flags & kPatch) != 0) {
-      return Error(concat("\"", shown,
-                          "\" in the zip archive is a patch, not a file; serve the "
-                          "disk image itself"));
-    }
-    if (current_.method != kStored && current_.method != kDeflated) {
-      return Error(concat("\"", shown, "\" in the zip archive is compressed with ",
-                          method_name(current_.method),
-                          ", which this program cannot decode; make it with \"zip\", or serve the "
-                          "image as gzip, xz or zstd"));
-    }
-    if (current_.method == kStored && current_.sizes_follow() && !current_.name.ends_with('/')) {
-      return Error(concat("\"", shown,
-                          "\" in the zip archive is stored without its size in front; "
-                          "make the archive from a file, not from a pipe"));
-    }
-    return {};
-  }
+  bool is_chosen_by_name() const { return limits().member_offset || !limits().member.empty(); }
 
   Result<size_t> decode_entry(MutableBytes into) {
     size_t produced = 0;
     bool complete = false;
-    if (current_.method == kStored) {
+    if (current_.method == kZipStored) {
       uint64_t left = current_.size - size_;
       if (left != 0 && input().empty() && !TRY(input().refill())) return truncated();
       produced =
@@ -347,7 +285,7 @@ class ZipDecoder final : public Decoder {
         }
         size_t length = expected.size();
         expected.append("PK");
-        if (!starts_with(input().rest(), expected.bytes())) continue;
+        if (!has(input().rest(), 0, expected.bytes())) continue;
         input().take(length);
         return {};
       }
@@ -368,7 +306,6 @@ class ZipDecoder final : public Decoder {
     uint64_t begin = input().position();
     size_t count = 0;
     while (TRY(comes(kCentralHeader))) {
-      input().take(kSignature);
       TRY(read_central_header());
       ++count;
     }
@@ -413,32 +350,15 @@ class ZipDecoder final : public Decoder {
   }
 
   Result<void> read_central_header() {
-    ByteVector fixed = TRY(take(kCentralFixed));
-    ByteReader in(fixed);
-    Entry central;
-    TRY(in.skip(4));  // versions
-    central.flags = TRY(in.le16());
-    central.method = TRY(in.le16());
-    TRY(in.skip(4));  // time and date
-    central.crc = TRY(in.le32());
-    central.compressed = TRY(in.le32());
-    central.size = TRY(in.le32());
-    uint16_t name_length = TRY(in.le16());
-    uint16_t extra_length = TRY(in.le16());
-    uint16_t comment_length = TRY(in.le16());
-    TRY(in.skip(2 + 2 + 4));  // disk, attributes
-    central.offset = TRY(in.le32());
-    ByteVector name = TRY(take(name_length));
-    central.name = as_text(name);
-    ByteVector extra = TRY(take(extra_length));
-    Result<bool> wide = apply_zip64(extra, {&central.size, &central.compressed, &central.offset});
-    if (!wide.ok()) return damaged("a wrong extra field");
-    TRY(take(comment_length));
+    Result<ZipEntry> header =
+        parse_zip_central(TRY(take_header(kZipCentralBytes, zip_central_length)));
+    if (!header.ok()) return damaged("a wrong extra field");
+    const ZipEntry& central = header.value();
     auto known = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
       return !entry.listed && entry.name == central.name && entry.method == central.method &&
-             entry.crc == central.crc && says(central.offset, entry.offset, wide.value()) &&
-             says(central.compressed, entry.compressed, wide.value()) &&
-             says(central.size, entry.size, wide.value());
+             entry.crc == central.crc && says(central.offset, entry.offset, central.wide) &&
+             says(central.compressed, entry.compressed, central.wide) &&
+             says(central.size, entry.size, central.wide);
     });
     if (known == entries_.end()) {
       return damaged(concat("the directory says something else of \"", printable(central.name, 100),
@@ -475,22 +395,22 @@ class ZipDecoder final : public Decoder {
 
   Inflater inflater_;
   Entry current_;
-  uint64_t data_begin_ = 0;  // of the current entry
-  uint32_t crc_ = 0;         // of what was decoded of it
-  uint64_t size_ = 0;        // the same, bytes
-  bool complete_ = false;    // all of it was decoded, and is as its checksum says
-  ByteVector head_;          // its first bytes, decoded to be judged
-  size_t head_given_ = 0;    // of the image's
-  std::string image_name_;   // fit for a message; empty until the image's entry
-  std::string
-      passed_over_;  // the last file that is none: "\"a.vmdk\" is a VMware disk (vmdk); ..."
+  uint64_t data_begin_ = 0;       // of the current entry
+  uint32_t crc_ = 0;              // of what was decoded of it
+  uint64_t size_ = 0;             // the same, bytes
+  bool complete_ = false;         // all of it was decoded, and is as its checksum says
+  ByteVector head_;               // its first bytes, decoded to be judged
+  size_t head_given_ = 0;         // of the image's
+  std::string image_name_;        // fit for a message; empty until the image's entry
+  std::string passed_over_;       // a file that is none: "\"a.vmdk\" is a VMware disk (vmdk); ..."
+  size_t passed_over_bytes_ = 0;  // that were looked at of it
   std::vector<Entry> entries_;
   State state_ = State::BetweenEntries;
 };
 
 }  // namespace
 
-std::string zip_side_file(ConstBytes begin, bool whole) {
+std::string zip_side_file(ConstBytes begin, bool whole, bool any_content) {
   if (find_disk_image(begin)) return {};
   if (std::optional<ForeignFile> kernel = find_kernel(begin)) return std::string(kernel->name);
   if (std::optional<ForeignFile> file = find_foreign_file(begin)) {
@@ -501,7 +421,23 @@ std::string zip_side_file(ConstBytes begin, bool whole) {
   if (format != Format::Raw) {
     return concat(format_name(format), "; unpack the archive and serve that");
   }
-  return whole && begin.size() <= kSmallFile ? "too small for a disk image" : "";
+  if (whole && begin.size() <= kSmallFile) return "too small for a disk image";
+  if (any_content) return {};
+  return "nothing that is known to be a disk; pass boot=any if a machine boots it as it is";
+}
+
+Result<void> check_zip_entry(const ZipEntry& entry) {
+  std::string shown = concat("\"", printable(entry.name, 100), "\" in the zip archive is ");
+  if ((entry.flags & kEncrypted) != 0) {
+    return Error(concat(shown, "encrypted; serve it unencrypted"));
+  }
+  if ((entry.flags & kPatch) != 0) {
+    return Error(concat(shown, "a patch, not a file; serve the disk image itself"));
+  }
+  if (entry.method == kZipStored || entry.method == kZipDeflated) return {};
+  return Error(concat(shown, "compressed with ", method_name(entry.method),
+                      ", which this program cannot decode; make it with \"zip\", or serve the "
+                      "image as gzip, xz or zstd"));
 }
 
 bool is_zip_member(std::string_view entry, std::string_view wanted) {
@@ -512,23 +448,46 @@ Opened open_zip(Source& inner, const DecodeLimits& limits) {
   return std::unique_ptr<MemberSource>(std::make_unique<ZipDecoder>(inner, limits));
 }
 
-std::optional<uint64_t> zip_size_hint(ConstBytes head) {
-  while (starts_with(head, kLocalHeader)) {
-    Result<LocalHeader> header = parse_local_header(head.subspan(kSignature));
-    if (!header.ok()) break;
-    ByteReader in(head.subspan(kSignature + kLocalFixed));
-    Result<ConstBytes> name = in.take(header.value().name_length);
-    if (!name.ok()) break;
-    Result<ConstBytes> extra = in.take(header.value().extra_length);
-    Entry& entry = header.value().entry;
-    if (!extra.ok() || !apply_zip64(extra.value(), {&entry.size, &entry.compressed}).ok() ||
-        entry.sizes_follow()) {
-      break;
+ByteVector zip_entry_head(const ZipEntry& entry, ConstBytes packed) {
+  if (entry.method == kZipStored) {
+    return {packed.begin(), packed.begin() + static_cast<ptrdiff_t>(std::min<uint64_t>(
+                                                 {packed.size(), entry.size, kDiskImageBytes}))};
+  }
+  ByteVector head;
+  if (entry.method != kZipDeflated) return head;
+  MemorySource memory(packed);
+  CompressedInput input(memory);
+  Inflater inflater;
+  head.resize(kDiskImageBytes);
+  size_t filled = 0;
+  while (filled < head.size() && !inflater.ended()) {
+    if (input.empty() && !inflater.output_pending()) {
+      Result<bool> more = input.refill();
+      if (!more.ok() || !more.value()) break;
     }
-    entry.name = as_text(name.value());
-    if (!entry.holds_nothing()) return entry.size;
-    if (entry.compressed > in.rest().size()) break;
-    head = in.rest().subspan(static_cast<size_t>(entry.compressed));
+    Result<size_t> n = inflater.decode(input, MutableBytes(head).subspan(filled));
+    if (!n.ok()) break;
+    filled += n.value();
+  }
+  head.resize(filled);
+  return head;
+}
+
+std::optional<uint64_t> zip_size_hint(ConstBytes head) {
+  while (has(head, 0, kLocalHeader) && head.size() >= kZipLocalBytes) {
+    size_t length = zip_local_length(head);
+    if (length > head.size()) break;
+    Result<ZipEntry> entry = parse_zip_local(head.first(length));
+    if (!entry.ok() || entry.value().sizes_follow()) break;
+    ConstBytes packed = head.subspan(length);
+    bool whole = entry.value().compressed <= packed.size();
+    if (whole) packed = packed.first(static_cast<size_t>(entry.value().compressed));
+    if (!entry.value().holds_nothing() &&
+        zip_side_file(zip_entry_head(entry.value(), packed), whole, false).empty()) {
+      return entry.value().size;
+    }
+    if (!whole) break;
+    head = head.subspan(length + packed.size());
   }
   return std::nullopt;
 }

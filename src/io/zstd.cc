@@ -85,7 +85,7 @@ class ZstdDecoder final : public Decoder {
       state_ = State::Ended;
       return {};
     }
-    if (starts_with(next, ConstBytes(kMagic)) || is_skippable_magic(next)) {
+    if (has(next, 0, ConstBytes(kMagic)) || is_skippable_magic(next)) {
       // libzstd itself compares the size only where the last block is not empty.
       frame_size_ = content_size(next);
       if (!is_skippable_magic(next)) all_checked_ = all_checked_ && has_checksum(next);
@@ -95,7 +95,7 @@ class ZstdDecoder final : public Decoder {
       return {};
     }
     if (next.size() < std::size(kMagic) &&
-        (starts_with(ConstBytes(kMagic), next) || (next[0] & 0xf0) == 0x50)) {
+        (has(ConstBytes(kMagic), 0, next) || (next[0] & 0xf0) == 0x50)) {
       return truncated();
     }
     TRY(pass_over_rest(all_checked_, input().position()));
@@ -149,7 +149,7 @@ Opened open_zstd(Source& inner, const DecodeLimits& limits, Extent extent) {
 }
 
 std::optional<uint64_t> zstd_size_hint(ConstBytes head) {
-  if (!starts_with(head, ConstBytes(kMagic))) return std::nullopt;
+  if (!has(head, 0, ConstBytes(kMagic))) return std::nullopt;
   return content_size(head);
 }
 

@@ -23,6 +23,12 @@ DISK_SIZE = 8 * MIB
 WAYS = ("path", "input", "pipe", "range", "whole")
 # Where the end of a file can be read before its beginning is used.
 SEEKABLE = ("path", "input", "range")
+# Where the file's length is known.
+LENGTH_KNOWN = ("path", "input", "range", "whole")
+# Where a stream's end, and so what follows it, is found without decoding it.
+AFTER_KNOWN = {"xz": SEEKABLE, "zst": ("path", "input")}
+# As it is said before, and when the disk is full.
+TOO_LARGE = "smaller than|larger than the disk"
 
 
 @dataclasses.dataclass
@@ -82,6 +88,31 @@ def streamed_zip(name, data, mark=b""):
     return body + entry + struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 1, 1, len(entry), len(body), 0)
 
 
+def moved(archive, by):
+    """The archive as it is with so many bytes in front of it: its directory's offsets are changed."""
+    moved, at = bytearray(archive), archive.find(b"PK\1\2")
+    while archive[at:at + 4] == b"PK\1\2":
+        name, extra, comment = struct.unpack_from("<HHH", archive, at + 28)
+        struct.pack_into("<I", moved, at + 42, struct.unpack_from("<I", archive, at + 42)[0] + by)
+        at += 46 + name + extra + comment
+    struct.pack_into("<I", moved, at + 16, struct.unpack_from("<I", archive, at + 16)[0] + by)
+    return bytes(moved)
+
+
+def zip64_ended(name, data, ones):
+    """An end record of which the fields in `ones` are left to its zip64 twin (0: all)."""
+    whole = streamed_zip(name, data)
+    body, end = whole[:-22], list(struct.unpack("<IHHHHIIH", whole[-22:]))
+    wide = struct.pack("<IQHHIIQQQQ", 0x06064b50, 44, 45, 45, 0, 0, 1, 1, end[5], end[6])
+    for field in ones or range(1, 7):
+        end[field] = 0xffff if field < 5 else 0xffffffff
+    return body + wide + struct.pack("<IIQI", 0x07064b50, 0, len(body), 1) + struct.pack("<IHHHHIIH", *end)
+
+
+def sized_zstd(data):
+    return tool(["zstd", "-q", "-c", f"--stream-size={len(data)}"], data)
+
+
 def packed(image):
     return {"gz": gzip.compress(image, 6, mtime=0), "bz2": bz2.compress(image, 1), "xz": lzma.compress(image),
             "zst": tool(["zstd", "-q", "-c"], image), "lz4": tool(["lz4", "-q", "-c"], image)}
@@ -94,12 +125,20 @@ def followed():
     for name, data in packed(image).items():
         yield Case(f"signature-after.{name}", data + small, image, words=f"{len(small)} bytes after the end of the")
         yield Case(f"zeros-after.{name}", data + bytes(3 * MIB), image)
-        # What follows an xz stream is seen from the file's end; what follows the others, when the decoder comes to it.
-        yield Case(f"much-after.{name}", data + large, words="follow", early=SEEKABLE if name == "xz" else ())
+        yield Case(f"much-after.{name}", data + large, words="follow", early=AFTER_KNOWN.get(name, ()))
         yield Case(f"much-after-proven.{name}", data + large, image, words=f"{len(large)} bytes after the end of the",
                    options=("--sha256", "OF THE FILE"))
-    unchecked = tool(["zstd", "-q", "--no-check", "-c"], image)
-    yield Case("unchecked-and-signature.zst", unchecked + small, words="follow", early=())
+    # A router's metadata, whose length stands where a gzip file has its size, and would be one of 448 MiB.
+    metadata = b'{"metadata_version": "1.1"}'.ljust(0x11c - 16) + struct.pack(">4sIBxxxI", b"FWx0", 0, 1, 0x11c)
+    yield Case("router.gz", packed(image)["gz"] + metadata, image, words=f"{len(metadata)} bytes after the end of the")
+    yield Case("router-twice.gz", packed(image)["gz"] + metadata * 2, image, words="bytes after the end of the")
+    for name, options in (("zst", ["zstd", "-q", "--no-check", "-c"]), ("xz", ["xz", "-C", "none", "-c"])):
+        yield Case(f"unchecked-and-signature.{name}", tool(options, image) + small, words="follow",
+                   early=SEEKABLE if name == "xz" else ("path", "input"))
+    whole = zipped([("disk.img", image)])
+    yield Case("signature-after.zip", whole + small, image, words=f"{len(small)} bytes after the end of the")
+    yield Case("zeros-after.zip", whole + bytes(3 * MIB), image)
+    yield Case("much-after.zip", whole + large, words="follow", early=SEEKABLE)
 
 
 def texts():
@@ -185,7 +224,7 @@ def other_files(folder):
     yield Case("a.tar", archive.getvalue(), words="tar archive, not a disk image")
     yield Case("a.tar.xz", lzma.compress(archive.getvalue(), preset=1), words="tar archive, not a disk image")
     yield Case("program", pathlib.Path("/bin/true").read_bytes(), words=r"\(ELF\), not a disk image")
-    for form, words in (("vmdk", "vmdk"), ("vdi", "vdi"), ("vhdx", "vhdx"), ("vpc", "vhd"), ("parallels", "Parallels"),
+    for form, words in (("vmdk", "vmdk"), ("vdi", "vdi"), ("vhdx", "vhdx"), ("vpc", "VHD"), ("parallels", "Parallels"),
                         ("qed", "QED")):
         yield Case(f"made.{form}", made(folder, ["qemu-img", "create", "-q", "-f", form, "FILE", "4M"]), words=words)
     # An Apple disk image says so at its end.
@@ -198,23 +237,32 @@ def other_files(folder):
 def sizes(folder):
     """More than the disk of 8 MiB has, less than a sector, or an end within one."""
     large = disk(DISK_SIZE + 512)
-    yield Case("sector-too-large.raw", large, words="smaller", early=("path", "input", "range", "whole"))
-    yield Case("sector-too-large.gz", gzip.compress(large, 1), words="smaller", early=SEEKABLE)
-    yield Case("sector-too-large.xz", lzma.compress(large), words="smaller", early=SEEKABLE)
+    # The last sector may be a footer.
+    yield Case("sector-too-large.raw", large, words=TOO_LARGE, early=SEEKABLE)
+    yield Case("two-sectors-too-large.raw", large + bytes(512), words=TOO_LARGE, early=LENGTH_KNOWN)
+    yield Case("sector-too-large.gz", gzip.compress(large, 1), words=TOO_LARGE, early=SEEKABLE)
+    yield Case("sector-too-large.xz", lzma.compress(large), words=TOO_LARGE, early=SEEKABLE)
     yield Case("sector-too-large-blocks.xz", tool(["xz", "-T2", "--block-size=1MiB", "-c"], large),
-               words="smaller", early=SEEKABLE)
-    sized = tool(["zstd", "-q", "-c", f"--stream-size={len(large)}"], large)
-    yield Case("sector-too-large.zst", sized, words="smaller")
-    yield Case("sector-too-large.zip", zipped([("disk.img", large)]), words="smaller", early=SEEKABLE)
-    yield Case("sector-too-large-streamed.zip", streamed_zip(b"disk.img", large), words="smaller",
+               words=TOO_LARGE, early=SEEKABLE)
+    yield Case("sector-too-large.zst", sized_zstd(large), words=TOO_LARGE)
+    yield Case("sector-too-large.zip", zipped([("disk.img", large)]), words=TOO_LARGE, early=SEEKABLE)
+    yield Case("sector-too-large-streamed.zip", streamed_zip(b"disk.img", large), words=TOO_LARGE,
                early=SEEKABLE)
-    qcow2 = made(folder, ["qemu-img", "create", "-q", "-f", "qcow2", "FILE", str(DISK_SIZE + MIB)])
-    yield Case("too-large.qcow2", qcow2, words="smaller")
+    qcow2 = made(folder, ["qemu-img", "convert", "-O", "qcow2", raw(folder, large), "FILE"])
+    yield Case("sector-too-large.qcow2", qcow2, words=TOO_LARGE)
     yield Case("100-bytes", disk()[:100], words="less than a disk's sector|not a disk image")
     half = disk(4 * MIB) + bytes(256)
-    yield Case("sector-and-half.raw", half, words="no multiple of a sector", early=("path", "input", "range", "whole"))
+    yield Case("sector-and-half.raw", half, words="no multiple of a sector", early=LENGTH_KNOWN)
+    yield Case("two-frames-too-large.zst", sized_zstd(large[:4 * MIB]) + sized_zstd(large[4 * MIB:]), words=TOO_LARGE,
+               early=("path", "input"))
+    yield Case("two-members.gz", gzip.compress(large[:4 * MIB], 1) + gzip.compress(large[4 * MIB:-512], 1), large[:-512])
     yield Case("sector-and-half.xz", lzma.compress(half), words="no multiple of a sector", early=SEEKABLE)
     yield Case("sector-and-half.gz", gzip.compress(half, 1), words="no multiple of a sector", early=())
+    yield Case("page-and-byte.raw", disk(4 * MIB) + b"\n", words="no multiple of a sector", early=LENGTH_KNOWN)
+    yield Case("cut-in-a-sector.raw", disk()[:-100], words="no multiple of a sector", early=LENGTH_KNOWN)
+    yield Case("cut-in-a-sector.zst", sized_zstd(disk()[:-100]), words="no multiple of a sector",
+               early=("path", "input"))
+    yield Case("cut-in-a-sector-any.raw", disk()[:-100], disk()[:-100], options=("--set", "boot=any"))
     yield Case("sector-and-half-proven.raw", half, half, words="no multiple of a sector",
                options=("--sha256", "OF THE FILE"))
 
@@ -232,6 +280,28 @@ def zips():
     yield Case("wide.zip", zipped([("disk.img", image), readme], wide=True, comment=b"PK\5\6 in a comment"), image)
     yield Case("split-mark.zip", streamed_zip(b"disk.img", image, b"PK\x07\x08"), image)
     yield Case("not-split-mark.zip", streamed_zip(b"disk.img", image, b"PK00"), image)
+    yield Case("split-mark-several.zip", b"PK\x07\x08" + moved(zipped([readme, ("disk.img", image)]), 4), image)
+    for number, ones in enumerate(([], [1, 2], [3, 4], [5, 6], [6])):
+        yield Case(f"wide-end-{number}.zip", zip64_ended(b"disk.img", image, ones), image)
+    # Of these, one is the disk: a boot loader is not known to be one, and boot=any would take it for the second.
+    loader = ("u-boot.bin", random.Random(6).randbytes(300_000))
+    yield Case("loader-first.zip", zipped([loader, ("disk.img", image)]), image)
+    yield Case("loader-last.zip", zipped([("disk.img", image), loader]), image)
+    yield Case("loader-any.zip", zipped([("disk.img", image), loader]), words="several disk images", early=SEEKABLE,
+               options=("--set", "boot=any"))
+    yield Case("loader-alone.zip", zipped([loader]), words="nothing that is known to be a disk; pass boot=any")
+    yield Case("loader-alone-any.zip", zipped([loader]), loader[1], options=("--set", "boot=any"))
+    # A large file beside it says nothing of the image's size.
+    manual = ("manual.pdf", b"%PDF-1.7\n" + bytes(15 * MIB))
+    yield Case("manual-first.zip", zipped([manual, ("disk.img", image)]), image)
+    yield Case("manual-first-stored.zip", zipped([manual, ("disk.img", image)], zipfile.ZIP_STORED), image)
+    yield Case("huge-manual-last.zip", zipped([("disk.img", image), (manual[0], manual[1] * 2)]), image)
+    # A packer's other methods, in what is not even the image.
+    mixed = io.BytesIO()
+    with zipfile.ZipFile(mixed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("disk.img", image)
+        archive.writestr("notes", b"a note\n" * 100, zipfile.ZIP_BZIP2)
+    yield Case("bzip2-beside.zip", mixed.getvalue(), words="compressed with bzip2", early=SEEKABLE)
     two = zipped([("a/one.img", image), ("two.img", other), readme])
     yield Case("two-images.zip", two, words=r"several disk images, \"a/one.img\" and \"two.img\"", early=SEEKABLE)
     yield Case("two-images-one-named.zip", two, other, options=("--member", "two.img"))
@@ -247,6 +317,13 @@ def cut_off(folder):
     yield Case("cut.xz", lzma.compress(image)[:-100], words="does not end as xz|ends too early", early=SEEKABLE)
     cut = tool(["zstd", "-q", "-c"], image)[:-100]
     yield Case("cut.zst", cut, words="cut off|ends too early", early=("path", "input"))
+    # A digest proves nothing of a file that is cut off, and does not have to be waited for.
+    yield Case("cut-proven.xz", lzma.compress(image)[:-100], words="does not end as xz|ends too early", early=SEEKABLE,
+               options=("--sha256", "OF THE FILE"))
+    yield Case("cut-in-the-middle.xz", lzma.compress(image)[:600_000], words="does not end as xz|ends too early",
+               early=SEEKABLE)
+    for name, words in (("gz", "ends too early|no multiple"), ("bz2", "ends too early"), ("lz4", "ends too early")):
+        yield Case(f"cut.{name}", packed(image)[name][:-100], words=words, early=())
     path = pathlib.Path(folder) / "raw"
     path.write_bytes(image)
     for options in ([], ["-c"]):

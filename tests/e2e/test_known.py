@@ -231,9 +231,12 @@ class Known(unittest.TestCase):
                 self.assertIsNone(self.fault("endless", case))
 
     def test_a_resumption_that_is_answered_by_the_whole_file(self):
-        case = Case("resumed.raw", known_cases.disk(), known_cases.disk())
-        (self.files / case.name).write_bytes(case.data)
-        self.assertIsNone(self.fault("resuming", case))
+        image = known_cases.disk()
+        for name, data in (("raw", image), *known_cases.packed(image).items(),
+                           ("zip", known_cases.zipped([("disk.img", image)]))):
+            with self.subTest(name):
+                (self.files / f"resumed.{name}").write_bytes(data)
+                self.assertIsNone(self.fault("resuming", Case(f"resumed.{name}", data, image)))
 
     def test_a_digest_by_the_name_that_a_redirect_leads_to(self):
         image = known_cases.disk()
@@ -250,21 +253,24 @@ class Known(unittest.TestCase):
 
     @unittest.skipUnless(THOROUGH, "writes 4 GiB")
     def test_more_than_4_gigabytes_in_a_zip_archive_without_zip64(self):
-        size = 4 * 1024 * MIB + 64 * MIB
         path, plain = self.files / "large.zip", known_cases.disk(MIB)
-        known_cases.large_zip(path, plain, size)
         disk = self.home / "large.disk"
-        for source in (path, self.server.url("range", path.name)):
-            with self.subTest(source=str(source)):
-                with open(disk, "wb") as file:
-                    file.truncate(size)
-                done = subprocess.run([PROGRAM, "write", source, disk, "--yes"], capture_output=True, check=False,
-                                      timeout=600)
-                self.assertEqual(done.returncode, 0, done.stderr.decode())
-                with open(disk, "rb") as file:
-                    self.assertEqual(file.read(MIB), plain)
-                    file.seek(size - MIB)
-                    self.assertEqual(file.read(), plain[::-1])
+        # Modulo 2^32, the first has 64 MiB, the second nothing, and the third nearly 4 GiB.
+        for size in (4 * 1024 * MIB + 64 * MIB, 4 * 1024 * MIB, 8 * 1024 * MIB - 512):
+            known_cases.large_zip(path, plain, size)
+            for source in (path, self.server.url("range", path.name), self.server.url("whole", path.name)):
+                with self.subTest(source=str(source), size=size):
+                    self.check_large(source, disk, size, plain)
+
+    def check_large(self, source, disk, size, plain):
+        with open(disk, "wb") as file:
+            file.truncate(size)
+        done = subprocess.run([PROGRAM, "write", source, disk, "--yes"], capture_output=True, check=False, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        with open(disk, "rb") as file:
+            self.assertTrue(file.read(len(plain)) == plain)
+            file.seek(size - len(plain))
+            self.assertTrue(file.read() == plain[::-1])
 
 
 if __name__ == "__main__":

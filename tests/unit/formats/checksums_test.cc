@@ -3,12 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
 #include "base/text.h"
+#include "support/workshop.h"
 
 namespace curlingiron {
 namespace {
@@ -178,24 +174,20 @@ TEST(Checksums, EveryPrefix) {
 
 // What the real tools write for names that are hard.
 TEST(Checksums, MadeByCoreutils) {
-  std::string folder = testing::TempDir() + "checksums-XXXXXX";
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  Workshop shop;
   for (const char* name : {"disk.img", "two  blanks", "a\nb\\c", "a) = b", "*star", "x\ry"}) {
-    std::ofstream(folder + "/" + name) << "content";
+    shop.write(name, "content");
     for (const char* tool : {"sha256sum", "sha256sum --tag", "sha512sum -b", "sha512sum --tag"}) {
-      std::string command = concat("cd '", folder, "' && ", tool, " -- '", name, "' > list 2> log");
-      ASSERT_EQ(std::system(command.c_str()), 0) << command;
+      std::string command = concat(tool, " -- '", name, "' > list");
+      ASSERT_EQ(shop.run(command), 0) << command << shop.log();
       std::string expected =
           std::string_view(tool).starts_with("sha256")
               ? "sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
               : "sha512:b2d1d285b5199c85f988d03649c37e44fd3dde01e5d69c50fef90651962f48110e9340b60d4"
                 "9a479c4c0b53f5f07d690686dd87d2481937a512e8b85ee7c617f";
-      std::ifstream file(folder + "/list");
-      std::string list(std::istreambuf_iterator<char>(file), {});
-      EXPECT_EQ(find(list, name), expected) << tool << ' ' << name;
+      EXPECT_EQ(find(as_text(shop.read("list")), name), expected) << tool << ' ' << name;
     }
   }
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

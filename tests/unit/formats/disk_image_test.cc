@@ -2,12 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
 #include "base/text.h"
+#include "support/workshop.h"
 #include "unit/formats/file_systems.h"
 
 namespace curlingiron {
@@ -45,6 +41,22 @@ TEST(DiskImage, PartitionTables) {
   ByteVector apple(4096);
   put(apple, 512, "PM\0\0"sv);
   EXPECT_EQ(found(apple), "table an Apple partition map");
+  ByteVector dasd(16384);
+  put(dasd, 8192, "\xe5\xd6\xd3\xf1");
+  EXPECT_EQ(found(dasd), "table a DASD label");
+}
+
+TEST(DiskImage, AnAtariPartitionTable) {
+  ByteVector atari(4096);
+  put(atari, 0x1c6, "\x01GEM\0\0\0\x02\0\0\x10\0"sv);
+  put(atari, 0x1d2, "\x01XGM\0\0\x20\x02\0\0\x10\0"sv);
+  EXPECT_EQ(found(atari), "table an Atari partition table");
+  put(atari, 0x1d2, "\x01xyz");
+  EXPECT_EQ(found(atari), "none");
+  put(atari, 0x1d2, "\x00xyz"sv);
+  EXPECT_EQ(found(atari), "table an Atari partition table");
+  put(atari, 0x1c6, "\x01GEM\0\0\0\x02\0\0\0\0"sv);  // no length
+  EXPECT_EQ(found(atari), "none");
 }
 
 TEST(DiskImage, NothingOfADisk) {
@@ -75,6 +87,16 @@ TEST(DiskImage, MagicsOfFewBytesAreLookedAtTwice) {
   EXPECT_EQ(found(minix), "volume Minix");
   minix[1024 + 10] = 1;
   EXPECT_EQ(found(minix), "none");
+  for (size_t i = 1024; i < 2048; i += 2) std::swap(minix[i], minix[i + 1]);
+  minix[1024 + 11] = 0;
+  EXPECT_EQ(found(minix), "volume Minix");
+  ByteVector hfs(4096);
+  put(hfs, 1024, "BD");
+  EXPECT_EQ(found(hfs), "none");
+  put(hfs, 1024 + 18, "\x4f\xf6\0\0\x02\0"sv);
+  EXPECT_EQ(found(hfs), "volume HFS");
+  put(hfs, 1024 + 20, "\0\0\x02\x01"sv);
+  EXPECT_EQ(found(hfs), "none");
 }
 
 TEST(DiskImage, EveryPrefix) {
@@ -104,6 +126,8 @@ TEST(DiskImage, MadeByTools) {
       {"mkfs.btrfs -q -f OUT", "volume Btrfs"},
       {"mkswap OUT", "volume swap"},
       {"mkfs.minix OUT", "volume Minix"},
+      {"mkfs.minix -3 OUT", "volume Minix"},
+      {"truncate -s 30M OUT && mkfs.vfat -A OUT", "volume FAT"},
       {"mkfs.xfs -q -f OUT", "volume XFS", false},
       {"mkfs.f2fs -q OUT", "volume F2FS", false},
       {"mkfs.exfat -q OUT", "volume exFAT", false},
@@ -111,24 +135,14 @@ TEST(DiskImage, MadeByTools) {
       {"pvcreate -q -f OUT", "volume LVM", false},
       {"echo x | cryptsetup -q luksFormat OUT", "volume LUKS", false},
   };
-  std::string folder = testing::TempDir() + "disk-image-XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  std::filesystem::path at = folder;
+  Workshop shop;
   for (const Tool& tool : kTools) {
-    std::ofstream(at / "OUT").close();
-    std::filesystem::resize_file(at / "OUT", 0);
-    std::filesystem::resize_file(at / "OUT", 320 << 20);
-    std::string command = concat("cd ", folder, " && export PATH=$PATH:/sbin:/usr/sbin && { ",
-                                 tool.command, "; } > log 2>&1");
-    int status = std::system(command.c_str());
+    shop.make_empty("OUT", 320 << 20);
+    int status = shop.run(tool.command);
     if (status != 0 && !tool.everywhere) continue;
-    ASSERT_EQ(status, 0) << tool.command;
-    std::ifstream in(at / "OUT", std::ios::binary);
-    std::string begin(kDiskImageBytes, '\0');
-    ASSERT_TRUE(in.read(begin.data(), static_cast<std::streamsize>(begin.size())));
-    EXPECT_EQ(found(as_bytes(begin)), tool.found) << tool.command;
+    ASSERT_EQ(status, 0) << tool.command << shop.log();
+    EXPECT_EQ(found(shop.read("OUT", kDiskImageBytes)), tool.found) << tool.command;
   }
-  std::filesystem::remove_all(at);
 }
 
 }  // namespace

@@ -2,13 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 
 #include "base/text.h"
+#include "support/workshop.h"
 #include "unit/formats/file_systems.h"
 
 namespace curlingiron {
@@ -175,19 +172,14 @@ TEST(ForeignFile, MadeByTools) {
       {"printf '{\"code\": 404}' > OUT", "an answer of a program (json)"},
       {"printf 'nothing here' | iconv -t UTF-16 > OUT", "text"},
   };
-  std::string folder = testing::TempDir() + "foreign-XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  std::filesystem::path at = folder;
-  std::ofstream(at / "IN") << std::string(1000, 'x') << '\n';
+  Workshop shop;
+  shop.write("IN", concat(std::string(1000, 'x'), "\n"));
   for (const Tool& tool : kTools) {
-    std::filesystem::remove(at / "OUT");
-    std::string command = concat("cd ", folder, " && { ", tool.command, "; } 2>&1");
-    ASSERT_EQ(std::system(command.c_str()), 0) << tool.command;
-    std::ifstream in(at / "OUT", std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(in), {}};
-    EXPECT_EQ(foreign(std::string_view(bytes).substr(0, kForeignBytes)), tool.name) << tool.command;
+    std::filesystem::remove(shop.at("OUT"));
+    ASSERT_EQ(shop.run(tool.command), 0) << tool.command << shop.log();
+    ByteVector begin = shop.read("OUT", kForeignBytes);
+    EXPECT_EQ(foreign(as_text(begin)), tool.name) << tool.command;
   }
-  std::filesystem::remove_all(at);
 }
 
 }  // namespace

@@ -2,12 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
 #include "base/text.h"
+#include "support/workshop.h"
 #include "unit/formats/file_systems.h"
 
 namespace curlingiron {
@@ -77,21 +73,14 @@ TEST(Superblock, MadeByTools) {
       {"mkswap", "swap/0"},
       {"mkfs.btrfs -q -f", "Btrfs/0"},
   };
-  std::string folder = testing::TempDir() + "superblock-XXXXXX";
-  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  Workshop shop;
   unsigned made = 0;
   for (const Tool& tool : kTools) {
-    std::string path = folder + "/image";
-    std::string command = concat("rm -f ", path, "; truncate -s 160M ", path, " && ", tool.command,
-                                 " ", path, " > /dev/null 2>&1");
-    if (std::system(command.c_str()) != 0) continue;  // not installed
+    shop.make_empty("image", 160 << 20);
+    if (shop.run(concat(tool.command, " image")) != 0) continue;  // not installed
     ++made;
-    std::ifstream file(path, std::ios::binary);
-    ByteVector head(size_t{1} << 20);
-    file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
-    EXPECT_EQ(found(head), tool.found) << tool.command;
+    EXPECT_EQ(found(shop.read("image", size_t{1} << 20)), tool.found) << tool.command;
   }
-  std::filesystem::remove_all(folder);
   if (made == 0) GTEST_SKIP() << "no mkfs is installed";
 }
 

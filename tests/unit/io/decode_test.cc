@@ -358,7 +358,7 @@ TEST(Decoders, WhatDecodesToVeryMuchComesInPieces) {
 }
 
 TEST(DecodedSizeHint, ComesFromAHeadThatTellsIt) {
-  ByteVector plain = sample(123'456);
+  ByteVector plain = as_disk(sample(123'456));
   auto hint = [](Format format, ConstBytes bytes) {
     return decoded_size_hint(format, bytes.first(std::min<size_t>(bytes.size(), kSniffBytes)));
   };

@@ -1,11 +1,10 @@
 // Images as others' programs make them. What is not installed is skipped.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 
 #include "base/text.h"
+#include "support/workshop.h"
 #include "unit/io/decoding.h"
 
 namespace curlingiron {
@@ -21,27 +20,16 @@ void PrintTo(const Made& made, std::ostream* out) { *out << made.command; }
 
 class ByTool : public ::testing::TestWithParam<Made> {};
 
-std::string temporary_directory() {
-  std::string path = ::testing::TempDir() + "decode-XXXXXX";
-  EXPECT_NE(::mkdtemp(path.data()), nullptr);
-  return path;
-}
-
 TEST_P(ByTool, IsDecoded) {
   const Made& made = GetParam();
   if (std::system(concat("command -v ", made.program, " > /dev/null").c_str()) != 0) {
     GTEST_SKIP() << made.program << " is not installed";
   }
-  ByteVector plain = disk_sample(6'000'000, 11);
-  std::string directory = temporary_directory();
-  std::ofstream(directory + "/disk.img", std::ios::binary)
-      .write(reinterpret_cast<const char*>(plain.data()), static_cast<ptrdiff_t>(plain.size()));
-  int status =
-      std::system(concat("cd ", directory, " && { ", made.command, "; } > log 2>&1").c_str());
-  std::ifstream file(directory + "/out", std::ios::binary);
-  ByteVector compressed((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  EXPECT_EQ(std::system(concat("rm -r ", directory).c_str()), 0);
-  ASSERT_EQ(status, 0);
+  ByteVector plain = as_disk(disk_sample(6'000'000, 11));
+  Workshop shop;
+  shop.write("disk.img", plain);
+  ASSERT_EQ(shop.run(made.command), 0) << shop.log();
+  ByteVector compressed = shop.read("out");
   ASSERT_EQ(sniff(ConstBytes(compressed).first(std::min(compressed.size(), kSniffBytes))),
             made.format);
   for (DecodeLimits limits : {kInline, kThreads, DecodeLimits{256_MiB, 2}}) {

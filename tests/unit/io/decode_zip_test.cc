@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const ByteVector kPlain = disk_sample(300'000);
+const ByteVector kPlain = as_disk(disk_sample(300'000));
 
 TEST(Zip, StoredAndDeflatedInAllForms) {
   for (uint16_t method : std::initializer_list<uint16_t>{0, 8}) {
@@ -76,6 +76,50 @@ TEST(Zip, AMemberIsChosenByItsName) {
   EXPECT_THAT(decode_error(Format::Zip, archive), HasSubstr("several disk images"));
 }
 
+// The reader of the directory knows where it is.
+TEST(Zip, AMemberIsChosenByItsPlace) {
+  ByteVector one = as_disk(disk_sample(100'000, 1));
+  ByteVector two = as_disk(disk_sample(200'000, 2));
+  ByteVector first = zip({{"disk.img", one}});
+  size_t end = first.size() - 22 - 46 - 8;  // the directory is in this place
+  ByteVector archive = zip({{"disk.img", one}, {"disk.img", two}});
+  DecodeLimits limits = kInline;
+  limits.member_offset = end;
+  EXPECT_TRUE(decode(Format::Zip, archive, 7, 65536, limits).value() == two);
+  limits.member_offset = 0;
+  EXPECT_TRUE(decode(Format::Zip, archive, 7, 65536, limits).value() == one);
+}
+
+TEST(Zip, WhatIsNotKnownToBeADisk) {
+  ByteVector unknown = sample(300'000, 5);
+  ByteVector image = as_disk(disk_sample(300'000));
+  EXPECT_TRUE(decode(Format::Zip, zip({{"loader.bin", unknown}, {"disk.img", image}})).value() ==
+              image);
+  EXPECT_THAT(decode_error(Format::Zip, zip({{"loader.bin", unknown}})),
+              HasSubstr("nothing that is known to be a disk; pass boot=any"));
+  DecodeLimits any = kInline;
+  any.any_content = true;
+  EXPECT_TRUE(decode(Format::Zip, zip({{"loader.bin", unknown}}), 7, 65536, any).value() ==
+              unknown);
+  // After the image, its size is no matter.
+  ByteVector large = zip(
+      {{"disk.img", image}, {"manual.pdf", joined({as_vector("%PDF-1.7"), ByteVector(17_MiB)})}});
+  EXPECT_TRUE(decode(Format::Zip, large).value() == image);
+}
+
+TEST(Zip, TheSizeThatItsHeadSays) {
+  ByteVector image = as_disk(disk_sample(300'000));
+  auto hint = [](const std::vector<ZipMember>& members) {
+    return decoded_size_hint(Format::Zip, zip(members));
+  };
+  EXPECT_EQ(hint({{"disk.img", image}}), 300'000u);
+  EXPECT_EQ(hint({{"README", as_vector("!")}, {"disk.img", image, 0}}), 300'000u);
+  // It is not that of another file.
+  ByteVector manual = joined({as_vector("%PDF-1.7"), ByteVector(17_MiB)});
+  EXPECT_EQ(hint({{"manual.pdf", manual}}), std::nullopt);
+  EXPECT_EQ(hint({{"manual.pdf", manual}, {"disk.img", image}}), 300'000u);
+}
+
 TEST(Zip, TheMarkOfAnArchiveThatWasSplit) {
   for (std::string_view mark : {"PK\x07\x08", "PK00"}) {
     ByteVector archive = zip({{.plain = kPlain}}, "", false, mark);
@@ -96,6 +140,9 @@ TEST(Zip, NamesWhatItDoesNotTake) {
   EXPECT_THAT(error({{"disk.vmdk", as_vector("KDMV\1\0\0\0")}}),
               HasSubstr("VMware disk (vmdk); convert"));
   EXPECT_THAT(error({{"disk.img.gz", gzip(kPlain)}}), HasSubstr("is gzip; unpack the archive"));
+  EXPECT_THAT(
+      error({{"disk.img.gz", gzip(kPlain)}, {"README", as_vector("Write it to a card.\n")}}),
+      HasSubstr("is gzip; unpack the archive"));
   EXPECT_THAT(error({}), HasSubstr("no file in it"));
   EXPECT_THAT(error({{"only/", {}, 0}}), HasSubstr("no file in it"));
   EXPECT_THAT(error({{.plain = kPlain, .flags = 1}}),

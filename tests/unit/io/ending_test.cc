@@ -46,6 +46,24 @@ TEST(Ending, Gzip) {
   EXPECT_EQ(said(Format::Gzip, joined({gzip(ByteVector(1_MiB, 1)), {0, 0, 0, 0x80}})), "by ");
 }
 
+// As OpenWrt's fwtool appends it to its images: the block's length, big-endian, would be read as a
+// size of hundreds of MiB.
+TEST(Ending, GzipBeforeMetadata) {
+  auto block = [](size_t length) {
+    ByteWriter out;
+    out.append(ByteVector(length - 16, '{'));
+    out.append("FWx0");
+    out.zeros(4 + 4);
+    out.be32(static_cast<uint32_t>(length));
+    return std::move(out).bytes();
+  };
+  ByteVector image = gzip(ByteVector(1_MiB, 1));
+  constexpr std::string_view kSaid = "least 1048576, by the size in its last bytes, modulo 4 GiB";
+  EXPECT_EQ(said(Format::Gzip, joined({image, block(0x11c)})), kSaid);
+  EXPECT_EQ(said(Format::Gzip, joined({image, block(0x200), block(16)})), kSaid);
+  EXPECT_EQ(said(Format::Gzip, block(16)), "by ");
+}
+
 TEST(Ending, Xz) {
   constexpr std::string_view kBy = "by the index at its end";
   ByteVector a = sample(100'000, 1);
@@ -66,12 +84,28 @@ TEST(Ending, XzThatIsCutOffOrGoesOn) {
         << cut;
   }
   ByteVector appended = joined({whole, ByteVector(1000, 7)});
-  EXPECT_EQ(said(Format::Xz, appended, passing(1_MiB)),
-            "exact 300000, least 300000, by the index at its end");
-  // Further away than anything is searched, and proven otherwise.
-  ByteVector far = joined({whole, ByteVector(3_MiB, 7)});
-  EXPECT_THAT(said(Format::Xz, far, passing(1_MiB)), HasSubstr("does not end as xz files do"));
-  EXPECT_EQ(said(Format::Xz, far, passing(UINT64_MAX, UINT64_MAX)), "by ");
+  constexpr std::string_view kRight = "exact 300000, least 300000, by the index at its end";
+  EXPECT_EQ(said(Format::Xz, appended, passing(1000)), kRight);
+  EXPECT_THAT(said(Format::Xz, appended, passing(999)),
+              HasSubstr("1000 bytes that are not xz follow the end"));
+  EXPECT_THAT(said(Format::Xz, joined({whole, ByteVector(1000, 7), ByteVector(99)}), passing(1000)),
+              HasSubstr("1099 bytes that are not xz"));
+  EXPECT_EQ(said(Format::Xz, joined({whole, ByteVector(100'000)})), kRight);
+  // Without checksums, nothing may follow.
+  ByteVector unchecked =
+      joined({xz(sample(300'000), {LZMA_CHECK_NONE, 65536}), ByteVector(1000, 7)});
+  EXPECT_THAT(said(Format::Xz, unchecked, passing(1_MiB)), HasSubstr("1000 bytes"));
+  EXPECT_EQ(said(Format::Xz, unchecked, passing(1_MiB, 1_MiB)), kRight);
+  // The search goes on over pieces, as far as anything may follow.
+  for (size_t after : {size_t{4_MiB} - 70'000, size_t{4_MiB} - 6, size_t{9_MiB}}) {
+    ByteVector far = joined({whole, ByteVector(after, 7)});
+    EXPECT_THAT(said(Format::Xz, far, passing(1_MiB)), HasSubstr("does not end as xz files do"));
+    EXPECT_EQ(said(Format::Xz, far, passing(UINT64_MAX, UINT64_MAX)), kRight) << after;
+  }
+  // What is cut off is refused, however much might follow.
+  EXPECT_THAT(
+      said(Format::Xz, ConstBytes(whole).first(whole.size() - 8), passing(UINT64_MAX, UINT64_MAX)),
+      HasSubstr("does not end as xz files do"));
   // The footer is good, what it leads to is not.
   ByteVector damaged = whole;
   damaged[whole.size() - 20] ^= 1;
@@ -116,7 +150,13 @@ TEST(Ending, ZstdFromFrameToFrame) {
   ByteVector two = joined({skippable(9), zstd(sample(300'000)), skippable(0, 0x5f),
                            zstd(ByteVector(1'000'000, 7), {false, true, 0})});
   EXPECT_EQ(said(Format::Zstd, two), concat("exact 1300000, least 1300000, ", kBy));
-  EXPECT_EQ(said(Format::Zstd, joined({two, ByteVector(100, 9)})),
+  ByteVector followed = joined({two, ByteVector(100, 9)});
+  // One of the frames has no checksum.
+  EXPECT_EQ(said(Format::Zstd, followed, passing(100, 100)),
+            concat("exact 1300000, least 1300000, ", kBy));
+  EXPECT_THAT(said(Format::Zstd, followed, passing(100, 99)),
+              HasSubstr("100 bytes that are not zstd follow"));
+  EXPECT_EQ(said(Format::Zstd, joined({two, ByteVector(100'000)})),
             concat("exact 1300000, least 1300000, ", kBy));
   EXPECT_EQ(said(Format::Zstd, joined({two, zstd(sample(1000), {true, false, 0})})), "by ");
   for (size_t cut = 1; cut < two.size() - 9; cut += 1 + cut / 3) {
@@ -165,6 +205,44 @@ TEST(Ending, Zip) {
             "exact 2000000, least 2000000, member two.img, by the zip archive's directory");
   EXPECT_THAT(said(Format::Zip, ConstBytes(two).first(two.size() - 30)),
               HasSubstr("no directory at its end"));
+}
+
+TEST(Ending, ZipBesideOtherFiles) {
+  constexpr std::string_view kRight =
+      "exact 2000000, least 2000000, member disk.img, by the zip archive's directory";
+  ByteVector image = as_disk(disk_sample(2'000'000));
+  ByteVector unknown = sample(300'000, 5);
+  ByteVector archive = zip({{"loader.bin", unknown}, {"disk.img", image}});
+  EXPECT_EQ(said(Format::Zip, archive), kRight);
+  DecodeLimits any = kInline;
+  any.any_content = true;
+  EXPECT_THAT(said(Format::Zip, archive, any), HasSubstr("several disk images"));
+  EXPECT_EQ(said(Format::Zip, zip({{"loader.bin", unknown}})), "by ");
+  // By its name alone, where one has that name without folders.
+  DecodeLimits named = kInline;
+  named.member = "disk.img";
+  EXPECT_EQ(said(Format::Zip, zip({{"old/disk.img", unknown}, {"disk.img", image}}), named),
+            kRight);
+  EXPECT_THAT(said(Format::Zip, zip({{"a/disk.img", unknown}, {"b/disk.img", image}}), named),
+              HasSubstr("several disk images"));
+  // What cannot be decoded after the image would be found out too late.
+  EXPECT_THAT(said(Format::Zip, zip({{"disk.img", image}, {"secret", unknown, 8, 1}})),
+              HasSubstr("\"secret\" in the zip archive is encrypted"));
+  EXPECT_THAT(said(Format::Zip, zip({{"disk.img", image}, {"notes", unknown, 12}})),
+              HasSubstr("compressed with bzip2"));
+}
+
+TEST(Ending, BytesAfterAZip) {
+  constexpr std::string_view kRight =
+      "exact 2000000, least 2000000, member disk.img, by the zip archive's directory";
+  ByteVector archive = zip({{"disk.img", as_disk(disk_sample(2'000'000))}});
+  for (size_t zeros : {1u, 21u, 22u, 23u, 70'000u, 1'000'000u}) {
+    EXPECT_EQ(said(Format::Zip, joined({archive, ByteVector(zeros)})), kRight) << zeros;
+  }
+  ByteVector signature = joined({archive, ByteVector(300, 7)});
+  EXPECT_EQ(said(Format::Zip, signature, passing(300)), kRight);
+  EXPECT_THAT(said(Format::Zip, signature, passing(299)),
+              HasSubstr("300 bytes that are not zip follow"));
 }
 
 ByteVector with_vhd_footer(ByteVector disk, uint64_t size, uint32_t type) {
