@@ -284,6 +284,14 @@ std::vector<std::string> split_command_line(std::string_view text) {
   return words;
 }
 
+Result<SettingWord> split_setting(std::string_view word) {
+  size_t equals = word.find('=');
+  if (equals == std::string_view::npos) return SettingWord{trim(word), {}};
+  SettingWord split{trim(word.substr(0, equals)), trim(word.substr(equals + 1))};
+  if (split.value.empty()) return Error("a value is missing").with_context(split.key);
+  return split;
+}
+
 Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings) {
   const Key* known = find_key(key);
   if (known == nullptr) {
@@ -342,10 +350,7 @@ Result<void> apply_command_line(std::string_view command_line, Settings& setting
     }
     if (!rest.starts_with(kPrefix)) continue;
     rest.remove_prefix(kPrefix.size());
-    size_t equals = rest.find('=');
-    std::string_view key = rest.substr(0, equals);
-    std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : rest.substr(equals + 1);
+    auto [key, value] = TRY_CONTEXT("kernel command line", split_setting(rest));
     TRY_CONTEXT("kernel command line", apply_setting(key, value, settings));
   }
   if (!settings.network.says_how()) apply_common(words, settings);
@@ -365,10 +370,7 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
     ++number;
     line = trim(line);
     if (line.empty() || line.front() == '#') continue;
-    size_t equals = line.find('=');
-    std::string_view key = trim(line.substr(0, equals));
-    std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
+    auto [key, value] = TRY_CONTEXT(concat("config line ", number), split_setting(line));
     TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
   }
   if (settings.sources.empty()) settings.sources = std::move(outer);
@@ -379,7 +381,7 @@ Result<void> apply_config(std::string_view text, Settings& settings) {
 Result<std::string> format_setting(std::string_view key, std::string_view value) {
   if (value.find_first_of("\n\r") != std::string_view::npos)
     return Error(concat(key, ": the value holds a line break"));
-  return concat(key, "=", value, "\n");
+  return value.empty() ? concat(key, "\n") : concat(key, "=", value, "\n");
 }
 
 Result<void> check_complete(const Settings& settings) {

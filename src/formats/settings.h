@@ -58,7 +58,13 @@ struct Settings {
 Result<void> apply_command_line(std::string_view command_line, Settings& settings);
 // Applies the config file; later values replace earlier ones, but repeatable keys add up.
 Result<void> apply_config(std::string_view text, Settings& settings);
-// One KEY=VALUE, as --set gives it.
+// KEY=VALUE, or a key that may stand alone. An error where nothing comes after the '=': that is
+// what an unset variable of a shell leaves.
+struct SettingWord {
+  std::string_view key;
+  std::string_view value;
+};
+Result<SettingWord> split_setting(std::string_view word);
 Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings);
 // What must be there and fit together before anything starts: src, dst.
 Result<void> check_complete(const Settings& settings);

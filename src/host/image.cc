@@ -17,17 +17,20 @@ namespace curlingiron {
 Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
                                                 const CheckedSettings& checked, ImageUse use) {
   const Settings& settings = checked.settings;
-  ByteVector bundle;
-  if (!settings.insecure) bundle = TRY(wanted_ca_bundle(checked));
-  ImageAccess access = TRY(read_access(bundle, checked.client_certificate));
+  if (settings.pinned_key && origin.kind != OriginKind::Http && settings.sums.empty()) {
+    return Error(concat("pin= is of the image's server, but ", origin.name(),
+                        " comes from none; leave it out"));
+  }
+  ImageAccess access = checked.access;
+  if (!settings.insecure && access.trusted == nullptr) {
+    access.trusted =
+        TRY_CONTEXT("CA bundle", read_access(TRY(wanted_ca_bundle(checked)), {})).trusted;
+  }
   access.certificate_time = settings.time;
   std::unique_ptr<ImageStream> image =
       TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));
   if (!is_vouched_for(origin, settings)) {
-    log_warning(concat(
-        origin.name(),
-        ": nothing proves that this is the image you mean: somebody on the way could have sent "
-        "another; use https for it, its mirrors and its list of digests, or pass --sha256"));
+    log_warning(concat(origin.name(), ": ", why_not_vouched_for(settings), "--sha256"));
   }
   return image;
 }

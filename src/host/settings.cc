@@ -48,17 +48,16 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
   if (!options.public_key.empty()) TRY(add("pubkey", TRY(public_key(options.public_key))));
   if (!options.signature.empty()) TRY(add("sig", options.signature));
   for (const std::string& setting : options.set) {
-    size_t equals = setting.find('=');
-    std::string_view key = std::string_view(setting).substr(0, equals);
-    std::string_view value = equals == std::string::npos
-                                 ? std::string_view()
-                                 : std::string_view(setting).substr(equals + 1);
+    auto [key, value] = TRY_CONTEXT("--set", split_setting(setting));
     TRY_CONTEXT("--set", add(key, value));
   }
   UniqueFd here = TRY(open_root("."));
   if (!options.ca.empty()) {
     ByteVector pem = TRY_CONTEXT("--ca", read_file(here, options.ca, kCaBundleFile.largest));
     checked.ca_bundle = TRY_CONTEXT(concat("--ca ", options.ca), compact_ca_bundle(pem));
+    if (checked.settings.insecure) {
+      return Error("--ca says whom to trust, and insecure trusts everybody; leave one of them out");
+    }
   }
   if (!options.certificate.empty()) {
     checked.client_certificate =
@@ -67,9 +66,13 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
       return Error(concat("--cert ", options.certificate,
                           ": is empty; put certificate and key into it, in PEM"));
     }
-    TRY_CONTEXT(concat("--cert ", options.certificate),
-                read_access({}, checked.client_certificate));
   }
+  // Judged here, where their files have names.
+  checked.access.client_certificate = TRY_CONTEXT(concat("--cert ", options.certificate),
+                                                  read_access({}, checked.client_certificate))
+                                          .client_certificate;
+  checked.access.trusted =
+      TRY_CONTEXT(concat("--ca ", options.ca), read_access(checked.ca_bundle, {})).trusted;
   return checked;
 }
 

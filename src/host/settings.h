@@ -7,6 +7,7 @@
 #include "formats/network_config.h"
 #include "formats/settings.h"
 #include "host/options.h"
+#include "image/wanted.h"
 #include "payload/initramfs.h"
 
 namespace curlingiron {
@@ -18,6 +19,7 @@ struct CheckedSettings {
   // PEM of --ca and --cert, each read once, as it may be a pipe; empty where it is not given.
   ByteVector ca_bundle;
   ByteVector client_certificate;
+  ImageAccess access;  // with what is in them
 };
 // Files are read, and what is in them is judged.
 Result<CheckedSettings> check_settings(const SettingOptions& options);

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/percent.h"
 #include "base/text.h"
 #include "io/adapters.h"
@@ -49,6 +51,13 @@ Result<ImageOrigin> parse_origin(const std::vector<std::string>& sources) {
   }
   if (origin.mirrors.empty()) return Error("no image is named");
   return origin;
+}
+
+bool comes_from_the_right_place(const ImageOrigin& origin, bool servers_prove) {
+  return origin.kind != OriginKind::Http ||
+         (servers_prove && std::ranges::all_of(origin.mirrors, [](const Url& url) {
+            return url.scheme == UrlScheme::Https;
+          }));
 }
 
 Result<ImageOrigin> origin_beside(const ImageOrigin& base, const std::string& reference) {

@@ -26,6 +26,10 @@ struct ImageOrigin {
 // URLs (http, https; more than one are mirrors), "file:///PATH", a path, or "-".
 Result<ImageOrigin> parse_origin(const std::vector<std::string>& sources);
 
+// True for a file of this machine, and where every mirror is https and `servers_prove` who they
+// are: nobody on the path can have sent something else.
+bool comes_from_the_right_place(const ImageOrigin& origin, bool servers_prove);
+
 // What `reference` names as seen from `base`: a URL or a path of its own, or one relative to where
 // the base lies, on each of its mirrors. Credentials are taken along to the same host only.
 Result<ImageOrigin> origin_beside(const ImageOrigin& base, const std::string& reference);

@@ -82,6 +82,7 @@ struct ImageStream::State {
                                       std::optional<Time> deadline);
   Result<void> open_transport(std::optional<Time> deadline);
   Result<void> choose_from_list();
+  void warn_of_choice(std::string_view chosen) const;
   Result<void> open_stream();
   Result<void> open_image(const ImageProofs& proofs, std::optional<Time> deadline);
   Result<void> open_decoded(ConstBytes magic, std::optional<Time> deadline);
@@ -173,10 +174,10 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   http_options.open_end = true;
   expected_image = proofs.image_sha256;
   if (proofs.sha256) expect("sha256", DigestKind::Sha256, *proofs.sha256);
-  if (proofs.sums.empty() && proofs.public_key.empty()) {
-    if (proofs.signature.empty()) return {};
+  if (!proofs.signature.empty() && proofs.public_key.empty()) {
     return Error("sig= names a signature, but no key is there to check it with; pass pubkey=");
   }
+  if (proofs.sums.empty() && proofs.public_key.empty()) return {};
   std::optional<PublicKey> key;
   if (!proofs.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(proofs.public_key));
   if (!proofs.sums.empty()) {
@@ -200,6 +201,16 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   return {};
 }
 
+// The list proves that the file is one of those in it, and not which one of them was meant.
+void ImageStream::State::warn_of_choice(std::string_view chosen) const {
+  bool servers_prove = !http_options.insecure || http_options.pinned_key;
+  if (comes_from_the_right_place(origin, servers_prove)) return;
+  log_warning(concat(name, ": the server redirects to ", printable(chosen, 100),
+                     ", and that name is the one in ", list->name,
+                     ": somebody on the way could have chosen another file of the list; use https, "
+                     "or name the file"));
+}
+
 // By the name that was asked for, or the one of the file that a redirect led to.
 Result<void> ImageStream::State::choose_from_list() {
   if (!list) return {};
@@ -209,7 +220,10 @@ Result<void> ImageStream::State::choose_from_list() {
     Result<std::string> other = reached.ok() ? file_name(reached.value()) : reached.error();
     if (other.ok()) {
       Result<ExpectedDigest> found = list->find(other.value());
-      if (found.ok()) digest = std::move(found);
+      if (found.ok()) {
+        warn_of_choice(other.value());
+        digest = std::move(found);
+      }
     }
   }
   if (!digest.ok()) return digest.error();

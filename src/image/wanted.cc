@@ -1,7 +1,6 @@
 #include "image/wanted.h"
 
-#include <algorithm>
-
+#include "base/text.h"
 #include "net/tls/client_certificate.h"
 #include "net/tls/trust_store.h"
 
@@ -10,11 +9,10 @@ namespace curlingiron {
 Result<ImageAccess> read_access(ConstBytes ca_bundle, ConstBytes client_certificate) {
   ImageAccess access;
   if (!ca_bundle.empty()) {
-    access.trusted = TRY_CONTEXT("CA bundle", TrustStore::parse(ca_bundle));
+    access.trusted = TRY(TrustStore::parse(ca_bundle));
   }
   if (!client_certificate.empty()) {
-    access.client_certificate =
-        TRY_CONTEXT("client certificate", ClientCertificate::parse(as_text(client_certificate)));
+    access.client_certificate = TRY(ClientCertificate::parse(as_text(client_certificate)));
   }
   return access;
 }
@@ -47,18 +45,22 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
 }
 
+std::string why_not_vouched_for(const Settings& settings) {
+  std::string_view what =
+      "nothing proves that this is the image you mean: somebody on the way could have sent "
+      "another; ";
+  std::string_view step = settings.insecure && !settings.pinned_key
+                              ? "leave out insecure, or pass pin= or "
+                              : "use https for it, its mirrors and its list of digests, or pass ";
+  return concat(what, step);
+}
+
 bool is_vouched_for(const ImageOrigin& origin, const Settings& settings) {
   if (settings.sha256 || settings.image_sha256 || !settings.public_key.empty()) return true;
   bool servers_prove = !settings.insecure || settings.pinned_key;
-  auto comes_from_the_right_place = [&](const ImageOrigin& from) {
-    return from.kind != OriginKind::Http ||
-           (servers_prove && std::ranges::all_of(from.mirrors, [](const Url& url) {
-              return url.scheme == UrlScheme::Https;
-            }));
-  };
-  if (settings.sums.empty()) return comes_from_the_right_place(origin);
+  if (settings.sums.empty()) return comes_from_the_right_place(origin, servers_prove);
   Result<ImageOrigin> list = origin_beside(origin, settings.sums);
-  return list.ok() && comes_from_the_right_place(list.value());
+  return list.ok() && comes_from_the_right_place(list.value(), servers_prove);
 }
 
 }  // namespace curlingiron

@@ -23,7 +23,7 @@ struct ImageAccess {
   PathChooser* paths = nullptr;                                 // null: as the kernel routes
 };
 
-// Of PEM texts, each of which may be empty. Errors say which of the two.
+// Of PEM texts, each of which may be empty.
 Result<ImageAccess> read_access(ConstBytes ca_bundle, ConstBytes client_certificate);
 
 ImageProofs wanted_proofs(const Settings& settings);
@@ -43,5 +43,7 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
 // redirects to https: whoever answered may have redirected elsewhere. A file of this machine is
 // taken as it is.
 bool is_vouched_for(const ImageOrigin& origin, const Settings& settings);
+// The warning for that, up to the name of a digest as it is given there.
+std::string why_not_vouched_for(const Settings& settings);
 
 }  // namespace curlingiron

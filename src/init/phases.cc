@@ -124,7 +124,8 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   TRY(read_network(mounts.root, configuration.settings));
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
   TRY(check_complete(configuration.settings));
-  configuration.access = TRY(read_certificates(mounts.root, configuration.settings));
+  configuration.access = TRY_CONTEXT("certificates of the initramfs",
+                                     read_certificates(mounts.root, configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
   set_clock(mounts.root, configuration.settings);
 
@@ -209,10 +210,7 @@ Result<ProvenSource> prove_source(const Configuration& configuration, const Join
   access.paths = joined.network.get();
   source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
   if (!is_vouched_for(origin, settings)) {
-    log_warning(concat(
-        source.name,
-        ": nothing proves that this is the image you mean: somebody on the way could have sent "
-        "another; use https for it, its mirrors and its list of digests, or pass sha256="));
+    log_warning(concat(source.name, ": ", why_not_vouched_for(settings), "sha256="));
   }
   return source;
 }

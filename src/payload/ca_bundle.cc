@@ -87,8 +87,8 @@ Result<ByteVector> compact_ca_bundle(ConstBytes pem) {
   }
   if (seen.empty()) {
     return Error(
-        "no certificate in it (PEM: \"-----BEGIN CERTIFICATE-----\"); convert DER with "
-        "\"openssl x509 -inform der\"");
+        "no certificate in it, of those in PEM (\"-----BEGIN CERTIFICATE-----\"); \"openssl x509 "
+        "-in FILE\" makes that of most other forms");
   }
   return std::move(out).bytes();
 }

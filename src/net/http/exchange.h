@@ -30,6 +30,8 @@ class HttpReceiver {
   // A whole head (no 1xx), or what was wrong with it.
   virtual Taken on_head(const Result<HttpHead>& head) = 0;
   virtual Taken on_body(ConstBytes bytes) = 0;
+  // Nobody waits for the request any more: asked while bytes come that are for nobody.
+  virtual bool gave_up() const = 0;
 };
 
 enum class HttpMethod { Get, Head };

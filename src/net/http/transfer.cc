@@ -200,6 +200,7 @@ std::optional<HttpFailure> HttpTransfer::begin_next_request() {
 std::optional<HttpFailure> HttpTransfer::start_request() {
   request_ = Request();
   request_.plan = next_plan();
+  request_.begun = wire_->now();
   request_.compared = request_.plan.first;
   request_.fetched_before = fetched_.bytes;
   file_.memory.begin_comparison(false);
@@ -460,6 +461,11 @@ HttpReceiver::Taken HttpTransfer::on_body(ConstBytes bytes) {
   }
   if (!fresh.empty()) store(fresh);
   return Taken::All;
+}
+
+bool HttpTransfer::gave_up() const {
+  return deadline_passed() ||
+         (!request_.verdict && wire_->now() - request_.begun >= options_.stall * 2);
 }
 
 void HttpTransfer::store(ConstBytes bytes) {

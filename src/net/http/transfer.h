@@ -83,6 +83,7 @@ class HttpTransfer final : private HttpReceiver {
   // The request under way: replaced as a whole when the next one begins.
   struct Request {
     Plan plan;
+    Time begun;
     HttpPath path;  // with connection_.max_segment
     HttpHead head;
     std::optional<HttpVerdict> verdict;
@@ -112,6 +113,7 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<HttpFailure> look_for_paths(Time time);
   Taken on_head(const Result<HttpHead>& head) override;
   Taken on_body(ConstBytes bytes) override;
+  bool gave_up() const override;
   HttpJudgement judge(const HttpHead& head);
   std::optional<HttpFailure> refuse(const HttpHead& head) const;
   bool ignored_if_range(const HttpHead& head) const;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 
 #include "base/log.h"
@@ -73,6 +74,15 @@ std::vector<IpAddress> only(const std::vector<IpAddress>& addresses, std::option
     if (!family || address.family() == *family) fitting.push_back(address);
   }
   return fitting;
+}
+
+// CURLOPT_HTTPHEADER(3): "Name:" takes a header away, "Name;" sends one without a value.
+std::string header_for_curl(std::string_view header) {
+  std::string_view stripped = trim(header);
+  if (!stripped.ends_with(':') || stripped.find(':') + 1 != stripped.size()) {
+    return std::string(header);
+  }
+  return concat(stripped.substr(0, stripped.size() - 1), ';');
 }
 
 // Who is asked, as formats/url.h found it in the text: curl takes nothing else out of it. Null: out
@@ -182,6 +192,13 @@ size_t body_callback(char* data, size_t size, size_t count, void* state) {
   return static_cast<State*>(state)->on_body(as_bytes(std::string_view(data, size * count)));
 }
 
+// While curl reads what it shows nobody (what a proxy sends with a refusal), this alone is asked.
+template <typename State>
+int progress_callback(void* state, curl_off_t /*of*/, curl_off_t /*down*/, curl_off_t /*out_of*/,
+                      curl_off_t /*up*/) {
+  return static_cast<State*>(state)->request.receiver->gave_up() ? 1 : 0;
+}
+
 template <typename State>
 int new_socket_callback(void* state, curl_socket_t fd, curlsocktype /*purpose*/) {
   return static_cast<State*>(state)->on_new_socket(fd) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
@@ -258,6 +275,7 @@ bool HttpWire::State::is_proven() const {
 
 bool HttpWire::State::on_line(std::string_view line) {
   arrived += line.size();
+  verdict.note_data();
   if (request.progress.has_head) return true;  // trailers
   if (!is_proven()) return false;
   Result<void> added = request.head.add_line(line);
@@ -269,6 +287,7 @@ bool HttpWire::State::on_line(std::string_view line) {
 }
 
 size_t HttpWire::State::on_body(ConstBytes bytes) {
+  verdict.note_data();
   switch (request.receiver->on_body(bytes)) {
     case HttpReceiver::Taken::All: arrived += bytes.size(); return bytes.size();
     case HttpReceiver::Taken::Nothing: request.paused = true; return CURL_WRITEFUNC_PAUSE;
@@ -316,6 +335,9 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   set(CURLOPT_SOCKOPTDATA, this);
   set(CURLOPT_CLOSESOCKETFUNCTION, close_socket_callback<State>);
   set(CURLOPT_CLOSESOCKETDATA, this);
+  set(CURLOPT_NOPROGRESS, 0L);
+  set(CURLOPT_XFERINFOFUNCTION, progress_callback<State>);
+  set(CURLOPT_XFERINFODATA, this);
   if (request.ask.method == HttpMethod::Head) set(CURLOPT_NOBODY, 1L);
   if (fresh) set(CURLOPT_FRESH_CONNECT, 1L);
   set(CURLOPT_ERRORBUFFER, request.curl_error);
@@ -324,7 +346,7 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
   auto add = [&](const std::string& header) { good = append(request.headers, header) && good; };
   add("Accept-Encoding: identity");
   if (request.ask.trusted) {
-    for (const std::string& header : options.headers) add(header);
+    for (const std::string& header : options.headers) add(header_for_curl(header));
   }
   if (!request.ask.range.empty()) add(concat("Range: ", request.ask.range));
   if (!request.ask.if_range.empty()) add(concat("If-Range: ", request.ask.if_range));
@@ -455,7 +477,10 @@ HttpWire::HttpWire(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpWire::~HttpWire() = default;
 
 Result<std::unique_ptr<HttpWire>> HttpWire::create(const HttpOptions& options) {
-  static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static const CURLcode initialized = [] {
+    ::unsetenv("SSLKEYLOGFILE");  // curl would open it, with whatever rights this program has
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
+  }();
   if (initialized != CURLE_OK) {
     return Error(concat("libcurl does not start: ", curl_easy_strerror(initialized)));
   }

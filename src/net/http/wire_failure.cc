@@ -109,10 +109,13 @@ HttpFailure explain_tls(const WireEnd& end, const std::string& detail) {
                        "); check that the port speaks TLS 1.2 or 1.3"));
   }
   std::string why = end.verdict.objection();
-  if (!end.verdict.alert().empty()) why = concat("the server says: ", end.verdict.alert());
+  std::string_view advice = end.verdict.advice();
+  if (!end.verdict.alert().empty()) {
+    why = concat("the server says: ", end.verdict.alert());
+    advice = "check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD";
+  }
   return make(end, FailureKind::Certificate,
-              concat("the TLS handshake failed (", why,
-                     "); check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD"));
+              concat("the TLS handshake failed (", why, "); ", advice));
 }
 
 HttpFailure explain_code(const WireEnd& end, uint64_t position) {
@@ -124,8 +127,10 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
     case CURLE_OPERATION_TIMEDOUT: return explain_timeout(end);
     case CURLE_SSL_CERTPROBLEM:
       return make(end, FailureKind::Final,
-                  "the client certificate is too weak: it takes an RSA key of 2048 bits, or an "
-                  "elliptic curve, and SHA-2; make another (--cert)");
+                  "the client certificate is not accepted: it, and those above it, take SHA-2 and "
+                  "RSA keys of 2048 bits or elliptic curves; make another (--cert)");
+    case CURLE_SSL_CLIENTCERT:
+    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR: return explain_tls(end, detail);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
@@ -140,6 +145,7 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: {
       if (auto refused = explain_refused_client(end)) return *refused;
+      if (!end.verdict.objection().empty()) detail = end.verdict.objection();
       std::string hint = client_certificate_hint(end.options, end.ask, end.verdict);
       return make(end, FailureKind::Transient,
                   concat("the connection broke at byte ", position, " (", detail, ')',

@@ -37,7 +37,8 @@ struct Answer {
 
 class HeadReceiver final : public HttpReceiver {
  public:
-  explicit HeadReceiver(const HttpWire& wire) : wire_(wire) {}
+  HeadReceiver(const HttpWire& wire, Time until, const std::atomic<bool>& stopping)
+      : wire_(wire), until_(until), stopping_(stopping) {}
 
   Taken on_head(const Result<HttpHead>& head) override {
     head_.emplace(head);
@@ -45,12 +46,15 @@ class HeadReceiver final : public HttpReceiver {
     return Taken::Stop;
   }
   Taken on_body(ConstBytes /*bytes*/) override { return Taken::Stop; }
+  bool gave_up() const override { return stopping_ || now() >= until_; }
 
   const std::optional<Result<HttpHead>>& head() const { return head_; }
   const std::string& tls() const { return tls_; }
 
  private:
   const HttpWire& wire_;
+  Time until_;
+  const std::atomic<bool>& stopping_;
   std::string tls_;
   std::optional<Result<HttpHead>> head_;
 };
@@ -129,7 +133,7 @@ void PathProbe::State::pause(Duration duration) {
 std::optional<HttpFailure> PathProbe::State::attempt(HttpWire& over, const HttpOptions& by,
                                                      const HttpAsk& what,
                                                      std::optional<Answer>& answer) {
-  HeadReceiver receiver(over);
+  HeadReceiver receiver(over, now() + by.stall * 2, stopping);
   HttpPath limited = path;
   limited.max_segment = max_segment;
   if (Result<void> sent = over.send(what, limited, true, receiver); !sent.ok()) {

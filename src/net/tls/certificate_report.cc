@@ -187,8 +187,15 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
   std::string whose =
       fault.is_server ? "certificate" : concat("certificate of the CA ", fault.subject);
   switch (fault.code) {
-    case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      if (std::ranges::find(fault.names, host) != fault.names.end()) {
+        return concat("certificate has ", host,
+                      " as its name, but an address has to stand in its subjectAltName; make one "
+                      "with subjectAltName=IP:",
+                      host, ", or set insecure");
+      }
+      [[fallthrough]];
+    case X509_V_ERR_HOSTNAME_MISMATCH:
       return concat("certificate is for ",
                     fault.names.empty() ? "no host" : join(fault.names, ", "), " and not for ",
                     host, "; use one of its names in the URL, or set insecure");

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include "formats/pem.h"
+#include "net/tls/policy.h"
 
 namespace curlingiron {
 namespace {
@@ -29,6 +30,7 @@ Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::parse(std::s
   if (pem.size() > kLargest) return Error("larger than any certificate with its key");
   std::shared_ptr<ClientCertificate> made(new ClientCertificate());
   made->chain_.reset(sk_X509_new_null(), free_chain);
+  if (made->chain_ == nullptr) return Error("out of memory");
   PemBlocks blocks = read_pem(pem, "CERTIFICATE");
   for (const ByteVector& block : blocks.contents) {
     const unsigned char* at = block.data();
@@ -40,7 +42,8 @@ Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::parse(std::s
     }
     if (made->own_ == nullptr) {
       made->own_ = std::move(certificate);
-    } else if (sk_X509_push(made->chain_.get(), certificate.get()) > 0) {
+    } else {
+      if (sk_X509_push(made->chain_.get(), certificate.get()) <= 0) return Error("out of memory");
       (void)certificate.release();
     }
   }
@@ -64,6 +67,10 @@ Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::parse(std::s
     return Error("its private key cannot be read");
   }
   if (!fits) return Error("the private key is not that of the first certificate");
+  if (!is_accepted_key(made->key_.get())) {
+    return Error(
+        "its key is not accepted: it takes RSA of 2048 bits, P-256, P-384, P-521 or Ed25519");
+  }
   return std::shared_ptr<const ClientCertificate>(std::move(made));
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,8 @@ constexpr int kSecurityBits = 112;  // of that level
 // Authorities between the server and the trusted one. Longer paths are not in use, and each may
 // cost a million comparisons of names.
 constexpr int kLongestPath = 12;
+// Certificates that a path failed at, and that others are tried in place of.
+constexpr size_t kMostLeftOut = 8;
 // A handshake takes 15 of a server's; after it come a few, of new sessions and new keys.
 constexpr unsigned kMostMessages = 100;
 constexpr const char* kSuites12 = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -70,18 +74,12 @@ long refuse_to_read(BIO* bio, int operation, const char* /*data*/, size_t /*size
   return -1;
 }
 
-// SSL_CTX_set_msg_callback(3): what came is shown as messages, and as headers of records, whose
-// first byte is their kind; that of TLS 1.3's stands inside.
-void message_callback(int is_sent, int /*of_record*/, int content, const void* bytes, size_t size,
-                      SSL* connection, void* /*data*/) {
-  TlsVerdict* verdict = is_sent != 0 ? nullptr : verdict_of(connection);
-  if (verdict == nullptr || size == 0) return;
-  bool is_inside = ::SSL_version(connection) >= TLS1_3_VERSION;
-  if (content == (is_inside ? SSL3_RT_INNER_CONTENT_TYPE : SSL3_RT_HEADER) &&
-      *static_cast<const unsigned char*>(bytes) == SSL3_RT_APPLICATION_DATA) {
-    verdict->note_data();
-  }
-  if (content == SSL3_RT_HANDSHAKE && !verdict->note_message()) {
+// SSL_CTX_set_msg_callback(3).
+void message_callback(int is_sent, int /*version*/, int content, const void* /*bytes*/,
+                      size_t /*size*/, SSL* connection, void* /*data*/) {
+  if (is_sent != 0 || content != SSL3_RT_HANDSHAKE) return;
+  TlsVerdict* verdict = verdict_of(connection);
+  if (verdict != nullptr && !verdict->note_message()) {
     ::BIO_set_callback_ex(::SSL_get_rbio(connection), refuse_to_read);
   }
 }
@@ -113,18 +111,12 @@ bool expect_host(X509_VERIFY_PARAM* wanted, std::string host) {
   return !host.empty() && ::X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1;
 }
 
-bool has_allowed_curve(const X509* certificate) {
-  const EVP_PKEY* key = ::X509_get0_pubkey(certificate);
+bool has_allowed_curve(const EVP_PKEY* key) {
   if (key == nullptr || ::EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return key != nullptr;
   std::array<char, 32> name{};
   size_t size = 0;
   return ::EVP_PKEY_get_group_name(key, name.data(), name.size(), &size) == 1 &&
          std::ranges::find(kCurves, std::string_view(name.data(), size)) != kCurves.end();
-}
-
-bool has_strong_key(const X509* certificate) {
-  const EVP_PKEY* key = ::X509_get0_pubkey(certificate);
-  return key != nullptr && ::EVP_PKEY_get_security_bits(key) >= kSecurityBits;
 }
 
 // A certificate for this host and nothing else, as NAME_CONSTRAINTS_check(3) wants what it
@@ -145,6 +137,42 @@ OpenSslOwned<X509, X509_free> certificate_for(const std::string& host) {
   if (!good) return nullptr;
   (void)::X509_check_purpose(certificate.get(), -1, 0);  // reads the extension
   return certificate;
+}
+
+// The certificate above the server's own that a path failed at, where another one may be in its
+// place: null where it failed at something else. Costs no comparison of names, which come last.
+X509* obstacle_of(X509_STORE_CTX* failed) {
+  int depth = ::X509_STORE_CTX_get_error_depth(failed);
+  switch (::X509_STORE_CTX_get_error(failed)) {
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE: ++depth; break;  // by the one above it
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN: break;
+    default: return nullptr;
+  }
+  const STACK_OF(X509)* path = ::X509_STORE_CTX_get0_chain(failed);
+  return depth > 0 && depth < sk_X509_num(path) ? sk_X509_value(path, depth) : nullptr;
+}
+
+struct FreeStack {
+  void operator()(STACK_OF(X509) * borrowed) const { sk_X509_free(borrowed); }
+};
+using BorrowedStack = std::unique_ptr<STACK_OF(X509), FreeStack>;
+
+// Null: out of memory.
+BorrowedStack without(const STACK_OF(X509) * all,
+                      std::span<const OpenSslOwned<X509, X509_free>> left_out) {
+  BorrowedStack rest(sk_X509_new_null());
+  for (int i = 0; rest != nullptr && i < sk_X509_num(all); ++i) {
+    X509* each = sk_X509_value(all, i);
+    if (is_among(each, left_out)) continue;
+    if (sk_X509_push(rest.get(), each) == 0) rest.reset();
+  }
+  return rest;
 }
 
 // X509_V_OK where this authority may vouch for the host, which has a certificate of its own here.
@@ -168,7 +196,7 @@ std::optional<TlsVerdict::Objection> TlsVerdict::objection_to(const STACK_OF(X50
   }
   for (int depth = 0; depth < length; ++depth) {
     X509* certificate = sk_X509_value(path, depth);
-    if (!has_allowed_curve(certificate)) {
+    if (!has_allowed_curve(::X509_get0_pubkey(certificate))) {
       return Objection{X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM, depth};
     }
     if (depth == 0) continue;
@@ -217,30 +245,42 @@ bool TlsVerdict::govern(SSL_CTX* context, TlsExpectation expectation) {
          demand(::SSL_CTX_get0_param(context), expectation_.host, expectation_.time);
 }
 
-bool TlsVerdict::has_path_around_expired(X509_STORE_CTX* verification) const {
-  auto valid = expectation_.trusted->valid_at(expectation_.time);
-  OpenSslOwned<X509_STORE_CTX, X509_STORE_CTX_free> another(::X509_STORE_CTX_new());
-  return valid != nullptr && another != nullptr &&
-         ::X509_STORE_CTX_init(another.get(), valid.get(), ::X509_STORE_CTX_get0_cert(verification),
-                               ::X509_STORE_CTX_get0_untrusted(verification)) == 1 &&
-         ::X509_VERIFY_PARAM_set1(::X509_STORE_CTX_get0_param(another.get()),
-                                  ::X509_STORE_CTX_get0_param(verification)) == 1 &&
-         ::X509_verify_cert(another.get()) == 1 &&
-         !objection_to(::X509_STORE_CTX_get0_chain(another.get()), expectation_.host);
-}
-
-bool TlsVerdict::has_good_path(X509_STORE_CTX* verification) const {
-  if (::X509_verify_cert(verification) != 1) {
-    return ::X509_STORE_CTX_get_error(verification) == X509_V_ERR_CERT_HAS_EXPIRED &&
-           ::X509_STORE_CTX_get_error_depth(verification) > 0 &&
-           has_path_around_expired(verification);
-  }
+bool TlsVerdict::is_good_path(X509_STORE_CTX* verification) const {
+  if (::X509_verify_cert(verification) != 1) return false;
   const STACK_OF(X509)* path = ::X509_STORE_CTX_get0_chain(verification);
   std::optional<Objection> found = objection_to(path, expectation_.host);
   if (!found) return true;
   ::X509_STORE_CTX_set_error(verification, found->code);
   ::X509_STORE_CTX_set_error_depth(verification, found->depth);
   ::X509_STORE_CTX_set_current_cert(verification, sk_X509_value(path, found->depth));
+  return false;
+}
+
+// The library takes the first certificate that fits by its name, and where that one is no good,
+// ends. What was no good is left out, and it is asked again.
+bool TlsVerdict::has_good_path(X509_STORE_CTX* verification) const {
+  if (is_good_path(verification)) return true;
+  std::vector<OpenSslOwned<X509, X509_free>> left_out;
+  OpenSslOwned<X509_STORE, X509_STORE_free> trusted;
+  BorrowedStack sent;
+  OpenSslOwned<X509_STORE_CTX, X509_STORE_CTX_free> another;  // uses both
+  for (X509_STORE_CTX* failed = verification; left_out.size() < kMostLeftOut;
+       failed = another.get()) {
+    X509* obstacle = obstacle_of(failed);
+    if (obstacle == nullptr || ::X509_up_ref(obstacle) != 1) return false;
+    left_out.emplace_back(obstacle);
+    another.reset();
+    trusted = expectation_.trusted->without(left_out);
+    sent = without(::X509_STORE_CTX_get0_untrusted(verification), left_out);
+    another.reset(::X509_STORE_CTX_new());
+    bool ready = trusted != nullptr && sent != nullptr && another != nullptr &&
+                 ::X509_STORE_CTX_init(another.get(), trusted.get(),
+                                       ::X509_STORE_CTX_get0_cert(verification), sent.get()) == 1 &&
+                 ::X509_VERIFY_PARAM_set1(::X509_STORE_CTX_get0_param(another.get()),
+                                          ::X509_STORE_CTX_get0_param(verification)) == 1;
+    if (!ready) return false;
+    if (is_good_path(another.get())) return true;
+  }
   return false;
 }
 
@@ -258,7 +298,7 @@ TlsVerdict::Outcome TlsVerdict::decide(X509_STORE_CTX* verification) {
     return Outcome::WrongKey;
   }
   // Who made the pin need not know that a key can be found out.
-  if (has_strong_key(own) && has_allowed_curve(own)) return Outcome::Accepted;
+  if (is_accepted_key(::X509_get0_pubkey(own))) return Outcome::Accepted;
   ::X509_STORE_CTX_set_error(verification, X509_V_ERR_EE_KEY_TOO_SMALL);
   fault_ = fault_of(verification);
   return Outcome::WeakKey;
@@ -273,6 +313,7 @@ bool TlsVerdict::judge(X509_STORE_CTX* verification) {
 bool TlsVerdict::note_message() {
   if (++messages_ <= kMostMessages) return true;
   objection_ = "the server sends handshake messages without end";
+  advice_ = "check the server";
   return false;
 }
 
@@ -284,52 +325,60 @@ void TlsVerdict::note_alert(int alert, int version) {
   if (fatal && (alert & 0xff) != SSL_AD_CLOSE_NOTIFY) alert_ = ::SSL_alert_desc_string_long(alert);
 }
 
-// The library's own texts are a tenth of it; these are what servers make it say.
+// The library's own texts are a tenth of it; these are what servers make it say. Of several errors
+// the last one is the handshake's, and the first one is of what it asked for.
 void TlsVerdict::note_failure() {
-  unsigned long error = ::ERR_peek_error();
-  if (error == 0 || messages_ > kMostMessages) return;  // it waits for the network, or was cut off
-  int part = ERR_GET_LIB(error);
-  int reason = ERR_GET_REASON(error);
-  if (part == ERR_LIB_ASN1 || part == ERR_LIB_X509) {
-    objection_ = "the server's certificate cannot be read";
-    return;
+  unsigned long last = ::ERR_peek_last_error();
+  if (last == 0 || messages_ > kMostMessages) return;  // it waits for the network, or was cut off
+  constexpr std::string_view kPort =
+      "check that the port speaks TLS 1.2 or 1.3, with ECDHE and AEAD";
+  constexpr std::string_view kServer =
+      "check the server's certificate and key, and that nobody stands between";
+  auto object = [&](std::string_view text, std::string_view advice) {
+    objection_ = text;
+    advice_ = advice;
+  };
+  for (unsigned long error : {last, ::ERR_peek_error()}) {
+    int part = ERR_GET_LIB(error);
+    if (part == ERR_LIB_ASN1 || part == ERR_LIB_X509 || part == ERR_LIB_X509V3) {
+      return object("the server's certificate cannot be read", kServer);
+    }
+    if (part != ERR_LIB_SSL) continue;
+    switch (ERR_GET_REASON(error)) {
+      case SSL_R_UNEXPECTED_EOF_WHILE_READING: return;  // cut() has it
+      case SSL_R_CERTIFICATE_VERIFY_FAILED: return;     // explain() has it
+      case SSL_R_WRONG_VERSION_NUMBER:
+      case SSL_R_PACKET_LENGTH_TOO_LONG:
+      case SSL_R_RECORD_LENGTH_MISMATCH: return object("the answer is not TLS", kPort);
+      case SSL_R_UNSUPPORTED_PROTOCOL:
+      case SSL_R_VERSION_TOO_LOW: return object("the server speaks no TLS but an old one", kPort);
+      case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+        return object(
+            "the server's certificates are larger than 100 kB, or another message is too large",
+            "check the server");
+      case SSL_R_WRONG_CURVE:
+      case SSL_R_WRONG_SIGNATURE_TYPE:
+      case SSL_R_WRONG_CERTIFICATE_TYPE:
+      case SSL_R_UNKNOWN_CERTIFICATE_TYPE:
+      case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+        return object("the server's key or signature is of a kind that is not accepted", kServer);
+      case SSL_R_BAD_SIGNATURE:
+        return object("the server does not hold its certificate's key", kServer);
+      case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+        return object("a record was changed on its way", "check the network");
+      default: break;
+    }
   }
-  if (part != ERR_LIB_SSL) {
-    objection_ = concat("error ", reason, " of the TLS library's part ", part);
-    return;
-  }
-  switch (reason) {
-    case SSL_R_UNEXPECTED_EOF_WHILE_READING: break;  // cut() has it
-    case SSL_R_CERTIFICATE_VERIFY_FAILED: break;     // explain() has it
-    case SSL_R_WRONG_VERSION_NUMBER:
-    case SSL_R_PACKET_LENGTH_TOO_LONG:
-    case SSL_R_RECORD_LENGTH_MISMATCH: objection_ = "the answer is not TLS"; break;
-    case SSL_R_UNSUPPORTED_PROTOCOL:
-    case SSL_R_VERSION_TOO_LOW: objection_ = "the server speaks no TLS but an old one"; break;
-    case SSL_R_EXCESSIVE_MESSAGE_SIZE:
-      objection_ = "the server's certificates are larger than 100 kB";
-      break;
-    case SSL_R_WRONG_CURVE:
-    case SSL_R_WRONG_SIGNATURE_TYPE:
-    case SSL_R_WRONG_CERTIFICATE_TYPE:
-    case SSL_R_UNKNOWN_CERTIFICATE_TYPE:
-    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
-      objection_ = "the server's key or signature is of a kind that is not accepted";
-      break;
-    case SSL_R_BAD_SIGNATURE: objection_ = "the server does not hold its certificate's key"; break;
-    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
-      objection_ = "a record was changed on its way";
-      break;
-    default:
-      if (alert_.empty()) objection_ = concat("error ", reason, " of the TLS library");
-      break;
-  }
+  if (!alert_.empty()) return;
+  object(concat("error ", ERR_GET_REASON(last), " of the TLS library's part ", ERR_GET_LIB(last)),
+         kPort);
 }
 
 std::string TlsVerdict::explain() const {
   if (!fault_) return "its certificate was not judged";
   if (outcome_ == Outcome::WeakKey) {
-    return concat("the pinned key is not accepted (", fault_->weakness,
+    return concat("the pinned key is not accepted (",
+                  fault_->weakness.empty() ? "it is of another kind" : fault_->weakness,
                   "); give the server a stronger one, and pin that");
   }
   return curlingiron::explain(*fault_, expectation_.host, expectation_.time);
@@ -337,6 +386,10 @@ std::string TlsVerdict::explain() const {
 
 std::optional<int64_t> TlsVerdict::valid_from() const {
   return fault_ ? curlingiron::valid_from(*fault_) : std::nullopt;
+}
+
+bool is_accepted_key(const EVP_PKEY* key) {
+  return has_allowed_curve(key) && ::EVP_PKEY_get_security_bits(key) >= kSecurityBits;
 }
 
 std::string tls_library() {

@@ -13,8 +13,9 @@
 //  * A path ends at the first trusted certificate. Each trusted one counts as what it is: a
 //    server's own for that server alone, an authority for what it may sign. So no certificate but a
 //    CA signs another, whatever its keyUsage: OpenSSL alone would let some pass that do not say so.
-//  * A trusted certificate that is over does not stand in the way of a path around it: OpenSSL
-//    alone tries no other path than the first one to a trusted certificate.
+//  * A certificate above the server's that is over, too weak, without an issuer or that of another
+//    key does not stand in the way of a path around it: OpenSSL alone tries the first one of each
+//    name. It is asked again without that one, eight times at most.
 //  * No session is resumed: a server proves who it is on every connection.
 //  * What a server says besides data is bounded: the library goes on reading for as long as
 //    messages come, and would never come back to look at a deadline.
@@ -67,6 +68,7 @@ class TlsVerdict {
   const std::string& alert() const { return alert_; }
   // What this side found wrong with the handshake, where that is no certificate; or empty.
   const std::string& objection() const { return objection_; }
+  std::string_view advice() const { return advice_; }  // what to do about that
   // Of a handshake that failed: the connection ended without a word of either side.
   bool cut() const { return !refused() && alert_.empty() && objection_.empty(); }
 
@@ -88,16 +90,17 @@ class TlsVerdict {
   void note_certificate_request() { asked_for_certificate_ = true; }
   void note_alert(int alert, int version);
   void note_failure();  // the error is in this thread's queue
-  void note_data() { messages_ = 0; }
   // A message of a handshake, or one after it. False: too many of them without data.
   bool note_message();
+  // The reader has got data: records without any do not count.
+  void note_data() { messages_ = 0; }
 
  private:
   enum class Outcome { None, Accepted, BadPath, WrongKey, WeakKey };
 
   Outcome decide(X509_STORE_CTX* verification);
   bool has_good_path(X509_STORE_CTX* verification) const;
-  bool has_path_around_expired(X509_STORE_CTX* verification) const;
+  bool is_good_path(X509_STORE_CTX* verification) const;
 
   TlsExpectation expectation_;
   const SSL_CTX* context_ = nullptr;  // null: a connection that was there is used
@@ -107,8 +110,12 @@ class TlsVerdict {
   std::optional<CertificateFault> fault_;
   std::string alert_;
   std::string objection_;
+  std::string_view advice_;
   unsigned messages_ = 0;  // since there was data
 };
+
+// Of a curve and a strength that the policy takes.
+bool is_accepted_key(const EVP_PKEY* key);
 
 // The library's name and version, for --version: "OpenSSL 3.0.20".
 std::string tls_library();

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -22,40 +24,47 @@ Result<std::shared_ptr<const TrustStore>> TrustStore::parse(ConstBytes pem) {
   if (made->store_ == nullptr) return Error("out of memory");
   PemBlocks blocks = read_pem(as_text(pem), "CERTIFICATE");
   size_t count = 0;
+  size_t unknown = 0;
   for (const ByteVector& block : blocks.contents) {
     const unsigned char* at = block.data();
     OpenSslOwned<X509, X509_free> certificate(
         ::d2i_X509(nullptr, &at, static_cast<long>(block.size())));
-    if (certificate == nullptr || at != block.data() + block.size()) continue;
-    if (::X509_STORE_add_cert(made->store_.get(), certificate.get()) == 1) ++count;
+    if (certificate == nullptr || at != block.data() + block.size()) {
+      ++unknown;
+    } else if (::X509_STORE_add_cert(made->store_.get(), certificate.get()) == 1) {
+      ++count;
+    }
   }
   ::ERR_clear_error();  // or a connection would be blamed for what was passed over here
   if (count == 0) {
     return Error(
-        "no usable certificate in it (PEM: \"-----BEGIN CERTIFICATE-----\"); convert DER with "
-        "\"openssl x509 -inform der\"");
+        "no certificate in it that can be read, of those in PEM (\"-----BEGIN CERTIFICATE-----\"); "
+        "\"openssl x509 -in FILE\" makes that of most other forms");
   }
-  if (blocks.damaged != 0) {
+  if (size_t bad = blocks.damaged + unknown; bad != 0) {
     log_warning(concat("the CA bundle holds ",
-                       plural(blocks.damaged, "certificate that is", "certificates that are"),
-                       " cut or damaged, and not trusted"));
+                       plural(bad, "certificate that is", "certificates that are"),
+                       " damaged or cannot be read, and not trusted"));
   }
   return std::shared_ptr<const TrustStore>(std::move(made));
 }
 
-OpenSslOwned<X509_STORE, X509_STORE_free> TrustStore::valid_at(int64_t time) const {
-  OpenSslOwned<X509_STORE, X509_STORE_free> valid(::X509_STORE_new());
+bool is_among(const X509* certificate, std::span<const OpenSslOwned<X509, X509_free>> others) {
+  return std::ranges::any_of(
+      others, [&](const auto& other) { return ::X509_cmp(certificate, other.get()) == 0; });
+}
+
+OpenSslOwned<X509_STORE, X509_STORE_free> TrustStore::without(
+    std::span<const OpenSslOwned<X509, X509_free>> left_out) const {
+  OpenSslOwned<X509_STORE, X509_STORE_free> rest(::X509_STORE_new());
   STACK_OF(X509)* all = ::X509_STORE_get1_all_certs(store_.get());
-  bool good = valid != nullptr && all != nullptr;
+  bool good = rest != nullptr && all != nullptr;
   for (int i = 0; good && i < sk_X509_num(all); ++i) {
     X509* each = sk_X509_value(all, i);
-    time_t when = time;
-    if (::X509_cmp_time(::X509_get0_notAfter(each), &when) > 0) {
-      good = ::X509_STORE_add_cert(valid.get(), each) == 1;
-    }
+    if (!is_among(each, left_out)) good = ::X509_STORE_add_cert(rest.get(), each) == 1;
   }
   sk_X509_pop_free(all, ::X509_free);
-  return good ? std::move(valid) : nullptr;
+  return good ? std::move(rest) : nullptr;
 }
 
 }  // namespace curlingiron

@@ -1,8 +1,8 @@
 // The certificates that are trusted: what --ca FILE names, or the system's bundle.
 #pragma once
 
-#include <cstdint>
 #include <memory>
+#include <span>
 
 #include <openssl/x509.h>
 
@@ -12,6 +12,9 @@
 
 namespace curlingiron {
 
+// Byte for byte.
+bool is_among(const X509* certificate, std::span<const OpenSslOwned<X509, X509_free>> others);
+
 class TrustStore {
  public:
   // A PEM bundle. What the library cannot read is left out, and so trusted by nobody; an error
@@ -20,8 +23,9 @@ class TrustStore {
 
   // Borrowed; the store must outlive the connections that use it.
   X509_STORE* get() const { return store_.get(); }
-  // Without those that are over at `time` (seconds since the epoch). Null: out of memory.
-  OpenSslOwned<X509_STORE, X509_STORE_free> valid_at(int64_t time) const;
+  // All but these. Null: out of memory.
+  OpenSslOwned<X509_STORE, X509_STORE_free> without(
+      std::span<const OpenSslOwned<X509, X509_free>> left_out) const;
 
  private:
   TrustStore() = default;

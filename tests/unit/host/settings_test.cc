@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "host/machine.h"
 #include "support/certificates.h"
+#include "sys/file.h"
 
 namespace curlingiron {
 namespace {
@@ -49,6 +50,29 @@ TEST(SettingsConfig, ErrorsNameTheOption) {
   config = check_settings(options);
   ASSERT_FALSE(config.ok());
   EXPECT_NE(config.error().message().find("image-sha256"), std::string::npos);
+}
+
+TEST(SettingsConfig, AnEmptyValueIsNoFlag) {
+  SettingOptions options;
+  options.set = {"insecure="};
+  EXPECT_EQ(check_settings(options).error().message(), "--set: insecure: a value is missing");
+  options.set = {"insecure"};
+  Result<CheckedSettings> checked = check_settings(options);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  Settings settings;
+  ASSERT_TRUE(apply_config(checked.value().config, settings).ok());
+  EXPECT_TRUE(settings.insecure);
+}
+
+TEST(SettingsConfig, WhomToTrustAndEverybody) {
+  TemporaryDirectory directory = TemporaryDirectory::create().value();
+  SettingOptions options;
+  options.ca = concat(directory.path(), "/ca.pem");
+  std::string pem = test::kRootCertificate;
+  ASSERT_TRUE(write_file_atomically(options.ca, as_bytes(pem)).ok());
+  EXPECT_TRUE(check_settings(options).ok());
+  options.set = {"insecure"};
+  EXPECT_FALSE(check_settings(options).ok());
 }
 
 // Which of the two was meant, nobody can know.

@@ -203,6 +203,21 @@ void make_all(const CertificateFolder& in) {
         .key = "root-expired.key"});
   make({"leaf-crossed", "crossed"});
 
+  for (const auto& [name, issuer, from, until] :
+       {std::tuple{"fork-old", "cross-root", "20200101000000Z", "20991231000000Z"},
+        std::tuple{"fork-new", "other", "20200101000000Z", "20991231000000Z"},
+        std::tuple{"fork-over", "other", "20200101000000Z", kPast},
+        std::tuple{"fork-young", "other", kFuture, "20991231000000Z"}}) {
+    make({.name = name,
+          .issuer = issuer,
+          .extensions = ca,
+          .subject = "fork",
+          .key = "middle.key",
+          .from = from,
+          .until = until});
+  }
+  make({"leaf-fork", "fork-new"});
+
   // Constraints of names.
   auto bound = [&](const char* name, const char* what) {
     make({name, "root", with(ca, concat("nameConstraints=critical,", what))});
@@ -425,8 +440,8 @@ INSTANTIATE_TEST_SUITE_P(
              "certificate of the CA middle-expired expired on 2021-01-31"},
         Case{{"leaf-re"}, {"root-expired"}, "certificate of the CA root-expired expired on"},
         Case{{"leaf-twin"}, {"twin-a"}, "signature does not fit"},
-        // OpenSSL looks at the first of a name alone, where no key identifier tells them apart.
-        Case{{"leaf-twin"}, {"twin-a", "twin-b"}, "signature does not fit"},
+        // OpenSSL alone looks at the first of a name, where no key identifier tells them apart.
+        Case{{"leaf-twin"}, {"twin-a", "twin-b"}, "accepted"},
         Case{{"leaf-twin"}, {"twin-b", "twin-a"}, "accepted"},
         Case{{"leaf-twin", "twin-a", "twin-b"}, {"twin-b", "twin-a"}, "accepted"}),
     name_of);
@@ -607,6 +622,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"leaf-crossed", "crossed", "cross-root"}, {"other", "cross-root"}, "accepted"},
         Case{{"leaf-crossed"}, {"cross-root", "crossed"}, "accepted"},
         Case{{"leaf-crossed", "crossed"}, {"cross-root"}, "certificate of the CA crossed expired"},
+        // Two ways up to the same key, of which the first one ends nowhere, or is over.
+        Case{{"leaf-fork", "fork-old", "fork-new"}, {"cross-root", "other"}, "accepted"},
+        Case{{"leaf-fork", "fork-new", "fork-old"}, {"cross-root", "other"}, "accepted"},
+        Case{{"leaf-fork", "fork-old"},
+             {"cross-root", "other"},
+             "certificate of the CA crossed expired on 2021-01-31"},
+        Case{{"leaf-fork", "fork-over", "fork-new"}, {"other"}, "accepted"},
+        Case{{"leaf-fork", "fork-young", "fork-new"}, {"other"}, "accepted"},
+        Case{{"leaf-fork", "fork-young"},
+             {"other"},
+             "certificate of the CA fork is not valid before"},
+        Case{{"leaf-fork", "fork-new"}, {"fork-young", "other"}, "accepted"},
         // Going around it is no way around what else is wanted.
         Case{{"leaf-crossed", "crossed"},
              {"cross-root", "other"},

@@ -149,7 +149,7 @@ TEST_F(WireFailureTest, HandshakeFails) {
 TEST_F(WireFailureTest, ClientCertificateIsTooWeak) {
   HttpFailure failure = explain(end(CURLE_SSL_CERTPROBLEM), 0);
   EXPECT_EQ(failure.kind, FailureKind::Final);
-  EXPECT_THAT(failure.error.message(), HasSubstr("the client certificate is too weak"));
+  EXPECT_THAT(failure.error.message(), HasSubstr("the client certificate is not accepted"));
 }
 
 }  // namespace

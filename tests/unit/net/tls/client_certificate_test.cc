@@ -55,6 +55,14 @@ TEST_F(ClientCertificateFile, WhatDoesNotFit) {
               HasSubstr("not that of the first"));
 }
 
+TEST_F(ClientCertificateFile, KeysThatNoServerOfOursMayUseEither) {
+  made_.make({.name = "weak", .key = "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"});
+  made_.make({.name = "odd", .key = "-algorithm EC -pkeyopt ec_paramgen_curve:P-224"});
+  for (const char* name : {"weak", "odd"}) {
+    EXPECT_THAT(error_of(made_.pem(name) + key(name)), HasSubstr("its key is not accepted"));
+  }
+}
+
 // Nobody is asked for a password, neither here nor in /init.
 TEST_F(ClientCertificateFile, AKeyWithAPassword) {
   for (const char* name : {"locked", "locked8"}) {
