@@ -188,6 +188,22 @@ TEST_F(HttpsSourceTest, MessagesWithoutEndAfterTheHandshake) {
   EXPECT_LT(now() - before, patience(2s));
 }
 
+// What a proxy sends with a refusal, nobody reads but the library: it must not keep it for ever.
+TEST_F(HttpsSourceTest, ARefusalOfAProxyThatDoesNotEnd) {
+  for (const char* head : {"Content-Length: 99999999999\r\n", "Transfer-Encoding: chunked\r\n"}) {
+    ScriptedServer proxy([&](const Request&, Exchange& out) {
+      std::string chunk = concat("1000\r\n", std::string(4096, 'y'), "\r\n");
+      out.send(concat("HTTP/1.1 407 No\r\n", head, "\r\n"));
+      while (out.send(chunk)) continue;
+    });
+    options_.proxy = parse_proxy_url(concat("127.0.0.1:", proxy.port())).value();
+    Time before = now();
+    EXPECT_THAT(error_of("https://server.example/a", 500ms),
+                HasSubstr("407, asks for credentials"));
+    EXPECT_LT(now() - before, patience(2s));
+  }
+}
+
 // Where data comes between them, they are no fault.
 TEST_F(HttpsSourceTest, KeysThatChangeOften) {
   TlsIdentity own = identity("good");
