@@ -64,18 +64,19 @@ Result<EndRecord> parse_end(ConstBytes bytes) {
 }
 
 // Its place is what the locator says, or right before the locator where bytes stand before the
-// archive.
-Result<EndRecord> parse_end64(ConstBytes tail, size_t locator, uint64_t tail_begin) {
-  ByteReader in(tail.subspan(locator));
-  TRY(in.skip(kLocator64.size()));
-  uint32_t disk = TRY(in.le32());
-  uint64_t place = TRY(in.le64());
-  if (disk != 0 || TRY(in.le32()) > 1) return Error("it is one part of a split archive");
+// archive. Nowhere: what looks like a locator may be the end of the last name.
+std::optional<size_t> find_end64(ConstBytes tail, size_t locator, uint64_t tail_begin) {
+  uint64_t place = ByteReader(tail.subspan(locator + 8)).le64().value();
   bool inside = place >= tail_begin && place - tail_begin <= locator;
-  size_t at = inside ? static_cast<size_t>(place - tail_begin) : locator;
-  if (!has(tail, at, kEnd64)) at = locator - std::min(locator, kEnd64Bytes);
-  if (!has(tail, at, kEnd64)) return Error("its zip64 end record is not where it should be");
-  ByteReader record(tail.subspan(at));
+  size_t said = inside ? static_cast<size_t>(place - tail_begin) : locator;
+  for (size_t at : {said, locator - std::min(locator, kEnd64Bytes)}) {
+    if (has(tail, at, kEnd64)) return at;
+  }
+  return std::nullopt;
+}
+
+Result<EndRecord> parse_end64(ConstBytes bytes) {
+  ByteReader record(bytes);
   TRY(record.skip(kEnd64.size() + 8 + 2 + 2));  // its own length, versions
   EndRecord end;
   end.disk = TRY(record.le32());
@@ -85,6 +86,19 @@ Result<EndRecord> parse_end64(ConstBytes tail, size_t locator, uint64_t tail_beg
   end.length = TRY(record.le64());
   end.directory = TRY(record.le64());
   return end;
+}
+
+// Of the disks that the locator names: where the end record is, and how many there are.
+bool is_split(ConstBytes locator) {
+  return ByteReader(locator.subspan(4)).le32().value() != 0 ||
+         ByteReader(locator.subspan(16)).le32().value() > 1;
+}
+
+// Whether no field of the old record leaves it to its twin.
+bool is_complete(const EndRecord& record) {
+  return record.disk != kOnes16 && record.directory_disk != kOnes16 &&
+         record.entries_here != kOnes16 && record.entries != kOnes16 && record.length != kOnes32 &&
+         record.directory != kOnes32;
 }
 
 // Whether the old record's field says the same, or only that the other one has it.
@@ -180,21 +194,28 @@ Result<ZipEnd> find_zip_end(ConstBytes tail, uint64_t size) {
   std::optional<size_t> at = find_end_record(tail);
   if (!at)
     return Error("the zip archive has no directory at its end: it is cut off, or bytes follow it");
+  Error split("the zip archive is one part of a split archive; join its parts (\"zip -s 0\")");
   EndRecord record = TRY(parse_end(tail.subspan(*at)));
   uint64_t after = tail.size() - *at - end_record_length(tail, *at);
   uint64_t tail_begin = size - tail.size();
   uint64_t directory_end = tail_begin + *at;
   ZipEnd end;
   if (*at >= kLocator64Bytes && has(tail, *at - kLocator64Bytes, kLocator64)) {
-    EndRecord wide =
-        TRY_CONTEXT("the zip archive", parse_end64(tail, *at - kLocator64Bytes, tail_begin));
-    if (!agree(record, wide))
-      return Error("the zip archive's two end records contradict each other");
-    record = wide;
-    end.wide = true;
+    size_t locator = *at - kLocator64Bytes;
+    std::optional<size_t> at64 = find_end64(tail, locator, tail_begin);
+    if (at64) {
+      if (is_split(tail.subspan(locator))) return split;
+      EndRecord wide = TRY_CONTEXT("the zip archive", parse_end64(tail.subspan(*at64)));
+      if (!agree(record, wide))
+        return Error("the zip archive's two end records contradict each other");
+      record = wide;
+      end.wide = true;
+    } else if (!is_complete(record)) {
+      return Error("the zip archive's zip64 end record is not where it should be");
+    }
   }
   if (record.disk != 0 || record.directory_disk != 0 || record.entries_here != record.entries) {
-    return Error("the zip archive is one part of a split archive; join its parts (\"zip -s 0\")");
+    return split;
   }
   if (record.entries > kMostZipEntries || record.length > kMostZipDirectory) {
     return Error(concat("the zip archive has more than ", kMostZipEntries,

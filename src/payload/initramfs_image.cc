@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "formats/foreign_file.h"
 #include "formats/gpt.h"
 #include "formats/kernel_image.h"
 #include "formats/superblock.h"
@@ -116,6 +117,7 @@ std::string describe_file(ConstBytes head) {
       })) {
     return "a text";
   }
+  if (std::optional<ForeignFile> file = find_foreign_file(head)) return std::string(file->name);
   return "of no kind that is known here";
 }
 

@@ -118,7 +118,7 @@ def packed(image):
             "zst": tool(["zstd", "-q", "-c"], image), "lz4": tool(["lz4", "-q", "-c"], image)}
 
 
-def followed():
+def followed(_):
     """Bytes after the stream's own end."""
     image = disk()
     small, large = b"-- built on monday --\n" * 20, random.Random(1).randbytes(MIB + 4096)
@@ -141,7 +141,7 @@ def followed():
     yield Case("much-after.zip", whole + large, words="follow", early=SEEKABLE)
 
 
-def texts():
+def texts(_):
     """What a server sends in a file's place, with status 200, and what lies beside images."""
     pages = {
         "gateway.html": b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body></body></html>\r\n",
@@ -177,7 +177,7 @@ def texts():
     yield Case("page.html.gz", gzip.compress(pages["portal.html"]), words=r"web page \(html\), not a disk image")
 
 
-def damaged_heads():
+def damaged_heads(_):
     image = disk()
     for name, data in {**packed(image), "zip": zipped([("disk.img", image)])}.items():
         for at in (0, 1):
@@ -267,7 +267,7 @@ def sizes(folder):
                options=("--sha256", "OF THE FILE"))
 
 
-def zips():
+def zips(_):
     image, other = disk(), disk(4 * MIB, seed=9)
     readme = ("README.txt", b"Write disk.img to a card.\n")
     beside = [("disk.img.sha256", b"%064x  disk.img\n" % 5), ("disk.bmap", b"<?xml version='1.0'?>\n<bmap/>\n"),
@@ -382,15 +382,8 @@ def raw(folder, data, size=None):
     return str(path)
 
 
-def all_cases(folder):
-    yield from followed()
-    yield from texts()
-    yield from damaged_heads()
-    yield from other_files(folder)
-    yield from sizes(folder)
-    yield from zips()
-    yield from cut_off(folder)
-    yield from right(folder)
+KINDS = {kind.__name__: kind for kind in
+         (followed, texts, damaged_heads, other_files, sizes, zips, cut_off, right)}
 
 
 def large_zip(path, begin, size):

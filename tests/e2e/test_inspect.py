@@ -166,7 +166,7 @@ class Inspect(unittest.TestCase):
         disk[510:512] = b"\x55\xaa"
         cases = {"an ELF program": pathlib.Path("/bin/true").read_bytes(), "a disk image": bytes(disk), "empty": b"",
                  "no cpio archive (newc) but a disk image": gzip.compress(bytes(disk)), "a script": b"#!/bin/sh\nexit\n",
-                 "7z data": b"7z\xbc\xaf\x27\x1c" + bytes(1000)}
+                 "a 7z archive": b"7z\xbc\xaf\x27\x1c" + bytes(1000)}
         if (KERNEL / "vmlinuz").exists():
             cases["a Linux kernel (6"] = (KERNEL / "vmlinuz").read_bytes()
         for words, content in cases.items():

@@ -150,13 +150,13 @@ class Known(unittest.TestCase):
                     self.fail(f"{fault}\n{self.write(way, case)[1]}")
 
     def test_bytes_after_the_stream(self):
-        self.check(known_cases.followed())
+        self.check(known_cases.followed(self.home))
 
     def test_texts(self):
-        self.check(known_cases.texts())
+        self.check(known_cases.texts(self.home))
 
     def test_damaged_heads(self):
-        self.check(known_cases.damaged_heads())
+        self.check(known_cases.damaged_heads(self.home))
 
     def test_other_files(self):
         self.check(known_cases.other_files(self.home))
@@ -165,7 +165,7 @@ class Known(unittest.TestCase):
         self.check(known_cases.sizes(self.home))
 
     def test_zip_archives(self):
-        self.check(known_cases.zips())
+        self.check(known_cases.zips(self.home))
 
     def test_files_that_are_cut_off(self):
         self.check(known_cases.cut_off(self.home))

@@ -143,6 +143,21 @@ TEST(ZipDirectory, AllOnesAreSaidByTheOtherRecord) {
   EXPECT_TRUE(result.entries[0].wide);
 }
 
+TEST(ZipDirectory, ANameThatEndsLikeALocator) {
+  std::string name = "disk.imgPK\x06\x07" + std::string(16, 'x');
+  auto archive = [&](uint32_t place) {
+    ByteWriter out;
+    put_entry(out, {.name = name});
+    put_end(out, 0, 1, static_cast<uint32_t>(out.size()), place);
+    return std::move(out).bytes();
+  };
+  Read result = read(archive(9000), 9000);
+  ASSERT_EQ(result.error, "");
+  EXPECT_EQ(result.entries[0].name, name);
+  // But where the record leaves something to its twin, that must be there.
+  EXPECT_THAT(read(archive(0xffffffff), 9000).error, HasSubstr("not where it should be"));
+}
+
 TEST(ZipDirectory, Refused) {
   auto error = [](auto make) {
     ByteWriter out;
