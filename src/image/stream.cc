@@ -318,6 +318,7 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
   TRY_CONTEXT(name, check_is_disk(head, format == Format::Raw ? what : "what is inside it"));
   // A footer that may follow a raw image is a sector, too.
   std::optional<uint64_t> size = format == Format::Raw ? served_size : ending.exact_size;
+  if (head.size() < kImageHead) size = head.size();  // all of it
   if (size) TRY_CONTEXT(name, check_ends_with_sector(*size, proven));
   end_is_judged = size.has_value();
   return {};

@@ -139,8 +139,12 @@ Result<UniqueFd> standard_input() {
 }
 
 Result<UniqueFd> reopen_standard_input() {
-  if (::lseek(STDIN_FILENO, 0, SEEK_CUR) != 0)
+  // A character device has a beginning, and no end.
+  struct stat status {};
+  bool at_start = ::lseek(STDIN_FILENO, 0, SEEK_CUR) == 0;
+  if (!at_start || ::fstat(STDIN_FILENO, &status) < 0 || S_ISCHR(status.st_mode)) {
     return Error("standard input is no file at its start");
+  }
   return open_path("/proc/self/fd/0", O_RDONLY);
 }
 

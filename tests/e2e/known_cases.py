@@ -263,6 +263,9 @@ def sizes(folder):
     yield Case("cut-in-a-sector.zst", sized_zstd(disk()[:-100]), words="no multiple of a sector",
                early=("path", "input"))
     yield Case("cut-in-a-sector-any.raw", disk()[:-100], disk()[:-100], options=("--set", "boot=any"))
+    # All of it is decoded before anything is written.
+    for name, data in packed(disk()[:61_441]).items():
+        yield Case(f"small-and-odd.{name}", data, words="no multiple of a sector")
     yield Case("sector-and-half-proven.raw", half, half, words="no multiple of a sector",
                options=("--sha256", "OF THE FILE"))
 
