@@ -72,21 +72,20 @@ Result<std::optional<uint64_t>> end_without_zeros(RandomSource& file) {
 
 // --- gzip
 
-// OpenWrt's fwtool appends what its sysupgrade reads, a block or several, each with this at its
-// end: a magic, a checksum, a type, and the block's length, big-endian.
-Result<uint64_t> end_before_metadata(RandomSource& file) {
+// The last bytes before what OpenWrt's fwtool appends for its sysupgrade: a block or several, each
+// with this at its end: a magic, a checksum, a type, and the block's length, big-endian.
+Result<ByteVector> tail_before_metadata(RandomSource& file) {
   constexpr uint64_t kTrailer = 16;
   constexpr size_t kMostBlocks = 16;
   uint64_t end = file.size();
-  for (size_t blocks = 0; blocks < kMostBlocks && end > kTrailer; ++blocks) {
-    ByteVector trailer = TRY(read_from(file, end - kTrailer, kTrailer));
-    ByteReader in(trailer);
-    if (!has(trailer, 0, "FWx0") || !in.skip(kTrailer - 4).ok()) break;
-    uint64_t length = in.be32().value();
-    if (length < kTrailer || length >= end) break;
+  for (size_t blocks = 0;; ++blocks) {
+    ByteVector tail = TRY(read_from(file, end - std::min(end, kTrailer), std::min(end, kTrailer)));
+    ByteReader in(tail);
+    bool metadata = has(tail, 0, "FWx0") && blocks < kMostBlocks && in.skip(kTrailer - 4).ok();
+    uint64_t length = metadata ? in.be32().value() : 0;
+    if (length < kTrailer || length >= end) return tail;
     end -= length;
   }
-  return end;
 }
 
 // RFC 1952, 2.3.1: of the last member, modulo 2^32. What follows a stream would be taken for it: no
@@ -94,11 +93,10 @@ Result<uint64_t> end_before_metadata(RandomSource& file) {
 Result<Ending> read_gzip(RandomSource& file) {
   constexpr uint64_t kMostRatio = 1032;
   constexpr uint64_t kSector = 512;
-  constexpr uint64_t kSize = 4;
-  uint64_t end = TRY(end_before_metadata(file));
-  ByteVector tail = TRY(read_from(file, end - std::min(end, kSize), kSize));
+  constexpr size_t kSize = 4;
+  ByteVector tail = TRY(tail_before_metadata(file));
   Ending ending;
-  Result<uint32_t> stored = ByteReader(tail).le32();
+  Result<uint32_t> stored = ByteReader(ConstBytes(tail).last(std::min(tail.size(), kSize))).le32();
   if (!stored.ok() || stored.value() == 0 || stored.value() % kSector != 0) return ending;
   uint64_t size = stored.value();
   if (size / kMostRatio > file.size()) return ending;
