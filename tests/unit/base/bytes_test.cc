@@ -86,5 +86,17 @@ TEST(Hex, RoundTripAndErrors) {
   for (const char* wrong : {"a", "abc", "0g", "g0", " 0", "0x"}) EXPECT_FALSE(from_hex(wrong).ok());
 }
 
+TEST(Has, AtAnOffsetAndNotPastTheEnd) {
+  ConstBytes bytes = as_bytes("abcdef");
+  EXPECT_TRUE(has(bytes, 0, "abc"));
+  EXPECT_TRUE(has(bytes, 3, "def"));
+  EXPECT_TRUE(has(bytes, 3, as_bytes("de")));
+  EXPECT_FALSE(has(bytes, 1, "abc"));
+  EXPECT_FALSE(has(bytes, 4, "efg"));
+  EXPECT_FALSE(has(bytes, 7, ""));
+  EXPECT_TRUE(has(bytes, 6, ""));
+  EXPECT_FALSE(has({}, 0, "a"));
+}
+
 }  // namespace
 }  // namespace curlingiron
