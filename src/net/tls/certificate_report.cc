@@ -190,9 +190,9 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       if (std::ranges::find(fault.names, host) != fault.names.end()) {
         return concat("certificate has ", host,
-                      " as its name, but an address has to stand in its subjectAltName; make one "
-                      "with subjectAltName=IP:",
-                      host, ", or set insecure");
+                      " as a name, but an address has to be one of its addresses; make one with "
+                      "subjectAltName=IP:",
+                      format_ip(parse_ip(host).value()), ", or set insecure");
       }
       [[fallthrough]];
     case X509_V_ERR_HOSTNAME_MISMATCH:

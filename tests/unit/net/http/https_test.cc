@@ -505,7 +505,7 @@ TEST_F(ProxyTest, ARefusalToConnectIsTheProxys) {
   EXPECT_EQ(gate.requests().size(), 1U);
   ScriptedServer busy([](const Request&, Exchange& out) { out.send(status_head("503 Busy")); });
   options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", busy.port())).value();
-  EXPECT_THAT(error_of("https://image.example/a", 60ms), HasSubstr("proxy 127.0.0.1: 503"));
+  EXPECT_THAT(error_of("https://image.example/a", 300ms), HasSubstr("proxy 127.0.0.1: 503"));
   EXPECT_GT(busy.requests().size(), 1U);
 }
 
@@ -515,7 +515,7 @@ TEST_F(ProxyTest, OneThatIsDownIsNamed) {
     port = ScriptedServer([](const Request&, Exchange&) {}).port();
   }
   options_.proxy = parse_proxy_url(concat("http://127.0.0.1:", port)).value();
-  EXPECT_THAT(error_of("https://image.example/a", 60ms),
+  EXPECT_THAT(error_of("https://image.example/a", 300ms),
               HasSubstr(concat("proxy 127.0.0.1: connection refused on port ", port)));
 }
 
