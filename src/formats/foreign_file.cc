@@ -242,7 +242,7 @@ constexpr ForeignFile kJson = {"an answer of a program (json)",
 constexpr ForeignFile kDigests = {"a list of digests",
                                   "name the image itself; the list is for --sums"};
 constexpr ForeignFile kSigned = {"a signature",
-                                 "name the image itself; the signature is for --signature"};
+                                 "name the image itself; the signature is for --sig"};
 constexpr ForeignFile kText = {
     "text", "check the URL: it may be an error page, or a description of the file that was meant"};
 

@@ -86,7 +86,7 @@ struct ImageStream::State {
   Result<void> open_stream();
   Result<void> open_image(const ImageProofs& proofs, std::optional<Time> deadline);
   Result<void> open_decoded(ConstBytes magic, std::optional<Time> deadline);
-  Result<std::unique_ptr<RandomSource>> open_for_ending(std::optional<Time> deadline);
+  Result<std::unique_ptr<RandomSource>> open_for_ending();
   Result<void> read_end(const DecodeLimits& limits, std::optional<Time> deadline);
   Result<std::unique_ptr<Source>> open_qcow2(std::optional<Time> deadline);
   Result<void> open_random_access(std::optional<Time> deadline);
@@ -346,8 +346,7 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
 
 // The file once more, to be read from its end; null, with the reason in known_by, where it cannot
 // be.
-Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending(
-    std::optional<Time> deadline) {
+Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending() {
   switch (origin.kind) {
     case OriginKind::File: {
       known_by = "a pipe shows its end last";
@@ -365,9 +364,8 @@ Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending(
   if (!served_size || http->answer().ranges == RangeSupport::None) {
     return std::unique_ptr<RandomSource>();
   }
-  Time soon = now() + kEndingPatience;
   Result<std::unique_ptr<HttpFile>> opened =
-      HttpFile::open(origin.mirrors, http_options, deadline ? std::min(*deadline, soon) : soon);
+      HttpFile::open(origin.mirrors, http_options, now() + kEndingPatience);
   if (!opened.ok()) {
     if (opened.error().code() != kNoRanges) known_by = opened.error().message();
     return std::unique_ptr<RandomSource>();
@@ -386,8 +384,15 @@ Result<void> ImageStream::State::read_end(const DecodeLimits& limits,
     known_by = concat(format_name(format), " does not say it");
     return {};
   }
-  std::unique_ptr<RandomSource> end = TRY(open_for_ending(deadline));
+  // The download goes on meanwhile, and what time its end takes does not count for it.
+  Time began = now();
+  auto extend = [&](Duration more) {
+    if (http != nullptr && deadline) http->set_deadline(*deadline + more);
+  };
+  extend(kEndingPatience);
+  std::unique_ptr<RandomSource> end = TRY(open_for_ending());
   if (end == nullptr) {
+    extend(now() - began);
     // A raw file's length is its image's, but for a footer.
     if (format == Format::Raw && served_size) {
       ending.least_size = *served_size > kVhdFooter ? *served_size - kVhdFooter : *served_size;
@@ -396,6 +401,7 @@ Result<void> ImageStream::State::read_end(const DecodeLimits& limits,
     return {};
   }
   Result<Ending> read = read_ending(format, *end, limits);
+  extend(now() - began);
   if (!read.ok() && read.error().code() == kUnreadable) {
     known_by = read.error().message();
     log_info(concat(name, ": ", known_by));
@@ -443,12 +449,19 @@ Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline
     return stage("a digest of the file as served is wanted");
   if (http->answer().ranges == RangeSupport::None) return stage("a server without Range");
   close_stream();
-  Result<std::unique_ptr<HttpFile>> opened = HttpFile::open(origin.mirrors, http_options, deadline);
+  // The whole file can be had, as was seen: where its parts cannot, half of the time is left for
+  // it.
+  std::optional<Time> half;
+  if (deadline) half = now() + (*deadline - now()) / 2;
+  Result<std::unique_ptr<HttpFile>> opened = HttpFile::open(origin.mirrors, http_options, half);
   if (opened.ok()) {
     http_file = std::move(opened).value();
+    http_file->set_deadline(deadline);
     return {};
   }
-  if (opened.error().code() != kNoRanges) return opened.error();
+  if (opened.error().code() != kNoRanges) {
+    log_info(concat(name, ": cannot be read in parts: ", opened.error().message()));
+  }
   TRY(open_transport(deadline));
   TRY(open_stream());
   return stage("a server without Range");

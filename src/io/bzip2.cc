@@ -314,7 +314,7 @@ class Bzip2Decoder final : public Decoder {
     if (!whole && has(as_bytes("BZh"), 0, next)) return truncated(window_end());
     if (!seen_stream_) return damaged("no bzip2 header", byte_position());
     if (input_failure_) return *input_failure_;
-    TRY(pass_over_rest(true, byte_position(), all_zero(next)));
+    TRY(pass_over_rest(true, byte_position(), next));
     next_ = Next::Nothing;
     return {};
   }

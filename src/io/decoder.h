@@ -80,8 +80,9 @@ class Decoder : public MemberSource {
   Error garbage_after_end(uint64_t position) const;
   // After the last stream, whose end was at compressed byte `end`: reads what follows to the file's
   // end, as far as the limits let it. `checked`: a checksum covered every byte that was decoded.
-  // `zeros`: what was taken since `end` already was zeros.
-  Result<void> pass_over_rest(bool checked, uint64_t end, bool zeros = true);
+  // `taken`: what of it was taken from the input before. An error where it is another stream, that
+  // is damaged or stands after something else: what it holds must not be missing without a word.
+  Result<void> pass_over_rest(bool checked, uint64_t end, ConstBytes taken = {});
 
  private:
   Format format_;

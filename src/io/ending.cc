@@ -15,6 +15,7 @@
 #include "io/decoder.h"
 #include "io/inflate.h"
 #include "io/vhd.h"
+#include "sys/clock.h"
 
 namespace curlingiron {
 namespace {
@@ -144,7 +145,12 @@ Result<uint64_t> xz_size(RandomSource& file, uint64_t end, bool& checked) {
     return Error("not enough memory for the xz file's index", ENOMEM);
   }
   Pieces pieces(file, end);
+  // The library goes through all it has for each stream that it adds: of a hundred thousand nobody
+  // waits for the sum.
+  constexpr Duration kPatience = 2s;
+  Time until = now() + kPatience;
   for (;;) {
+    if (now() >= until) return Error("the xz file has too many streams to add up", kUnreadable);
     lzma_action action = LZMA_RUN;
     if (stream.avail_in == 0) {
       ConstBytes piece = TRY(pieces.next());
@@ -269,6 +275,7 @@ Result<Ending> walk_zstd(RandomSource& file, const DecodeLimits& limits) {
     }
     if (more != 0) return cut;
     if (frame.frameType == ZSTD_skippableFrame) {
+      if (++blocks == kMostBlocks) return ending;
       at += ZSTD_SKIPPABLEHEADERSIZE + frame.frameContentSize;
       if (at > file.size()) return cut;
       continue;
@@ -337,8 +344,10 @@ Result<ByteVector> head_of(RandomSource& file, const ZipEntry& entry, uint64_t d
   uint64_t data = entry.offset + zip_local_length(local);
   if (data > directory) return damaged;
   // What a disk's first MiB is packed to, if it packs at all, is less than it.
-  ByteVector packed =
-      TRY(read_from(file, data, std::min<uint64_t>(kDiskImageBytes, directory - data)));
+  uint64_t most = std::min<uint64_t>(kDiskImageBytes, directory - data);
+  // Sizes of old packers are modulo 2^32.
+  if (entry.wide || file.size() < kModulo) most = std::min(most, entry.compressed);
+  ByteVector packed = TRY(read_from(file, data, most));
   return zip_entry_head(entry, packed);
 }
 
@@ -362,12 +371,17 @@ Result<ZipEnd> find_end_of_zip(RandomSource& file) {
 Result<const ZipEntry*> choose_image(RandomSource& file, const std::vector<ZipEntry>& entries,
                                      uint64_t directory, const DecodeLimits& limits) {
   constexpr uint64_t kLeastLookedAt = 512;
+  constexpr size_t kMostAsked = 32;  // of a server: each is a request
   const ZipEntry* chosen = nullptr;
+  size_t asked = 0;
   for (const ZipEntry& entry : entries) {
     if (entry.holds_nothing()) continue;
     if (limits.member.empty()) {
       bool tiny = entry.size < kLeastLookedAt && (entry.wide || entry.compressed < kLeastLookedAt);
       if (tiny) continue;
+      if (!file.is_local() && ++asked > kMostAsked) {
+        return Error("too many files in the zip archive to ask the server for each", kUnreadable);
+      }
       ByteVector head = TRY(head_of(file, entry, directory));
       if (!zip_side_file(head, entry.size <= kDiskImageBytes, limits.any_content).empty()) continue;
     } else if (!is_zip_member(entry.name, limits.member)) {

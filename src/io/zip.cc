@@ -166,7 +166,8 @@ class ZipDecoder final : public Decoder {
 
   bool is_wanted() const {
     if (limits().member_offset) return current_.offset == *limits().member_offset;
-    return is_zip_member(current_.name, limits().member);
+    // Another one of that name may come with other folders: which of them, the directory would say.
+    return current_.name == limits().member;
   }
 
   // By the one that is wanted; else by its first bytes, which are kept for it.
@@ -182,6 +183,9 @@ class ZipDecoder final : public Decoder {
     std::string other;
     if (!is_chosen_by_name()) other = zip_side_file(head_, complete_, limits().any_content);
     if (is_chosen_by_name() ? !is_wanted() : !other.empty()) {
+      if (is_chosen_by_name() && is_zip_member(current_.name, limits().member)) {
+        nearly_wanted_ = shown;
+      }
       // Of several, the largest may be what was meant.
       if (!other.empty() && (passed_over_.empty() || filled > passed_over_bytes_)) {
         passed_over_ = concat("\"", shown, "\" is ", other);
@@ -336,8 +340,10 @@ class ZipDecoder final : public Decoder {
 
   Error no_image() const {
     if (!limits().member.empty()) {
-      return Error(concat("the zip archive has no file \"", printable(limits().member, 100),
-                          "\" in it; check --member (member=)"));
+      return Error(
+          concat("the zip archive has no file \"", printable(limits().member, 100), "\" in it; ",
+                 nearly_wanted_.empty() ? std::string("check --member (member=)")
+                                        : concat("pass --member \"", nearly_wanted_, "\"")));
     }
     if (passed_over_.empty()) {
       return Error("the zip archive has no file in it; serve the disk image itself");
@@ -402,6 +408,7 @@ class ZipDecoder final : public Decoder {
   ByteVector head_;               // its first bytes, decoded to be judged
   size_t head_given_ = 0;         // of the image's
   std::string image_name_;        // fit for a message; empty until the image's entry
+  std::string nearly_wanted_;     // has that name below a folder
   std::string passed_over_;       // a file that is none: "\"a.vmdk\" is a VMware disk (vmdk); ..."
   size_t passed_over_bytes_ = 0;  // that were looked at of it
   std::vector<Entry> entries_;

@@ -302,6 +302,32 @@ TEST(Decoders, WhatFollowsTheEndIsPassedOverAsFarAsTheLimitsLetIt) {
   }
 }
 
+// What it holds would be missing from the image without a word, also where a digest proves the
+// file.
+TEST(Decoders, AnotherStreamIsNotPassedOver) {
+  DecodeLimits any = kInline;
+  any.most_after_checked = any.most_after_unchecked = UINT64_MAX;
+  ByteVector metadata = joined({as_vector("{\"metadata\": 1}"), random_bytes(70'000, 3)});
+  for (auto [format, stream] :
+       {std::pair{Format::Gzip, gzip(sample(3000))}, std::pair{Format::Bzip2, bzip2(sample(3000))},
+        std::pair{Format::Xz, xz(sample(3000))}, std::pair{Format::Zstd, zstd(sample(3000))},
+        std::pair{Format::Lz4, lz4(sample(3000))}}) {
+    ByteVector damaged = stream;
+    damaged[0] ^= 0x10;
+    for (const ByteVector& after :
+         {damaged, joined({ByteVector(513, 0), damaged}), joined({as_vector("\n"), stream}),
+          joined({ByteVector(511, 0), as_vector("x"), stream}), joined({metadata, stream})}) {
+      for (size_t drip : {size_t{7}, size_t{1} << 20}) {
+        Result<ByteVector> result = decode(format, joined({stream, after}), drip, 65536, any);
+        ASSERT_FALSE(result.ok()) << format_name(format);
+        EXPECT_THAT(result.error().message(), ::testing::HasSubstr("is another one"));
+      }
+    }
+    EXPECT_TRUE(decode(format, joined({stream, metadata}), 4096, 65536, any).ok())
+        << format_name(format);
+  }
+}
+
 // Where thorough 10,000 bits in all, and as many of files so small that their headers are hit
 // often.
 TEST(Decoders, ASingleWrongBitNeverPassesForTheImage) {

@@ -68,10 +68,11 @@ TEST(Zip, AMemberIsChosenByItsName) {
     limits.member = name;
     return decode(Format::Zip, archive, archive.size(), 65536, limits);
   };
-  EXPECT_TRUE(member("one.img").value() == one);
   EXPECT_TRUE(member("b/one.img").value() == one);
-  EXPECT_TRUE(member("two.img").value() == two);
-  EXPECT_EQ(member("note").value(), as_vector("!"));
+  EXPECT_TRUE(member("a/two.img").value() == two);
+  EXPECT_EQ(member("b/note").value(), as_vector("!"));
+  // Another one may come that has just that name.
+  EXPECT_THAT(member("one.img").error().message(), HasSubstr("pass --member \"b/one.img\""));
   EXPECT_THAT(member("a/one.img").error().message(), HasSubstr("no file \"a/one.img\""));
   EXPECT_THAT(decode_error(Format::Zip, archive), HasSubstr("several disk images"));
 }
