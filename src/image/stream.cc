@@ -367,7 +367,10 @@ Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending() {
   Result<std::unique_ptr<HttpFile>> opened =
       HttpFile::open(origin.mirrors, http_options, now() + kEndingPatience);
   if (!opened.ok()) {
-    if (opened.error().code() != kNoRanges) known_by = opened.error().message();
+    if (opened.error().code() != kNoRanges) {
+      log_debug(concat(name, ": asking for its end: ", opened.error().message()));
+      known_by = "the server did not send the file's end";
+    }
     return std::unique_ptr<RandomSource>();
   }
   if (opened.value()->size() != *served_size) {

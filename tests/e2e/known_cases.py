@@ -135,6 +135,13 @@ def followed(_):
     for name, options in (("zst", ["zstd", "-q", "--no-check", "-c"]), ("xz", ["xz", "-C", "none", "-c"])):
         yield Case(f"unchecked-and-signature.{name}", tool(options, image) + small, words="follow",
                    early=SEEKABLE if name == "xz" else ("path", "input"))
+    # Another stream that is damaged, or not where it belongs: what it holds must not be missing.
+    for name, second in packed(image[-MIB:]).items():
+        first = packed(image[:-MIB])[name]
+        damaged = bytes([second[0] ^ 0x10]) + second[1:]
+        for kind, data in (("damaged", damaged), ("moved", b"\n" + second)):
+            yield Case(f"second-stream-{kind}.{name}", first + data, words="is another one|index at its end is damaged",
+                       early=SEEKABLE if name == "xz" else ())
     whole = zipped([("disk.img", image)])
     yield Case("signature-after.zip", whole + small, image, words=f"{len(small)} bytes after the end of the")
     yield Case("zeros-after.zip", whole + bytes(3 * MIB), image)
