@@ -332,6 +332,7 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
   if (proven) limits.most_after_checked = limits.most_after_unchecked = UINT64_MAX;
   std::optional<uint64_t> hint = decoded_size_hint(format, magic);
   TRY_CONTEXT(name, read_end(limits, deadline));
+  limits.entry = ending.entry;
   limits.member_offset = ending.member_offset;
   // The first file of a zip archive need not be the image.
   bool of_image = format != Format::Zip || (limits.member.empty() && !ending.least_size);

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "formats/zip_directory.h"
 #include "io/source.h"
 
 namespace curlingiron {
@@ -57,7 +58,10 @@ struct DecodeLimits {
   // is known to be a disk; texts, checksums, pictures and the like may stand beside it. Outlives
   // the decoder.
   std::string_view member = {};
-  // The same by the place of its local header, where the archive's directory was read before.
+  // The same as the archive's directory has it, where that was read before: nothing else of the
+  // archive is looked at then.
+  std::optional<ZipEntry> entry = {};
+  // The same where the directory's sizes are modulo 2^32: the place of its local header.
   std::optional<uint64_t> member_offset = {};
   // Without a name, a file that is not known to be a disk may be the image, too.
   bool any_content = false;

@@ -11,7 +11,6 @@
 #include "base/result.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "formats/zip_directory.h"
 #include "io/decode.h"
 #include "io/member.h"
 #include "io/source.h"

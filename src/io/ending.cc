@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/disk_image.h"
@@ -404,16 +405,26 @@ Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
     std::optional<uint64_t> last = TRY(end_without_zeros(file));
     uint64_t size = file.size();
     if (last) TRY(check_what_follows(Format::Zip, size - end.after, *last, size, true, limits));
+    // What is decoded by the directory ends before it.
+    if (last > size - end.after) {
+      log_warning(concat(plural(end.after, "byte", "bytes"),
+                         " after the end of the zip stream are passed over"));
+    }
   }
   ByteVector directory = TRY(read_from(file, end.directory, end.length));
   std::vector<ZipEntry> entries = TRY(parse_zip_directory(directory, end));
   const ZipEntry* chosen = TRY(choose_image(file, entries, end.directory, limits));
   Ending ending;
   if (chosen == nullptr) return ending;  // The decoder says what is in it instead.
-  // Those after the image as well.
-  for (const ZipEntry& entry : entries) TRY(check_zip_entry(entry));
   ending.member = chosen->name;
-  ending.member_offset = chosen->offset;
+  if (chosen->wide || file.size() < kModulo) {
+    TRY(check_zip_entry(*chosen));
+    ending.entry = *chosen;
+  } else {
+    // All are gone through, those after it as well.
+    for (const ZipEntry& entry : entries) TRY(check_zip_entry(entry));
+    ending.member_offset = chosen->offset;
+  }
   ending.least_size = chosen->size;
   ending.known_by = "the zip archive's directory";
   if (chosen->wide || file.size() < kModulo / 1032) ending.exact_size = chosen->size;

@@ -20,7 +20,8 @@ struct Ending {
   std::string_view known_by;  // "the index at its end"; empty: its end says nothing of the size
   // Of a zip archive: the one file in it that is a disk image.
   std::string member;
-  std::optional<uint64_t> member_offset;  // of its local header
+  std::optional<ZipEntry> entry;          // where its packed size is exact
+  std::optional<uint64_t> member_offset;  // else: of its local header
 };
 
 // Errors are of the file: cut off, more after its end than `limits` let pass, two disk images in

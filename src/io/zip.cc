@@ -60,10 +60,125 @@ struct Entry : ZipEntry {
   bool listed = false;  // the central directory has named it
 };
 
-class ZipDecoder final : public Decoder {
+// The bytes of one entry after the other, with what they come to.
+class ZipData : public Decoder {
  public:
-  ZipDecoder(Source& inner, const DecodeLimits& limits)
+  ZipData(Source& inner, const DecodeLimits& limits)
       : Decoder(Format::Zip, inner, limits, Extent::File) {}
+
+ protected:
+  // At input().position(). `stored`: bytes, of what is not packed.
+  void begin_data(uint16_t method, uint64_t stored) {
+    method_ = method;
+    stored_ = stored;
+    begin_ = input().position();
+    crc_ = 0;
+    size_ = 0;
+    data_ended_ = false;
+    inflater_.reset();
+  }
+
+  Result<size_t> decode_data(MutableBytes into) {
+    size_t produced = 0;
+    if (method_ == kZipStored) {
+      uint64_t left = stored_ - size_;
+      if (left != 0 && input().empty() && !TRY(input().refill())) return truncated();
+      produced =
+          static_cast<size_t>(std::min<uint64_t>({left, into.size(), input().rest().size()}));
+      std::copy_n(input().rest().data(), produced, into.data());
+      input().take(produced);
+      data_ended_ = produced == left;
+    } else {
+      if (input().empty() && !inflater_.output_pending() && !TRY(input().refill())) {
+        return truncated();
+      }
+      Result<size_t> n = inflater_.decode(input(), into);
+      if (!n.ok()) return damaged(n.error().message());
+      produced = n.value();
+      data_ended_ = inflater_.ended();
+    }
+    crc_ = deflate_crc32(crc_, into.first(produced));
+    size_ += produced;
+    return produced;
+  }
+
+  bool data_ended() const { return data_ended_; }
+  uint32_t crc() const { return crc_; }  // of what was decoded
+  uint64_t size() const { return size_; }
+  uint64_t packed() { return input().position() - begin_; }
+
+ private:
+  Inflater inflater_;
+  uint16_t method_ = 0;
+  uint64_t stored_ = 0;
+  uint64_t begin_ = 0;
+  uint32_t crc_ = 0;
+  uint64_t size_ = 0;
+  bool data_ended_ = false;
+};
+
+// The one entry that the directory, which was read before, has for the image. What else there is
+// (gaps, entries that were taken out, names that are written in two ways) is nobody's business.
+class ZipEntryDecoder final : public ZipData {
+ public:
+  ZipEntryDecoder(Source& inner, const DecodeLimits& limits)
+      : ZipData(inner, limits), entry_(*limits.entry) {}
+
+ protected:
+  Result<size_t> decode(MutableBytes into) override {
+    if (state_ == State::Before) TRY(begin());
+    while (state_ == State::Inside) {
+      size_t produced = TRY(decode_data(into));
+      if (data_ended()) TRY(end());
+      if (produced != 0) return produced;
+    }
+    return size_t{0};
+  }
+
+ private:
+  enum class State { Before, Inside, After };
+
+  Result<void> pass_over(uint64_t count) {
+    while (count != 0) {
+      if (input().empty() && !TRY(input().refill())) return truncated();
+      auto piece = static_cast<size_t>(std::min<uint64_t>(count, input().rest().size()));
+      input().take(piece);
+      count -= piece;
+    }
+    return {};
+  }
+
+  Result<void> begin() {
+    TRY(pass_over(entry_.offset));
+    TRY(input().require(kZipLocalBytes));
+    if (input().rest().size() < kZipLocalBytes) return truncated();
+    if (!has(input().rest(), 0, kZipLocalMagic)) {
+      return damaged("no file is where the directory says");
+    }
+    TRY(pass_over(zip_local_length(input().rest())));
+    begin_data(entry_.method, entry_.compressed);
+    state_ = State::Inside;
+    return {};
+  }
+
+  Result<void> end() {
+    if (packed() != entry_.compressed) return damaged("a wrong compressed length");
+    if (!says(entry_.size, size(), entry_.wide)) return damaged("a wrong length");
+    if (entry_.crc != crc()) return damaged("a wrong checksum");
+    do {
+      input().take(input().rest().size());
+    } while (TRY(input().refill()));
+    state_ = State::After;
+    return {};
+  }
+
+  ZipEntry entry_;
+  State state_ = State::Before;
+};
+
+class ZipDecoder final : public ZipData {
+ public:
+  using ZipData::ZipData;
 
  protected:
   Result<size_t> decode(MutableBytes into) override {
@@ -155,11 +270,8 @@ class ZipDecoder final : public Decoder {
                           "\" in the zip archive is stored without its size in front; "
                           "make the archive from a file, not from a pipe"));
     }
-    crc_ = 0;
-    size_ = 0;
     complete_ = false;
-    data_begin_ = input().position();
-    inflater_.reset();
+    begin_data(current_.method, current_.size);
     state_ = current_.holds_nothing() ? State::InSideFile : State::Unjudged;
     return {};
   }
@@ -209,7 +321,7 @@ class ZipDecoder final : public Decoder {
     while (!complete_) {
       TRY(decode_entry(unwanted));
       bool image_may_come = image_name_.empty() && !is_chosen_by_name();
-      if (size_ <= kMostSideBytes || !image_may_come) continue;
+      if (size() <= kMostSideBytes || !image_may_come) continue;
       return Error(concat("\"", printable(current_.name, 100),
                           "\" in the zip archive is larger than ", format_size(kMostSideBytes),
                           " and no disk image",
@@ -223,47 +335,27 @@ class ZipDecoder final : public Decoder {
   bool is_chosen_by_name() const { return limits().member_offset || !limits().member.empty(); }
 
   Result<size_t> decode_entry(MutableBytes into) {
-    size_t produced = 0;
-    bool complete = false;
-    if (current_.method == kZipStored) {
-      uint64_t left = current_.size - size_;
-      if (left != 0 && input().empty() && !TRY(input().refill())) return truncated();
-      produced =
-          static_cast<size_t>(std::min<uint64_t>({left, into.size(), input().rest().size()}));
-      std::copy_n(input().rest().data(), produced, into.data());
-      input().take(produced);
-      complete = produced == left;
-    } else {
-      if (input().empty() && !inflater_.output_pending() && !TRY(input().refill())) {
-        return truncated();
-      }
-      Result<size_t> n = inflater_.decode(input(), into);
-      if (!n.ok()) return damaged(n.error().message());
-      produced = n.value();
-      complete = inflater_.ended();
-    }
-    crc_ = deflate_crc32(crc_, into.first(produced));
-    size_ += produced;
-    if (current_.wide && !current_.sizes_follow() && size_ > current_.size) {
+    size_t produced = TRY(decode_data(into));
+    if (current_.wide && !current_.sizes_follow() && size() > current_.size) {
       return damaged("a wrong length");
     }
-    if (complete) TRY(end_entry());
+    if (data_ended()) TRY(end_entry());
     return produced;
   }
 
   Result<void> end_entry() {
-    uint64_t compressed = input().position() - data_begin_;
+    uint64_t compressed = packed();
     if (current_.sizes_follow()) {
       TRY(read_descriptor(compressed));
     } else {
-      if (!says(current_.size, size_, current_.wide)) return damaged("a wrong length");
+      if (!says(current_.size, size(), current_.wide)) return damaged("a wrong length");
       if (!says(current_.compressed, compressed, current_.wide)) {
         return damaged("a wrong compressed length");
       }
-      if (current_.crc != crc_) return damaged("a wrong checksum");
+      if (current_.crc != crc()) return damaged("a wrong checksum");
     }
-    current_.crc = crc_;
-    current_.size = size_;
+    current_.crc = crc();
+    current_.size = size();
     current_.compressed = compressed;
     entries_.push_back(current_);
     complete_ = true;
@@ -279,8 +371,8 @@ class ZipDecoder final : public Decoder {
       for (bool wide : {false, true}) {
         ByteWriter expected;
         if (with_signature) expected.append(kDescriptor);
-        expected.le32(crc_);
-        for (uint64_t size : {compressed, size_}) {
+        expected.le32(crc());
+        for (uint64_t size : {compressed, size()}) {
           if (wide) {
             expected.le64(size);
           } else {
@@ -399,11 +491,7 @@ class ZipDecoder final : public Decoder {
     return {};
   }
 
-  Inflater inflater_;
   Entry current_;
-  uint64_t data_begin_ = 0;       // of the current entry
-  uint32_t crc_ = 0;              // of what was decoded of it
-  uint64_t size_ = 0;             // the same, bytes
   bool complete_ = false;         // all of it was decoded, and is as its checksum says
   ByteVector head_;               // its first bytes, decoded to be judged
   size_t head_given_ = 0;         // of the image's
@@ -452,6 +540,9 @@ bool is_zip_member(std::string_view entry, std::string_view wanted) {
 }
 
 Opened open_zip(Source& inner, const DecodeLimits& limits) {
+  if (limits.entry) {
+    return std::unique_ptr<MemberSource>(std::make_unique<ZipEntryDecoder>(inner, limits));
+  }
   return std::unique_ptr<MemberSource>(std::make_unique<ZipDecoder>(inner, limits));
 }
 

@@ -39,6 +39,7 @@ class Case:
     words: str = ""      # of the refusal, or of the warning
     early: tuple = WAYS  # where a refusal comes before anything is written
     options: tuple = ()
+    ways: tuple = WAYS
 
 
 def disk(size=DISK_SIZE, seed=7):
@@ -97,6 +98,22 @@ def moved(archive, by):
         at += 46 + name + extra + comment
     struct.pack_into("<I", moved, at + 16, struct.unpack_from("<I", archive, at + 16)[0] + by)
     return bytes(moved)
+
+
+def moved_directory(rest, by):
+    """The directory and its end record, so many bytes later than they say: entries stay where they are."""
+    return rest[:-6] + struct.pack("<I", struct.unpack("<I", rest[-6:-2])[0] + by) + rest[-2:]
+
+
+def without_last(archive):
+    """Its last entry is taken out of the directory, as zip programs do that change an archive in place."""
+    begin, = struct.unpack("<I", archive[-6:-2])
+    count, = struct.unpack("<H", archive[-12:-10])
+    at = begin
+    for _ in range(count - 1):
+        at += 46 + sum(struct.unpack_from("<HHH", archive, at + 28))
+    end = struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, count - 1, count - 1, at - begin, begin, 0)
+    return archive[:at] + end
 
 
 def zip64_ended(name, data, ones):
@@ -311,7 +328,17 @@ def zips(_):
     with zipfile.ZipFile(mixed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("disk.img", image)
         archive.writestr("notes", b"a note\n" * 100, zipfile.ZIP_BZIP2)
-    yield Case("bzip2-beside.zip", mixed.getvalue(), words="compressed with bzip2", early=SEEKABLE)
+    yield Case("bzip2-beside.zip", mixed.getvalue(), image, ways=SEEKABLE)
+    yield Case("bzip2-beside-piped.zip", mixed.getvalue(), words="compressed with bzip2", early=(), ways=("pipe", "whole"))
+    # What the directory says is enough: gaps, what was taken out of it, and names that are written in two ways.
+    plain = zipped([readme, ("disk.img", image)])
+    place = plain.index(b"PK\x01\x02")
+    signed = plain[:place] + bytes(4096) + moved_directory(plain[place:], 4096)
+    yield Case("gap-before-the-directory.zip", signed, image, ways=SEEKABLE)
+    renamed = plain[:place].replace(b"disk.img", b"Disk.IMG") + plain[place:]
+    yield Case("named-in-two-ways.zip", renamed, image, ways=SEEKABLE)
+    removed = zipped([readme, ("disk.img", image), ("old.txt", b"taken out\n" * 9)])
+    yield Case("taken-out.zip", without_last(removed), image, ways=SEEKABLE)
     two = zipped([("a/one.img", image), ("two.img", other), readme])
     yield Case("two-images.zip", two, words=r"several disk images, \"a/one.img\" and \"two.img\"", early=SEEKABLE)
     yield Case("two-images-one-named.zip", two, other, options=("--member", "two.img"))

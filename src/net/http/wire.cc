@@ -167,6 +167,7 @@ struct HttpWire::State {
   bool on_new_socket(int fd);
   void on_closed_socket(int fd);
   bool connected() const;
+  bool must_give_up() const;
   HttpStage stage() const;
   CURLcode on_tls(SSL_CTX* context);
   bool is_proven() const;
@@ -192,11 +193,11 @@ size_t body_callback(char* data, size_t size, size_t count, void* state) {
   return static_cast<State*>(state)->on_body(as_bytes(std::string_view(data, size * count)));
 }
 
-// While curl reads what it shows nobody (what a proxy sends with a refusal), this alone is asked.
+// While curl reads what it shows nobody, this alone is asked.
 template <typename State>
 int progress_callback(void* state, curl_off_t /*of*/, curl_off_t /*down*/, curl_off_t /*out_of*/,
                       curl_off_t /*up*/) {
-  return static_cast<State*>(state)->request.receiver->gave_up() ? 1 : 0;
+  return static_cast<State*>(state)->must_give_up() ? 1 : 0;
 }
 
 template <typename State>
@@ -234,6 +235,12 @@ bool HttpWire::State::on_new_socket(int fd) {
 void HttpWire::State::on_closed_socket(int fd) {
   std::erase(request.sockets, fd);
   UniqueFd closed(fd);
+}
+
+// What a proxy sends with a refusal is for nobody, and may have no end.
+bool HttpWire::State::must_give_up() const {
+  return options.proxy && !request.progress.has_head && !request.sockets.empty() && connected() &&
+         request.receiver->gave_up();
 }
 
 bool HttpWire::State::connected() const {

@@ -123,6 +123,12 @@ HttpFailure explain_code(const WireEnd& end, uint64_t position) {
       printable(end.curl_error.empty() ? curl_easy_strerror(end.code) : end.curl_error, 160);
   switch (end.code) {
     case CURLE_ABORTED_BY_CALLBACK:
+      if (end.socket_error == nullptr) {
+        return {Error(concat(peer_name_of(end.options, end.ask),
+                             ": its answer does not end; check the proxy")),
+                FailureKind::Transient, std::nullopt, end.stage};
+      }
+      return explain_connect(end);
     case CURLE_COULDNT_CONNECT: return explain_connect(end);
     case CURLE_OPERATION_TIMEDOUT: return explain_timeout(end);
     case CURLE_SSL_CERTPROBLEM:

@@ -91,6 +91,43 @@ TEST(Zip, AMemberIsChosenByItsPlace) {
   EXPECT_TRUE(decode(Format::Zip, archive, 7, 65536, limits).value() == one);
 }
 
+// What stands around it is not looked at.
+TEST(Zip, ByItsEntryInTheDirectory) {
+  ByteVector image = as_disk(disk_sample(200'000));
+  for (uint16_t method : {uint16_t{0}, uint16_t{8}}) {
+    ByteVector archive = zip({{"notes", as_vector("a note")},
+                              {.name = "disk.img", .plain = image, .method = method},
+                              {"more", as_vector("another")}});
+    ConstBytes tail = ConstBytes(archive).last(std::min(archive.size(), kZipTailBytes));
+    ZipEnd end = find_zip_end(tail, archive.size()).value();
+    ConstBytes directory = ConstBytes(archive).subspan(end.directory, end.length);
+    DecodeLimits limits = kInline;
+    limits.entry = parse_zip_directory(directory, end).value()[1];
+    std::fill_n(archive.begin(), 20, uint8_t{0xee});
+    archive.back() = 1;
+    for (size_t drip : {size_t{7}, archive.size()}) {
+      EXPECT_TRUE(decode(Format::Zip, archive, drip, 65536, limits).value() == image);
+    }
+    auto error = [&](const DecodeLimits& wrong, size_t size) {
+      ByteVector cut(archive.begin(), archive.begin() + static_cast<ptrdiff_t>(size));
+      return decode(Format::Zip, cut, 4096, 65536, wrong).error().message();
+    };
+    uint64_t data_end = limits.entry->offset + limits.entry->compressed;
+    for (uint64_t size : {uint64_t{0}, limits.entry->offset, limits.entry->offset + 29, data_end}) {
+      EXPECT_THAT(error(limits, static_cast<size_t>(size)), HasSubstr("ends too early")) << size;
+    }
+    DecodeLimits wrong = limits;
+    wrong.entry->crc ^= 1;
+    EXPECT_THAT(error(wrong, archive.size()), HasSubstr("a wrong checksum"));
+    wrong = limits;
+    wrong.entry->offset += 1;
+    EXPECT_THAT(error(wrong, archive.size()), HasSubstr("no file is where the directory says"));
+    wrong = limits;
+    wrong.entry->size += 1;
+    EXPECT_THAT(error(wrong, archive.size()), HasSubstr("a wrong length"));
+  }
+}
+
 TEST(Zip, WhatIsNotKnownToBeADisk) {
   ByteVector unknown = sample(300'000, 5);
   ByteVector image = as_disk(disk_sample(300'000));
