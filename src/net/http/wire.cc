@@ -239,8 +239,8 @@ void HttpWire::State::on_closed_socket(int fd) {
 
 // What a proxy sends with a refusal is for nobody, and may have no end.
 bool HttpWire::State::must_give_up() const {
-  return options.proxy && !request.progress.has_head && !request.sockets.empty() && connected() &&
-         request.receiver->gave_up();
+  return options.proxy && request.receiver != nullptr && !request.progress.has_head &&
+         !request.sockets.empty() && connected() && request.receiver->gave_up();
 }
 
 bool HttpWire::State::connected() const {
@@ -367,6 +367,7 @@ Result<void> HttpWire::State::set_options(CURL* handle, bool fresh) {
 }
 
 void HttpWire::State::drop() {
+  request.receiver = nullptr;  // may be gone, and curl asks once more while it lets go
   if (request.easy != nullptr && multi != nullptr)
     curl_multi_remove_handle(multi.get(), request.easy.get());
   request.easy.reset();
