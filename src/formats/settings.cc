@@ -128,7 +128,6 @@ constexpr Key kKeys[] = {
      }},
     {"member",
      [](std::string_view value, Settings& settings) -> Result<void> {
-       if (value.empty()) return Error("a file's name is wanted");
        settings.member = value;
        return {};
      }},

@@ -119,13 +119,11 @@ Result<void> run_build(const BuildOptions& options) {
   set_network(network, checked.settings, plan);
   plan.signatures = signatures_for(root, options.secure_boot);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
-  if (!checked.settings.insecure) {
-    plan.ca_bundle = TRY(wanted_ca_bundle(checked));
-    if (plan.ca_bundle.empty()) {
-      log_warning(
-          "this machine has no CA bundle, so the installer can verify no https server; install "
-          "ca-certificates, or pass --ca FILE");
-    }
+  plan.ca_bundle = checked.ca_bundle;
+  if (!checked.settings.insecure && plan.ca_bundle.empty()) {
+    log_warning(
+        "this machine has no CA bundle, so the installer can verify no https server; install "
+        "ca-certificates, or pass --ca FILE");
   }
   plan.client_certificate = checked.client_certificate;
 

@@ -186,7 +186,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.config = plan.config;
   set_network(plan.network, checked.settings, build);
   // A plain URL may lead to an https one.
-  if (!checked.settings.insecure) build.ca_bundle = TRY(wanted_ca_bundle(checked));
+  build.ca_bundle = checked.ca_bundle;
   build.client_certificate = checked.client_certificate;
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.

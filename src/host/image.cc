@@ -22,10 +22,6 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
                         " comes from none; leave it out"));
   }
   ImageAccess access = checked.access;
-  if (!settings.insecure && access.trusted == nullptr) {
-    access.trusted =
-        TRY_CONTEXT("CA bundle", read_access(TRY(wanted_ca_bundle(checked)), {})).trusted;
-  }
   access.certificate_time = settings.time;
   std::unique_ptr<ImageStream> image =
       TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));

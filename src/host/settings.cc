@@ -25,6 +25,29 @@ Result<std::string> public_key(const std::string& given) {
   return Error(concat(given, ": holds no public key; name the .pub file of minisign or signify"));
 }
 
+// Of --ca, or else of this machine; judged here, where their files have names.
+Result<void> read_ca_bundle(const SettingOptions& options, CheckedSettings& checked) {
+  std::string name = concat("--ca ", options.ca);
+  ByteVector pem;
+  if (!options.ca.empty()) {
+    if (checked.settings.insecure) {
+      return Error("--ca says whom to trust, and insecure trusts everybody; leave one of them out");
+    }
+    UniqueFd here = TRY(open_root("."));
+    pem = TRY_CONTEXT("--ca", read_file(here, options.ca, kCaBundleFile.largest));
+  } else {
+    if (checked.settings.insecure) return {};
+    UniqueFd root = TRY(open_root("/"));
+    std::optional<std::string> bundle = system_ca_bundle(root);
+    if (!bundle) return {};
+    name = std::move(*bundle);
+    pem = TRY(read_file(root, name, kCaBundleFile.largest));
+  }
+  checked.ca_bundle = TRY_CONTEXT(name, compact_ca_bundle(pem));
+  checked.access.trusted = TRY_CONTEXT(name, read_access(checked.ca_bundle, {})).trusted;
+  return {};
+}
+
 }  // namespace
 
 Result<CheckedSettings> check_settings(const SettingOptions& options) {
@@ -51,38 +74,19 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
     auto [key, value] = TRY_CONTEXT("--set", split_setting(setting));
     TRY_CONTEXT("--set", add(key, value));
   }
-  UniqueFd here = TRY(open_root("."));
-  if (!options.ca.empty()) {
-    ByteVector pem = TRY_CONTEXT("--ca", read_file(here, options.ca, kCaBundleFile.largest));
-    checked.ca_bundle = TRY_CONTEXT(concat("--ca ", options.ca), compact_ca_bundle(pem));
-    if (checked.settings.insecure) {
-      return Error("--ca says whom to trust, and insecure trusts everybody; leave one of them out");
-    }
-  }
+  TRY(read_ca_bundle(options, checked));
   if (!options.certificate.empty()) {
+    std::string name = concat("--cert ", options.certificate);
+    UniqueFd here = TRY(open_root("."));
     checked.client_certificate =
         TRY_CONTEXT("--cert", read_file(here, options.certificate, kClientCertificateFile.largest));
     if (checked.client_certificate.empty()) {
-      return Error(concat("--cert ", options.certificate,
-                          ": is empty; put certificate and key into it, in PEM"));
+      return Error(concat(name, ": is empty; put certificate and key into it, in PEM"));
     }
+    checked.access.client_certificate =
+        TRY_CONTEXT(name, read_access({}, checked.client_certificate)).client_certificate;
   }
-  // Judged here, where their files have names.
-  checked.access.client_certificate = TRY_CONTEXT(concat("--cert ", options.certificate),
-                                                  read_access({}, checked.client_certificate))
-                                          .client_certificate;
-  checked.access.trusted =
-      TRY_CONTEXT(concat("--ca ", options.ca), read_access(checked.ca_bundle, {})).trusted;
   return checked;
-}
-
-Result<ByteVector> wanted_ca_bundle(const CheckedSettings& checked) {
-  if (!checked.ca_bundle.empty()) return checked.ca_bundle;
-  UniqueFd root = TRY(open_root("/"));
-  std::optional<std::string> bundle = system_ca_bundle(root);
-  if (!bundle) return ByteVector();
-  ByteVector pem = TRY(read_file(root, *bundle, kCaBundleFile.largest));
-  return TRY_CONTEXT(*bundle, compact_ca_bundle(pem));
 }
 
 Result<NetworkConfig> load_network(const std::string& file) {

@@ -16,15 +16,14 @@ namespace curlingiron {
 struct CheckedSettings {
   Settings settings;
   std::string config;  // the settings as lines of /curlingiron/config
-  // PEM of --ca and --cert, each read once, as it may be a pipe; empty where it is not given.
+  // PEM, each read once, as it may be a pipe. The bundle of --ca, or else of this machine, compact
+  // (payload/ca_bundle.h); empty where it has none, and with insecure.
   ByteVector ca_bundle;
-  ByteVector client_certificate;
-  ImageAccess access;  // with what is in them
+  ByteVector client_certificate;  // of --cert; empty: none
+  ImageAccess access;             // with what is in them
 };
 // Files are read, and what is in them is judged.
 Result<CheckedSettings> check_settings(const SettingOptions& options);
-// Of --ca, or else of this machine, compact (payload/ca_bundle.h). Empty where it has none.
-Result<ByteVector> wanted_ca_bundle(const CheckedSettings& checked);
 
 // The text of --network, which /init will be able to read.
 Result<NetworkConfig> load_network(const std::string& file);

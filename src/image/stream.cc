@@ -43,10 +43,15 @@ struct ServedDigest {
 // The list of digests that names the file; which of its names, may not be known before the server
 // has answered.
 struct SumsList {
+  SumsList(std::string its_name, std::string its_text, const std::optional<PublicKey>& its_key)
+      : name(std::move(its_name)), text(std::move(its_text)), key(its_key) {}
+
   std::string name;  // the list's, for messages
   std::string text;
   std::string signature;
   std::optional<PublicKey> key;
+  // Of the name that was asked for: an error where only a redirect's may be in the list.
+  Result<ExpectedDigest> asked_for = Error("not looked up");
 
   Result<ExpectedDigest> find(std::string_view file) const {
     if (key) return find_signed_checksum(*key, text, signature, file).with_context(name);
@@ -183,13 +188,12 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
   if (!proofs.sums.empty()) {
     ImageOrigin where = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
     std::string text = TRY(read_beside(where, deadline));
-    list.emplace(SumsList{where.name(), std::move(text), "", key});
+    list.emplace(where.name(), std::move(text), key);
     if (key && !parse_signed_text(list->text)) {
       list->signature = TRY(fetch_signature(proofs, where, deadline));
     }
-    // An error at once, but where a redirect may lead to a file of a name that is in the list.
-    Result<ExpectedDigest> digest = list->find(TRY(file_name(origin)));
-    if (!digest.ok() && origin.kind != OriginKind::Http) return digest.error();
+    list->asked_for = list->find(TRY(file_name(origin)));
+    if (!list->asked_for.ok() && origin.kind != OriginKind::Http) return list->asked_for.error();
     return {};
   }
   std::string text = TRY(fetch_signature(proofs, origin, deadline));
@@ -203,8 +207,7 @@ Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
 
 // The list proves that the file is one of those in it, and not which one of them was meant.
 void ImageStream::State::warn_of_choice(std::string_view chosen) const {
-  bool servers_prove = !http_options.insecure || http_options.pinned_key;
-  if (comes_from_the_right_place(origin, servers_prove)) return;
+  if (comes_from_the_right_place(origin, http_options.servers_prove())) return;
   log_warning(concat(name, ": the server redirects to ", printable(chosen, 100),
                      ", and that name is the one in ", list->name,
                      ": somebody on the way could have chosen another file of the list; use https, "
@@ -214,7 +217,7 @@ void ImageStream::State::warn_of_choice(std::string_view chosen) const {
 // By the name that was asked for, or the one of the file that a redirect led to.
 Result<void> ImageStream::State::choose_from_list() {
   if (!list) return {};
-  Result<ExpectedDigest> digest = list->find(TRY(file_name(origin)));
+  Result<ExpectedDigest> digest = list->asked_for;
   if (!digest.ok() && http != nullptr) {
     Result<ImageOrigin> reached = parse_origin({http->answer().effective_url});
     Result<std::string> other = reached.ok() ? file_name(reached.value()) : reached.error();

@@ -49,15 +49,15 @@ std::string why_not_vouched_for(const Settings& settings) {
   std::string_view what =
       "nothing proves that this is the image you mean: somebody on the way could have sent "
       "another; ";
-  std::string_view step = settings.insecure && !settings.pinned_key
-                              ? "leave out insecure, or pass pin= or "
-                              : "use https for it, its mirrors and its list of digests, or pass ";
+  std::string_view step = http_options(settings).servers_prove()
+                              ? "use https for it, its mirrors and its list of digests, or pass "
+                              : "leave out insecure, or pass pin= or ";
   return concat(what, step);
 }
 
 bool is_vouched_for(const ImageOrigin& origin, const Settings& settings) {
   if (settings.sha256 || settings.image_sha256 || !settings.public_key.empty()) return true;
-  bool servers_prove = !settings.insecure || settings.pinned_key;
+  bool servers_prove = http_options(settings).servers_prove();
   if (settings.sums.empty()) return comes_from_the_right_place(origin, servers_prove);
   Result<ImageOrigin> list = origin_beside(origin, settings.sums);
   return list.ok() && comes_from_the_right_place(list.value(), servers_prove);

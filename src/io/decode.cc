@@ -15,10 +15,10 @@ struct Magic {
 };
 // Those of one string each; no two fit the same head.
 constexpr Magic kMagics[] = {
-    {Format::Gzip, 0, "\x1f\x8b\x08"},  // RFC 1952; 8 is deflate
-    {Format::Zstd, 0, "\x28\xb5\x2f\xfd"},
-    {Format::Xz, 0, {"\xfd\x37zXZ\0", 6}},
-    {Format::Lz4, 0, "\x04\x22\x4d\x18"},
+    {Format::Gzip, 0, kGzipMagic},
+    {Format::Zstd, 0, kZstdMagic},
+    {Format::Xz, 0, kXzMagic},
+    {Format::Lz4, 0, kLz4Magic},
     {Format::Lz4, 0, "\x02\x21\x4c\x18"},  // legacy
     {Format::Zip, 0, "PK\x03\x04"},
     {Format::Zip, 0, "PK\x05\x06"},            // an empty one
@@ -38,12 +38,6 @@ class RawDecoder final : public Source {
  private:
   Source& inner_;
 };
-
-// bzip2: "BZh", the level, then the mark of a block or of the end, 48 bits each.
-bool is_bzip2(ConstBytes head) {
-  return head.size() >= 10 && has(head, 0, "BZh") && head[3] >= '1' && head[3] <= '9' &&
-         (has(head, 4, "\x31\x41\x59\x26\x53\x59") || has(head, 4, "\x17\x72\x45\x38\x50\x90"));
-}
 
 // The old format of lzma(1) has no magic: properties, dictionary size, decoded size (or all ones),
 // and the range coder's first byte. Taken for it as libmagic and xz(1) do: the properties and
@@ -79,7 +73,7 @@ Format sniff(ConstBytes head) {
     Format after = sniff(after_skippable_frames(head));
     return after == Format::Lz4 ? Format::Lz4 : Format::Zstd;
   }
-  if (is_bzip2(head)) return Format::Bzip2;
+  if (is_bzip2_head(head)) return Format::Bzip2;
   if (is_lzma(head)) return Format::Lzma;
   return Format::Raw;
 }

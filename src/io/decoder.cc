@@ -7,6 +7,21 @@
 
 namespace curlingiron {
 
+namespace {
+
+// A level, and the mark of a block or of the stream's end, 48 bits each.
+bool is_bzip2_rest(ConstBytes after) {
+  bool mark =
+      has(after, 1, "\x31\x41\x59\x26\x53\x59") || has(after, 1, "\x17\x72\x45\x38\x50\x90");
+  return mark && after[0] >= '1' && after[0] <= '9';
+}
+
+}  // namespace
+
+bool is_bzip2_head(ConstBytes head) {
+  return has(head, 0, kBzip2Magic) && is_bzip2_rest(head.subspan(kBzip2Magic.size()));
+}
+
 bool is_skippable_magic(ConstBytes bytes) {
   return has(bytes, 1, "\x2a\x4d\x18") && (bytes[0] & 0xf0) == 0x50;
 }
@@ -32,22 +47,15 @@ struct StreamHead {
 
 constexpr StreamHead kStreamHeads[] = {
     // RFC 1952, 2.3: flags, time, extra flags, operating system.
-    {Format::Gzip, "\x1f\x8b\x08", 10,
+    {Format::Gzip, kGzipMagic, 10,
      [](ConstBytes after) {
        bool known_system = after[6] <= 13 || after[6] == 255;
        return (after[0] & 0xe0) == 0 && (after[5] & 0xf9) == 0 && known_system;
      }},
-    // A level, and the mark of a block or of the stream's end.
-    {Format::Bzip2, "BZh", 10,
-     [](ConstBytes after) {
-       bool mark =
-           has(after, 1, "\x31\x41\x59\x26\x53\x59") || has(after, 1, "\x17\x72\x45\x38\x50\x90");
-       return after[0] >= '1' && after[0] <= '9' && mark;
-     }},
-    {Format::Xz, std::string_view("\xfd\x37zXZ\0", 6), 8,
-     [](ConstBytes after) { return after[0] == 0 && after[1] < 16; }},
-    {Format::Zstd, "\x28\xb5\x2f\xfd", 5, [](ConstBytes after) { return (after[0] & 8) == 0; }},
-    {Format::Lz4, "\x04\x22\x4d\x18", 5, [](ConstBytes after) { return after[0] >> 6 == 1; }},
+    {Format::Bzip2, kBzip2Magic, kBzip2HeadBytes, is_bzip2_rest},
+    {Format::Xz, kXzMagic, 8, [](ConstBytes after) { return after[0] == 0 && after[1] < 16; }},
+    {Format::Zstd, kZstdMagic, 5, [](ConstBytes after) { return (after[0] & 8) == 0; }},
+    {Format::Lz4, kLz4Magic, 5, [](ConstBytes after) { return after[0] >> 6 == 1; }},
 };
 
 // Whether what follows a stream is another one: one that stands anywhere in it, or right after the
@@ -64,8 +72,7 @@ class StreamSearch {
 
   // Pieces in their order. True: it is.
   bool add(ConstBytes piece) {
-    bool began = other_;
-    if (!began) {
+    if (!other_) {
       auto first = std::find_if(piece.begin(), piece.end(), [](uint8_t byte) { return byte != 0; });
       other_ = first != piece.end();
       if (!other_ || head_ == nullptr) return false;
@@ -84,7 +91,6 @@ class StreamSearch {
         if (is_head(all.subspan(at), 1)) return true;
       }
     }
-    if (all.size() < head_->length) return false;
     for (size_t at = 0; at + head_->length <= all.size(); ++at) {
       const void* next = std::memchr(all.data() + at, static_cast<uint8_t>(head_->magic[0]),
                                      all.size() - head_->length + 1 - at);

@@ -17,6 +17,17 @@
 
 namespace curlingiron {
 
+// What each stream begins with.
+inline constexpr std::string_view kGzipMagic = "\x1f\x8b\x08";  // RFC 1952; 8 is deflate
+inline constexpr std::string_view kBzip2Magic = "BZh";
+inline constexpr std::string_view kXzMagic = {"\xfd\x37zXZ\0", 6};
+inline constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
+inline constexpr std::string_view kLz4Magic = "\x04\x22\x4d\x18";
+
+// The head of a bzip2 stream, of kBzip2HeadBytes: a level, and the mark of a block or of the end.
+inline constexpr size_t kBzip2HeadBytes = 10;
+bool is_bzip2_head(ConstBytes head);
+
 // Zstd and lz4 alike: 0x184D2A50 to 0x184D2A5F, little-endian (RFC 8878, 3.1.2).
 bool is_skippable_magic(ConstBytes bytes);
 // The bytes after leading skippable frames; empty where they reach past `head`.

@@ -51,6 +51,9 @@ struct HttpOptions {
   // So long is waited for the first bytes of a connection, where smaller packets may help.
   Duration first_bytes = kFirstBytes;
   Duration first_backoff = std::chrono::milliseconds(500);  // doubles with each round, to 8 s
+
+  // Whether https servers have to prove who they are.
+  bool servers_prove() const { return !insecure || pinned_key; }
 };
 
 enum class RangeSupport {

@@ -7,6 +7,7 @@
 
 #include "formats/pem.h"
 #include "net/tls/policy.h"
+#include "net/tls/trust_store.h"
 
 namespace curlingiron {
 namespace {
@@ -33,10 +34,8 @@ Result<std::shared_ptr<const ClientCertificate>> ClientCertificate::parse(std::s
   if (made->chain_ == nullptr) return Error("out of memory");
   PemBlocks blocks = read_pem(pem, "CERTIFICATE");
   for (const ByteVector& block : blocks.contents) {
-    const unsigned char* at = block.data();
-    OpenSslOwned<X509, X509_free> certificate(
-        ::d2i_X509(nullptr, &at, static_cast<long>(block.size())));
-    if (certificate == nullptr || at != block.data() + block.size()) {
+    OpenSslOwned<X509, X509_free> certificate = read_certificate(block);
+    if (certificate == nullptr) {
       ::ERR_clear_error();
       return Error("holds a certificate that cannot be read");
     }

@@ -17,6 +17,14 @@ constexpr size_t kLargestBundle = 16_MiB;
 
 }  // namespace
 
+OpenSslOwned<X509, X509_free> read_certificate(ConstBytes bytes) {
+  const unsigned char* at = bytes.data();
+  OpenSslOwned<X509, X509_free> certificate(
+      ::d2i_X509(nullptr, &at, static_cast<long>(bytes.size())));
+  bool all = at == bytes.data() + bytes.size();
+  return all ? std::move(certificate) : nullptr;
+}
+
 Result<std::shared_ptr<const TrustStore>> TrustStore::parse(ConstBytes pem) {
   if (pem.size() > kLargestBundle) return Error("larger than any certificate bundle");
   std::shared_ptr<TrustStore> made(new TrustStore());
@@ -26,10 +34,8 @@ Result<std::shared_ptr<const TrustStore>> TrustStore::parse(ConstBytes pem) {
   size_t count = 0;
   size_t unknown = 0;
   for (const ByteVector& block : blocks.contents) {
-    const unsigned char* at = block.data();
-    OpenSslOwned<X509, X509_free> certificate(
-        ::d2i_X509(nullptr, &at, static_cast<long>(block.size())));
-    if (certificate == nullptr || at != block.data() + block.size()) {
+    OpenSslOwned<X509, X509_free> certificate = read_certificate(block);
+    if (certificate == nullptr) {
       ++unknown;
     } else if (::X509_STORE_add_cert(made->store_.get(), certificate.get()) == 1) {
       ++count;

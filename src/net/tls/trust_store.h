@@ -15,6 +15,9 @@ namespace curlingiron {
 // Byte for byte.
 bool is_among(const X509* certificate, std::span<const OpenSslOwned<X509, X509_free>> others);
 
+// Of its DER, which must be all of `bytes`; null where the library cannot read it.
+OpenSslOwned<X509, X509_free> read_certificate(ConstBytes bytes);
+
 class TrustStore {
  public:
   // A PEM bundle. What the library cannot read is left out, and so trusted by nobody; an error
