@@ -93,7 +93,7 @@ constexpr Magic kMagics[] = {
      {"the description of a VMware disk (vmdk)",
       "convert it, with the files that it names, with \"qemu-img convert -O raw\""}},
     {0, "vhdxfile"sv, {"a Hyper-V disk (vhdx)", kConvert}},
-    {0, "conectix"sv, {"a Hyper-V disk (vhd) that is not of fixed size", kConvert}},
+    {0, "conectix"sv, {"a Hyper-V disk (VHD) that is not of fixed size", kConvert}},
     {64, "\x7f\x10\xda\xbe"sv, {"a VirtualBox disk (vdi)", kConvert}},
     {0, "<<< "sv, {"a VirtualBox disk (vdi)", kConvert}},
     {0, "QED\0"sv, {"a QED disk", kConvert}},

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "formats/gpt.h"
 #include "formats/qcow2.h"
 #include "image/check.h"
 #include "io/adapters.h"
@@ -58,6 +59,41 @@ struct SumsList {
     return find_checksum(text, file).with_context(name);
   }
 };
+
+// With the image's name, where it has none: what comes of a server has its host, or a URL.
+Error named(const Error& error, const ImageOrigin& origin) {
+  std::string_view text = error.message();
+  auto says = [&](const Url& url) { return text.starts_with(concat(url.host, ":")); };
+  bool is_named = text.starts_with(origin.name()) || text.starts_with("http:") ||
+                  text.starts_with("https:") || std::ranges::any_of(origin.mirrors, says);
+  return is_named ? error : error.with_context(origin.name());
+}
+
+// What is read of an image, and its errors named.
+class NamingSource final : public Source {
+ public:
+  NamingSource(Source& inner, const ImageOrigin& origin) : inner_(inner), origin_(origin) {}
+  Result<size_t> read(MutableBytes into) override {
+    Result<size_t> n = inner_.read(into);
+    if (!n.ok()) return named(n.error(), origin_);
+    return n;
+  }
+  uint64_t zeros_ahead() override { return inner_.zeros_ahead(); }
+  void skip_zeros(uint64_t count) override { inner_.skip_zeros(count); }
+
+ private:
+  Source& inner_;
+  const ImageOrigin& origin_;
+};
+
+// Whether the disk's own partition table ends it just before a footer of a fixed VHD: only what is
+// not packed shows the footer itself.
+bool leaves_room_for_footer(ConstBytes head, uint64_t size) {
+  if (head.size() < 2 * kLeastSector) return false;
+  Result<GptHeader> table = parse_gpt_header(head.subspan(kLeastSector, kLeastSector));
+  return table.ok() && table.value().other_sector < size / kLeastSector &&
+         (table.value().other_sector + 1) * kLeastSector + kVhdFooter == size;
+}
 
 // What has no end mark of its own, or none that a checksum covers, must be proven otherwise where
 // the server says nothing of its end.
@@ -124,6 +160,7 @@ struct ImageStream::State {
   std::optional<MessageDigest> image_digest;
   std::optional<ByteVector> expected_image;
   std::unique_ptr<DigestSource> hashed;
+  std::unique_ptr<NamingSource> named_image;
   std::unique_ptr<PeekSource> image;
 
   Format format = Format::Raw;
@@ -300,6 +337,11 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
                "cut would look like its end; pass sha256=, or serve it with "
                "Content-Length"));
   }
+  if (!reading.member.empty() && format != Format::Zip) {
+    return Error(concat(name, ": is ", format_name(format),
+                        " and no zip archive, so that it holds no \"",
+                        printable(reading.member, 100), "\"; leave out --member (member=)"));
+  }
   if (format == Format::Qcow2) {
     decoder = TRY(open_qcow2(deadline));
     known_by = "its header";
@@ -313,9 +355,15 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
     hashed = std::make_unique<DigestSource>(*top, *image_digest);
     top = hashed.get();
   }
-  image = std::make_unique<PeekSource>(*top);
+  named_image = std::make_unique<NamingSource>(*top, origin);
+  image = std::make_unique<PeekSource>(*named_image);
   head = TRY(image->peek(kImageHead));
   if (head.empty()) return Error("the image is empty").with_context(name);
+  if (unpacked != nullptr && format != Format::Raw && ending.least_size &&
+      leaves_room_for_footer(head, *ending.least_size)) {
+    *ending.least_size -= kVhdFooter;
+    ending.exact_size.reset();
+  }
   if (reading.any_content) return {};
   std::string_view what = origin.kind == OriginKind::Http ? "what the server sent" : "the file";
   TRY_CONTEXT(name, check_is_disk(head, format == Format::Raw ? what : "what is inside it"));
@@ -429,10 +477,11 @@ Result<std::unique_ptr<Source>> ImageStream::State::open_qcow2(std::optional<Tim
     from = random.get();
     options.fetch = Qcow2Options::Fetch::InReader;
   }
-  std::unique_ptr<Qcow2Source> opened = TRY_CONTEXT(name, Qcow2Source::open(*from, options));
-  disk = opened.get();
+  Result<std::unique_ptr<Qcow2Source>> opened = Qcow2Source::open(*from, options);
+  if (!opened.ok()) return named(opened.error(), origin);
+  disk = opened.value().get();
   ending.exact_size = ending.least_size = disk->virtual_size();
-  return std::unique_ptr<Source>(std::move(opened));
+  return std::unique_ptr<Source>(std::move(opened).value());
 }
 
 // The way to the bytes of a qcow2 image in any order that needs the least memory.

@@ -217,11 +217,11 @@ Result<std::optional<uint64_t>> find_xz_end(RandomSource& file, uint64_t last, u
 Result<Ending> read_xz(RandomSource& file, const DecodeLimits& limits) {
   // Nearly always right at the end; and a file that was cut off is not searched for long.
   constexpr uint64_t kUsual = 64_KiB;
-  constexpr uint64_t kMostSearched = 64_MiB;
+  uint64_t most_searched = file.is_local() ? file.size() : 64_MiB;
   std::optional<uint64_t> last = TRY(end_without_zeros(file));
   if (!last) return Ending{};
   uint64_t allowed = std::max(limits.most_after_checked, limits.most_after_unchecked);
-  for (uint64_t searched : {kUsual, kUsual + std::min(allowed, kMostSearched)}) {
+  for (uint64_t searched : {kUsual, kUsual + std::min(allowed, most_searched)}) {
     Result<std::optional<uint64_t>> found = find_xz_end(file, *last, searched);
     // A server that has no time for the whole search: what was cut off is searched the longest.
     if (!found.ok() && searched != kUsual) break;

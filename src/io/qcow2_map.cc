@@ -83,10 +83,18 @@ Result<void> Qcow2Map::check_is_whole() {
     uint64_t counts = (cluster * 8) >> header_.refcount_order;
     if (used) begin = (last->index * counts + *used) * cluster;
   }
-  if (begin < size) return {};
+  if (begin < size || maps_what_is_there()) return {};
   return Error(concat("the qcow2 file ends at byte ", size,
                       ", but its last cluster begins at byte ", begin,
                       ": it is cut off; download it again"));
+}
+
+// A cluster may be counted, and nothing of the disk be in it: after a crash, or of a snapshot.
+bool Qcow2Map::maps_what_is_there() {
+  for (uint64_t guest = 0; guest < header_.virtual_size; guest = window_end_) {
+    if (!load_window(guest).ok()) return false;
+  }
+  return true;
 }
 
 // Where the guest bytes begin that entry `l1_index` maps; the last entry may map more than there

@@ -72,6 +72,7 @@ class Qcow2Map {
 
   Qcow2Map(RandomSource& file, const Qcow2Header& header) : file_(file), header_(header) {}
   Result<void> check_is_whole();
+  bool maps_what_is_there();
   Result<uint64_t> l1_entry(uint64_t index);
   Result<void> load_window(uint64_t guest);
   Result<void> find_tables(uint64_t first);

@@ -46,11 +46,15 @@ Result<bool> has_vhd_footer(ConstBytes end, uint64_t before) {
   }
   Result<VhdFooter> footer = parse_footer(end);
   if (!footer.ok()) return false;
-  bool fixed = footer.value().disk_type == kFixedDisk;
-  if (fixed && footer.value().current_size == before) return true;
-  return Error(concat("the image ends with a VHD footer for a ", fixed ? "" : "sparse ", "disk of ",
+  if (footer.value().disk_type != kFixedDisk) {
+    return Error(
+        "the image is a Hyper-V disk (VHD) that is not of fixed size; convert it with \"qemu-img "
+        "convert -O raw\"");
+  }
+  if (footer.value().current_size == before) return true;
+  return Error(concat("the image ends with a VHD footer for a disk of ",
                       footer.value().current_size, " bytes, but ", before,
-                      " bytes came before it; convert it with \"qemu-img convert -O raw\""));
+                      " bytes came before it; it is cut off, or not the image"));
 }
 
 Result<size_t> VhdFooterSource::read(MutableBytes into) {

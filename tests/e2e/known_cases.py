@@ -368,6 +368,12 @@ def cut_off(folder):
         cut = whole[:len(whole) // 65536 * 65536 - 65536]
         yield Case(f"cut{''.join(options)}.qcow2", cut, words="cut off|truncated")
         yield Case(f"whole{''.join(options)}.qcow2", whole, image)
+    # A crash may leave a cluster counted that nothing of the disk is in, after the file's end.
+    counted = bytearray(whole)
+    table = struct.unpack_from(">Q", counted, 48)[0]
+    block = struct.unpack_from(">Q", counted, table)[0]
+    struct.pack_into(">H", counted, block + 2 * (len(counted) // 65536 + 3), 1)
+    yield Case("counted-after-its-end.qcow2", bytes(counted), image)
 
 
 def right(folder):
@@ -380,6 +386,15 @@ def right(folder):
     yield Case("two-streams.xz", lzma.compress(image[:4 * MIB]) + bytes(8) + lzma.compress(image[4 * MIB:]), image)
     yield Case("disk.vhd", made(folder, ["qemu-img", "convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on",
                                          raw(folder, image), "FILE"]), image)
+    # A disk as large as the one it is written to, with a footer that is none of its own.
+    path = raw(folder, image)
+    subprocess.run(["sfdisk", "-q", path], input=b"label: gpt\n,,L\n", check=True, timeout=60)
+    labelled = pathlib.Path(path).read_bytes()
+    footed = made(folder, ["qemu-img", "convert", "-O", "vpc", "-o", "subformat=fixed,force_size=on", path, "FILE"])
+    yield Case("disk.vhd.xz", lzma.compress(footed), labelled)
+    yield Case("disk.vhd.zst", sized_zstd(footed), labelled)
+    yield Case("disk.vhd.zip", zipped([("disk.vhd", footed)]), labelled)
+    yield Case("no-member.xz", lzma.compress(image), words="xz and no zip archive", options=("--member", "disk.img"))
     tools = "/usr/sbin:/sbin:/usr/bin:/bin"
     for name, command in (("ext4", "mkfs.ext4 -q -F"), ("vfat", "mkfs.vfat"), ("btrfs", "mkfs.btrfs -q -f"),
                           ("swap", "mkswap"), ("minix", "mkfs.minix"), ("xfs", "mkfs.xfs -q -f"), ("f2fs", "mkfs.f2fs -q"),

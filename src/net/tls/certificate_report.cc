@@ -216,6 +216,9 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
       return concat("unknown CA (issuer ", fault.issuer,
                     "); pass its certificate with --ca FILE, or set insecure");
+    case X509_V_ERR_INVALID_CA:
+      return concat(whose, " is not accepted (", refusal(fault),
+                    "); make one with basicConstraints=CA:TRUE, or set insecure");
     default:
       return concat(whose, " is not accepted (", refusal(fault), "); renew it, or set insecure");
   }

@@ -45,7 +45,8 @@ Result<std::shared_ptr<const TrustStore>> TrustStore::parse(ConstBytes pem) {
   if (count == 0) {
     return Error(
         "no certificate in it that can be read, of those in PEM (\"-----BEGIN CERTIFICATE-----\"); "
-        "\"openssl x509 -in FILE\" makes that of most other forms");
+        "\"openssl x509 -in FILE\" makes that of most other forms, \"openssl pkcs7 -print_certs\" "
+        "of a PKCS #7 bundle");
   }
   if (size_t bad = blocks.damaged + unknown; bad != 0) {
     log_warning(concat("the CA bundle holds ",

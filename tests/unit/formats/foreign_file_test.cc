@@ -164,7 +164,7 @@ TEST(ForeignFile, MadeByTools) {
       {"qemu-img create -q -f vmdk OUT 1M", "a VMware disk (vmdk)"},
       {"qemu-img create -q -f vdi OUT 1M", "a VirtualBox disk (vdi)"},
       {"qemu-img create -q -f vhdx OUT 1M", "a Hyper-V disk (vhdx)"},
-      {"qemu-img create -q -f vpc OUT 1M", "a Hyper-V disk (vhd) that is not of fixed size"},
+      {"qemu-img create -q -f vpc OUT 1M", "a Hyper-V disk (VHD) that is not of fixed size"},
       {"qemu-img create -q -f parallels OUT 1M", "a Parallels disk (hdd)"},
       {"qemu-img create -q -f qed OUT 1M", "a QED disk"},
       {"cp /bin/true OUT", "a program or a kernel (ELF)"},

@@ -121,7 +121,7 @@ TEST(VhdFooterSource, AFooterThatDoesNotFitIsAnError) {
   };
   EXPECT_EQ(outcome(footer(10'240)), "dropped");
   EXPECT_THAT(outcome(footer(10'241)), HasSubstr("10241 bytes, but 10240 bytes"));
-  EXPECT_THAT(outcome(footer(10'240, 3)), HasSubstr("sparse"));
+  EXPECT_THAT(outcome(footer(10'240, 3)), HasSubstr("not of fixed size"));
   ByteVector wrong = footer(10'240);
   wrong[100] ^= 1;
   EXPECT_EQ(outcome(wrong), "kept");
