@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <set>
 
 #include "support/patience.h"
 #include "sys/clock.h"
@@ -16,6 +17,7 @@
 #include "sys/icmp6_socket.h"
 #include "sys/packet_socket.h"
 #include "sys/power.h"
+#include "sys/route_socket.h"
 #include "sys/udp6_socket.h"
 
 namespace curlingiron {
@@ -29,13 +31,17 @@ class LinkSockets : public ::testing::Test {
     if (!is_root()) GTEST_SKIP() << "network namespaces need root";
     home_ = std::move(open_path("/proc/thread-self/ns/net", O_RDONLY)).value();
     if (::unshare(CLONE_NEWNET) != 0) GTEST_SKIP() << "no network namespaces here";
-    // Without router advertisements and solicitations of the kernel's own.
-    int made = std::system(
-        "ip link add left type veth peer name right && "
-        "for end in left right; do ip link set $end addrgenmode none; ip link set $end up; done");
-    if (made != 0) GTEST_SKIP() << "no veth here, or ip is not installed";
+    if (std::system("ip link add left type veth peer name right") != 0) {
+      GTEST_SKIP() << "no veth here, or ip is not installed";
+    }
     left_ = static_cast<int>(::if_nametoindex("left"));
     right_ = static_cast<int>(::if_nametoindex("right"));
+    NetworkMonitor monitor = std::move(NetworkMonitor::open()).value();
+    // Without router advertisements and solicitations of the kernel's own.
+    ASSERT_EQ(std::system("for end in left right; do ip link set $end addrgenmode none; "
+                          "ip link set $end up; done"),
+              0);
+    await_carrier(monitor);
   }
 
   void TearDown() override {
@@ -60,6 +66,23 @@ class LinkSockets : public ::testing::Test {
       if (!received.ok() || received.value() || now() >= end) return received;
       PollItem items[] = {PollItem{socket.fd()}};
       (void)poll_items(items, Duration(100ms));
+    }
+  }
+
+  // Until the kernel has said of both ends that they have carrier. It says so when it has given
+  // them their queues, which it does later, on its own; what is sent before is dropped.
+  void await_carrier(NetworkMonitor& monitor) {
+    std::set<int> ready;
+    Time end = now() + patience(10s);
+    while (ready.size() < 2) {
+      ASSERT_LT(now(), end) << "no carrier";
+      PollItem items[] = {PollItem{monitor.fd()}};
+      (void)poll_items(items, Duration(100ms));
+      Result<NetworkMonitor::Changes> changes = monitor.changes();
+      ASSERT_TRUE(changes.ok());
+      for (const Link& link : changes.value().links) {
+        if (link.up && link.carrier) ready.insert(link.index);
+      }
     }
   }
 
