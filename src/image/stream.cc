@@ -14,7 +14,6 @@
 #include "io/ending.h"
 #include "io/qcow2.h"
 #include "io/random.h"
-#include "io/signature.h"
 #include "io/vhd.h"
 #include "net/http/file.h"
 #include "net/http/source.h"
@@ -31,34 +30,6 @@ constexpr size_t kStageChunk = 1_MiB;
 constexpr uint64_t kMostAfterEnd = 1_MiB;
 // For the file's end a server has that long; what it says is only needed earlier, not at all.
 constexpr Duration kEndingPatience = 10s;
-
-// A digest of the file as served that is computed on its way.
-struct ServedDigest {
-  std::string proof;  // what holds when it is right: "sha256"
-  MessageDigest digest;
-  ByteVector expected;                      // empty: `signature` decides
-  std::optional<SignatureCheck> signature;  // of the digest
-  std::unique_ptr<DigestSource> source;
-};
-
-// The list of digests that names the file; which of its names, may not be known before the server
-// has answered.
-struct SumsList {
-  SumsList(std::string its_name, std::string its_text, const std::optional<PublicKey>& its_key)
-      : name(std::move(its_name)), text(std::move(its_text)), key(its_key) {}
-
-  std::string name;  // the list's, for messages
-  std::string text;
-  std::string signature;
-  std::optional<PublicKey> key;
-  // Of the name that was asked for: an error where only a redirect's may be in the list.
-  Result<ExpectedDigest> asked_for = Error("not looked up");
-
-  Result<ExpectedDigest> find(std::string_view file) const {
-    if (key) return find_signed_checksum(*key, text, signature, file).with_context(name);
-    return find_checksum(text, file).with_context(name);
-  }
-};
 
 // With the image's name, where it has none: what comes of a server has its host, or a URL.
 Error named(const Error& error, const ImageOrigin& origin) {
@@ -116,16 +87,9 @@ struct ImageStream::State {
   State(const ImageOrigin& from, const HttpOptions& options, const ImageReading& how)
       : origin(from), http_options(options), reading(how), name(from.name()) {}
 
-  void expect(std::string proof, DigestKind kind, ByteVector digest);
-  Result<void> prepare_proofs(const ImageProofs& proofs, std::optional<Time> deadline);
-  Result<std::string> read_beside(const ImageOrigin& where, std::optional<Time> deadline) const;
-  Result<std::string> fetch_signature(const ImageProofs& proofs, const ImageOrigin& of,
-                                      std::optional<Time> deadline);
   Result<void> open_transport(std::optional<Time> deadline);
-  Result<void> choose_from_list();
-  void warn_of_choice(std::string_view chosen) const;
   Result<void> open_stream();
-  Result<void> open_image(const ImageProofs& proofs, std::optional<Time> deadline);
+  Result<void> open_image(std::optional<Time> deadline);
   Result<void> open_decoded(ConstBytes magic, std::optional<Time> deadline);
   Result<std::unique_ptr<RandomSource>> open_for_ending();
   Result<void> read_end(const DecodeLimits& limits, std::optional<Time> deadline);
@@ -139,13 +103,12 @@ struct ImageStream::State {
   ImageReading reading;
   std::string name;
   bool proven = false;  // a digest or a signature will say whether the image is the one meant
-  std::optional<SumsList> list;
-  std::unique_ptr<HttpSource> http;  // null: a file
+  std::optional<ServedProofs> proofs;  // of the file as served
+  std::unique_ptr<HttpSource> http;    // null: a file
   std::unique_ptr<FileSource> local;
   std::unique_ptr<RandomSource> at_end;  // standard input, where it is a file
   std::optional<uint64_t> served_size;
   std::string tls;
-  std::vector<std::unique_ptr<ServedDigest>> served;
   std::unique_ptr<ReadAheadSource> ahead;
   std::unique_ptr<CountingSource> consumed;
   std::unique_ptr<PeekSource> file;
@@ -170,107 +133,6 @@ struct ImageStream::State {
   std::string known_by;
   bool end_is_judged = false;  // whether it is within a sector
 };
-
-void ImageStream::State::expect(std::string proof, DigestKind kind, ByteVector digest) {
-  served.push_back(std::make_unique<ServedDigest>(ServedDigest{
-      std::move(proof), MessageDigest(kind), std::move(digest), std::nullopt, nullptr}));
-}
-
-// A list or a signature. Headers and the client's certificate are for the image's servers: another
-// one does not see them.
-Result<std::string> ImageStream::State::read_beside(const ImageOrigin& where,
-                                                    std::optional<Time> deadline) const {
-  HttpOptions options = http_options;
-  auto holds_the_image = [&](const Url& url) {
-    return std::ranges::any_of(origin.mirrors,
-                               [&](const Url& mirror) { return is_same_server(mirror, url); });
-  };
-  if (origin.kind == OriginKind::Http && !std::ranges::all_of(where.mirrors, holds_the_image)) {
-    options.headers.clear();
-    options.client_certificate.reset();
-  }
-  return read_small(where, options, deadline);
-}
-
-// The one that is named; else that of minisign, or of signify.
-Result<std::string> ImageStream::State::fetch_signature(const ImageProofs& proofs,
-                                                        const ImageOrigin& of,
-                                                        std::optional<Time> deadline) {
-  if (!proofs.signature.empty()) {
-    ImageOrigin named = TRY_CONTEXT("sig", origin_beside(origin, proofs.signature));
-    return read_beside(named, deadline);
-  }
-  Result<std::string> minisig = read_beside(origin_with_suffix(of, ".minisig"), deadline);
-  if (minisig.ok()) return minisig;
-  Result<std::string> sig = read_beside(origin_with_suffix(of, ".sig"), deadline);
-  if (sig.ok()) return sig;
-  return Error(concat("no signature: ", minisig.error().message(), ", and ", sig.error().message(),
-                      "; name it with sig="));
-}
-
-// Lists and signatures are small: they are here, and good, before the image is asked for.
-Result<void> ImageStream::State::prepare_proofs(const ImageProofs& proofs,
-                                                std::optional<Time> deadline) {
-  proven = proofs.any();
-  http_options.digest_follows = proven;
-  http_options.open_end = true;
-  expected_image = proofs.image_sha256;
-  if (proofs.sha256) expect("sha256", DigestKind::Sha256, *proofs.sha256);
-  if (!proofs.signature.empty() && proofs.public_key.empty()) {
-    return Error("sig= names a signature, but no key is there to check it with; pass pubkey=");
-  }
-  if (proofs.sums.empty() && proofs.public_key.empty()) return {};
-  std::optional<PublicKey> key;
-  if (!proofs.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(proofs.public_key));
-  if (!proofs.sums.empty()) {
-    ImageOrigin where = TRY_CONTEXT("sums", origin_beside(origin, proofs.sums));
-    std::string text = TRY(read_beside(where, deadline));
-    list.emplace(where.name(), std::move(text), key);
-    if (key && !parse_signed_text(list->text)) {
-      list->signature = TRY(fetch_signature(proofs, where, deadline));
-    }
-    list->asked_for = list->find(TRY(file_name(origin)));
-    if (!list->asked_for.ok() && origin.kind != OriginKind::Http) return list->asked_for.error();
-    return {};
-  }
-  std::string text = TRY(fetch_signature(proofs, origin, deadline));
-  Signature signature = TRY_CONTEXT("the image's signature", parse_signature(text));
-  SignatureCheck check = TRY(SignatureCheck::prepare(*key, std::move(signature)));
-  TRY(check.check_fits_image());
-  expect("signature", DigestKind::Blake2b512, {});
-  served.back()->signature = std::move(check);
-  return {};
-}
-
-// The list proves that the file is one of those in it, and not which one of them was meant.
-void ImageStream::State::warn_of_choice(std::string_view chosen) const {
-  if (comes_from_the_right_place(origin, http_options.servers_prove())) return;
-  log_warning(concat(name, ": the server redirects to ", printable(chosen, 100),
-                     ", and that name is the one in ", list->name,
-                     ": somebody on the way could have chosen another file of the list; use https, "
-                     "or name the file"));
-}
-
-// By the name that was asked for, or the one of the file that a redirect led to.
-Result<void> ImageStream::State::choose_from_list() {
-  if (!list) return {};
-  Result<ExpectedDigest> digest = list->asked_for;
-  if (!digest.ok() && http != nullptr) {
-    Result<ImageOrigin> reached = parse_origin({http->answer().effective_url});
-    Result<std::string> other = reached.ok() ? file_name(reached.value()) : reached.error();
-    if (other.ok()) {
-      Result<ExpectedDigest> found = list->find(other.value());
-      if (found.ok()) {
-        warn_of_choice(other.value());
-        digest = std::move(found);
-      }
-    }
-  }
-  if (!digest.ok()) return digest.error();
-  expect(list->key ? "signed sums" : "sums", digest.value().kind, digest.value().bytes);
-  list.reset();
-  return {};
-}
 
 Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
   switch (origin.kind) {
@@ -302,12 +164,8 @@ Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
 }
 
 Result<void> ImageStream::State::open_stream() {
-  Source* top = http != nullptr ? static_cast<Source*>(http.get()) : local.get();
-  for (std::unique_ptr<ServedDigest>& digest : served) {
-    digest->source = std::make_unique<DigestSource>(*top, digest->digest);
-    top = digest->source.get();
-  }
-  ahead = TRY(ReadAheadSource::start(*top));
+  Source& transport = http != nullptr ? static_cast<Source&>(*http) : *local;
+  ahead = TRY(ReadAheadSource::start(proofs->attach(transport)));
   consumed = std::make_unique<CountingSource>(*ahead);
   file = std::make_unique<PeekSource>(*consumed);
   return {};
@@ -319,13 +177,12 @@ void ImageStream::State::close_stream() {
   file.reset();
   consumed.reset();
   ahead.reset();
-  for (std::unique_ptr<ServedDigest>& digest : served) digest->source.reset();
+  proofs->detach();
   http.reset();
   local.reset();
 }
 
-Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
-                                            std::optional<Time> deadline) {
+Result<void> ImageStream::State::open_image(std::optional<Time> deadline) {
   TRY(open_stream());
   ConstBytes magic = TRY(file->peek(kSniffBytes));
   if (magic.empty()) return Error("the file is empty").with_context(name);
@@ -350,7 +207,7 @@ Result<void> ImageStream::State::open_image(const ImageProofs& proofs,
   }
   Source* top = decoder.get();
   if (top == nullptr) return {};  // Nothing is known of the disk but its size.
-  if (proofs.image_sha256) {
+  if (expected_image) {
     image_digest.emplace(DigestKind::Sha256);
     hashed = std::make_unique<DigestSource>(*top, *image_digest);
     top = hashed.get();
@@ -489,7 +346,7 @@ Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline
   switch (origin.kind) {
     case OriginKind::File: {
       if (!served_size) return stage("a pipe");
-      if (!served.empty()) {  // Hashed once, then read again.
+      if (proofs->any()) {  // Hashed once, then read again.
         ByteVector chunk(kStageChunk);
         while (TRY(file->read(chunk)) != 0) continue;
       }
@@ -501,7 +358,7 @@ Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline
     case OriginKind::StandardInput: return stage("standard input");
     case OriginKind::Http: break;
   }
-  if (!served.empty() && reading.use == ImageUse::Write)
+  if (proofs->any() && reading.use == ImageUse::Write)
     return stage("a digest of the file as served is wanted");
   if (http->answer().ranges == RangeSupport::None) return stage("a server without Range");
   close_stream();
@@ -567,10 +424,15 @@ Result<std::unique_ptr<ImageStream>> ImageStream::open(const ImageOrigin& origin
   std::unique_ptr<ImageStream> stream(
       new ImageStream(std::make_unique<State>(origin, http, reading)));
   State& state = *stream->state_;
-  TRY(state.prepare_proofs(proofs, deadline));
+  state.proven = proofs.any();
+  state.http_options.digest_follows = state.proven;
+  state.http_options.open_end = true;
+  state.proofs = TRY(ServedProofs::prepare(origin, state.http_options, proofs, deadline));
   TRY(state.open_transport(deadline));
-  TRY(state.choose_from_list());
-  TRY(state.open_image(proofs, deadline));
+  TRY(state.proofs->choose_from_list(
+      state.http != nullptr ? std::string_view(state.http->answer().effective_url) : ""));
+  state.expected_image = proofs.image_sha256;
+  TRY(state.open_image(deadline));
   return stream;
 }
 
@@ -620,16 +482,7 @@ Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   if (!s.reading.any_content && !s.end_is_judged) {
     TRY_CONTEXT(s.name, check_ends_with_sector(image_size, s.proven));
   }
-  for (std::unique_ptr<ServedDigest>& digest : s.served) {
-    ByteVector actual = digest->digest.finish();
-    if (digest->signature) {
-      proof.digest = TRY_CONTEXT(s.name, digest->signature->verify_image(actual));
-    } else {
-      proof.digest = TRY(VerifiedDigest::compare(
-          concat(digest_name(digest->digest.kind()), " of ", s.name), digest->expected, actual));
-    }
-    proof.by.push_back(digest->proof);
-  }
+  TRY(s.proofs->prove(proof));
   if (s.image_digest) {
     proof.digest = TRY(VerifiedDigest::compare(concat("SHA-256 of the image in ", s.name),
                                                *s.expected_image, s.image_digest->finish()));

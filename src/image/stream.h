@@ -16,8 +16,8 @@
 #include "base/time.h"
 #include "base/units.h"
 #include "image/origin.h"
+#include "image/proofs.h"
 #include "io/decode.h"
-#include "io/digest.h"
 #include "io/source.h"
 #include "net/http/options.h"
 
@@ -25,20 +25,6 @@ namespace curlingiron {
 
 // How much of the raw image is looked at before anything is written.
 inline constexpr uint64_t kImageHead = 1_MiB;
-
-// What must hold of the image; hashing costs time, so only what is asked for is computed.
-struct ImageProofs {
-  std::optional<ByteVector> sha256;        // of the file as served
-  std::optional<ByteVector> image_sha256;  // of the raw image
-  // A list of digests that has the file's name in it: URL or path, relative to the image's own.
-  std::string sums;
-  // An ed25519 key of minisign or signify, base64: signs the list, or where there is none the file.
-  std::string public_key;
-  std::string
-      signature;  // URL or path; empty: that of the signed file, with .minisig or .sig added
-
-  bool any() const { return sha256 || image_sha256 || !sums.empty() || !public_key.empty(); }
-};
 
 enum class ImageUse {
   Write,
@@ -50,12 +36,6 @@ struct ImageReading {
   ImageUse use = ImageUse::Write;
   std::string member;        // of a zip archive (DecodeLimits::member)
   bool any_content = false;  // it need not be known to be a disk (image/check.h)
-};
-
-// What proved that the image is the one that was meant.
-struct ImageProof {
-  VerifiedDigest digest = VerifiedDigest::none_given();
-  std::vector<std::string> by;  // "sha256", "image-sha256", "sums", "signature"
 };
 
 class ImageStream {
