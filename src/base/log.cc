@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdio>
+#include <mutex>
+#include <set>
 #include <string>
 
 namespace curlingiron {
@@ -40,6 +42,16 @@ void log_debug(std::string_view line) { log(LogLevel::Debug, line); }
 void log_info(std::string_view line) { log(LogLevel::Info, line); }
 void log_warning(std::string_view line) { log(LogLevel::Warning, line); }
 void log_error(std::string_view line) { log(LogLevel::Error, line); }
+
+void log_warning_once(std::string_view line) {
+  static std::mutex mutex;
+  static std::set<std::string, std::less<>> said;
+  {
+    std::lock_guard lock(mutex);
+    if (!said.emplace(line).second) return;
+  }
+  log_warning(line);
+}
 
 void log_warning(std::string_view what, const Error& error) {
   log(LogLevel::Warning, error.with_context(what).message());

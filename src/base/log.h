@@ -24,6 +24,8 @@ void log_debug(std::string_view line);
 void log_info(std::string_view line);
 void log_warning(std::string_view line);
 void log_error(std::string_view line);
+// A warning that the program does not say twice.
+void log_warning_once(std::string_view line);
 // "WHAT: MESSAGE": a failure that is tolerated, said aloud.
 void log_warning(std::string_view what, const Error& error);
 

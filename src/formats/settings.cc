@@ -157,6 +157,13 @@ constexpr Key kKeys[] = {
        settings.pinned_key = TRY(parse_key_pin(value));
        return {};
      }},
+    {"prove",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       static constexpr Choice<ProveWhen> kChoices[] = {{"first", ProveWhen::First},
+                                                        {"stream", ProveWhen::After}};
+       settings.prove = TRY(parse_choice(value, kChoices));
+       return {};
+     }},
     {"proxy",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.proxy = TRY(parse_proxy_url(value));

@@ -25,24 +25,28 @@ enum class AfterSuccess { Reboot, PowerOff, Halt };
 // Before the commit point the old system always starts again; Shell offers a shell before that.
 enum class AfterFailure { Hold, Reboot, PowerOff, Shell };
 enum class Verify { ReadBack, Off };
+// When digests and signatures are compared: before anything is written where the file fits into
+// memory, always before, or after.
+enum class ProveWhen { FirstIfItFits, First, After };
 
 struct Settings {
-  std::vector<std::string> sources;        // src= : URL of the image; repeated: mirrors of it
-  std::string destination;                 // dst= : /dev/… or an identity (disk/choose.h)
-  std::optional<ByteVector> sha256;        // sha256= : of the file as served; 32 bytes
-  std::optional<ByteVector> image_sha256;  // image-sha256= : of the raw image; 32 bytes
-  std::string sums;                        // sums= : list of digests, URL or relative to src
-  std::string public_key;                  // pubkey= : ed25519, minisign or signify, base64
-  std::string signature;                   // sig= : its signature, URL or relative to src
-  bool insecure = false;                   // insecure : no TLS verification
-  std::optional<KeyPin> pinned_key;        // pin=sha256//BASE64 : of the server's public key
-  bool any_boot_mode = false;              // boot=any : image and firmware are not judged
-  std::string member;                      // member= : of a zip archive, the disk image's name
-  Verify verify = Verify::ReadBack;        // verify=readback|off
-  NetworkConfig network;                   // ip=, vlan=, bond=, route=, ifname=, nameserver=
-  std::string hostname;                    // hostname= : sent with DHCP
-  std::vector<std::string> headers;        // header=Name: value (repeatable, secret)
-  std::optional<Url> proxy;                // proxy=URL : of a proxy that is spoken to by plain http
+  std::vector<std::string> sources;            // src= : URL of the image; repeated: mirrors of it
+  std::string destination;                     // dst= : /dev/… or an identity (disk/choose.h)
+  std::optional<ByteVector> sha256;            // sha256= : of the file as served; 32 bytes
+  std::optional<ByteVector> image_sha256;      // image-sha256= : of the raw image; 32 bytes
+  std::string sums;                            // sums= : list of digests, URL or relative to src
+  std::string public_key;                      // pubkey= : ed25519, minisign or signify, base64
+  std::string signature;                       // sig= : its signature, URL or relative to src
+  bool insecure = false;                       // insecure : no TLS verification
+  std::optional<KeyPin> pinned_key;            // pin=sha256//BASE64 : of the server's public key
+  bool any_boot_mode = false;                  // boot=any : image and firmware are not judged
+  std::string member;                          // member= : of a zip archive, the disk image's name
+  ProveWhen prove = ProveWhen::FirstIfItFits;  // prove=first|stream
+  Verify verify = Verify::ReadBack;            // verify=readback|off
+  NetworkConfig network;                       // ip=, vlan=, bond=, route=, ifname=, nameserver=
+  std::string hostname;                        // hostname= : sent with DHCP
+  std::vector<std::string> headers;            // header=Name: value (repeatable, secret)
+  std::optional<Url> proxy;           // proxy=URL : of a proxy that is spoken to by plain http
   std::optional<int64_t> time;        // time= : seconds since the epoch, or 2026-11-22T12:00:00Z
   std::optional<int64_t> time_floor;  // time-floor= : the same, used only if the clock is behind it
   Duration deadline = 300s;           // deadline= : until the commit point, since /init started

@@ -22,6 +22,7 @@
 #include "sys/file.h"
 #include "sys/power.h"
 #include "sys/process.h"
+#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
@@ -33,6 +34,10 @@ struct FlashPlan {
   std::vector<std::string> uses;  // "vda3 is mounted on /"
   std::string source;
   std::string source_detail;
+  std::string proof;  // what the image is proven by; empty: nothing
+  std::string served = "a file of unknown length";
+  uint64_t memory_to_keep = 0;  // bytes; 0: the file's length is not known
+  std::string proof_detail;     // when it is proven, and what comes of it
   KernelImage kernel;
   std::vector<std::string> cards;
   NetworkConfig network;   // as captured or of a file; empty: the settings describe one
@@ -116,6 +121,42 @@ Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, 
   }
   plan.source = origin.name();
   plan.source_detail = describe_image(*image, settings);
+  plan.proof = describe_proof(settings);
+  if (image->served_size()) {
+    plan.memory_to_keep = image->memory_to_keep();
+    plan.served = format_size(*image->served_size());
+  }
+  return {};
+}
+
+// Whether the installer, on this machine, proves the image before it writes: it is told to, so that
+// what the plan says holds.
+Result<void> plan_proof(const Settings& settings, FlashPlan& plan) {
+  if (plan.proof.empty()) return {};
+  // What the installer's kernel takes with its modules, beside what /init reckons with.
+  constexpr uint64_t kInstaller = 64_MiB;
+  uint64_t total = total_memory();
+  uint64_t room = total > kInstaller ? total - kInstaller : 0;
+  bool fits = plan.memory_to_keep != 0 && plan.memory_to_keep <= room;
+  if (settings.prove == ProveWhen::First && !fits) {
+    return Error(concat(plan.source, ": ", plan.served,
+                        " and what the installer needs do not fit "
+                        "into this machine's memory of ",
+                        format_size(total),
+                        ", so that it cannot be proven first; leave out prove=first"));
+  }
+  if (fits && settings.prove != ProveWhen::After) {
+    if (settings.prove != ProveWhen::First) plan.config += TRY(format_setting("prove", "first"));
+    plan.proof_detail = concat(plan.served, ", fits into this machine's memory: proven by ",
+                               plan.proof, " before the first byte is written");
+    return {};
+  }
+  plan.proof_detail = concat(
+      settings.prove == ProveWhen::After ? "prove=stream" : plan.served,
+      settings.prove == ProveWhen::After ? "" : " does not fit into this machine's memory",
+      ": compared with ", plan.proof,
+      " after it is written; if it does not match, this machine will not boot and stays up until "
+      "somebody comes");
   return {};
 }
 
@@ -231,6 +272,7 @@ Result<FlashPlan> make_plan(const FlashOptions& options) {
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
+  TRY(plan_proof(settings, plan));
   plan.initramfs = TRY(build_installer(root, options, checked, plan));
   TRY(prove_network(root, cards_of(network), plan));
   plan.command_line = next_command_line(root);
@@ -242,6 +284,7 @@ void show(const FlashPlan& plan) {
                             "\n            known to the installer as ", plan.identity, "\n");
   for (const std::string& use : plan.uses) text += concat("            ", use, "\n");
   text += concat("with\n  image     ", plan.source, "\n            ", plan.source_detail, "\n");
+  if (!plan.proof_detail.empty()) text += concat("            ", plan.proof_detail, "\n");
   text += concat("by starting\n  kernel    ", plan.kernel.release, " (/", plan.kernel.path,
                  ")\n  initramfs ", format_size(plan.initramfs.bytes.size()), ", ",
                  plan.initramfs.modules.size(), " modules\n");

@@ -56,14 +56,21 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
     text += concat(", ", image.tls());
     if (settings.insecure) text += settings.pinned_key ? " (by its pinned key)" : " (unverified)";
   }
+  return text;
+}
+
+std::string describe_proof(const Settings& settings) {
   ImageProofs proofs = wanted_proofs(settings);
   std::vector<std::string> by;
-  if (proofs.sha256) by.emplace_back("sha256");
-  if (proofs.image_sha256) by.emplace_back("image-sha256");
-  if (!proofs.sums.empty()) by.emplace_back("sums");
-  if (!proofs.public_key.empty()) by.emplace_back("signature");
-  if (!by.empty()) text += concat(", to be proven by ", join(by, ", "));
-  return text;
+  if (proofs.sha256) by.emplace_back("its SHA-256");
+  if (proofs.image_sha256) by.emplace_back("the SHA-256 of what is in it");
+  if (!proofs.sums.empty()) {
+    by.push_back(
+        concat("its digest in ", proofs.sums, proofs.public_key.empty() ? "" : ", signed"));
+  } else if (!proofs.public_key.empty()) {
+    by.emplace_back("its signature");
+  }
+  return join(by, " and ");
 }
 
 Result<bool> confirm_overwrite(const std::string& path) {

@@ -118,13 +118,37 @@ Result<void> check_free(const WriteTarget& target) {
                EBUSY);
 }
 
-void show(const WriteTarget& target, const std::string& source, const std::string& detail) {
+// When the image is proven, and what comes of one that is not the one that was meant.
+std::string describe_rehearsal(const ImageStream& image, const Settings& settings,
+                               const WriteTarget& target) {
+  std::string by = describe_proof(settings);
+  if (by.empty()) return {};
+  std::string size = image.served_size() ? format_size(*image.served_size()) : "its length unknown";
+  switch (image.rehearsal()) {
+    case Rehearsal::Kept:
+      return concat(size, ", fits into memory: proven by ", by,
+                    " before the first byte is written");
+    case Rehearsal::ReadTwice:
+      return concat("read twice: proven by ", by, " before the first byte is written");
+    case Rehearsal::None: break;
+  }
+  std::string why = settings.prove == ProveWhen::After ? "prove=stream"
+                                                       : concat(size, ", does not fit into memory");
+  return concat(why, ": proven by ", by, " after it is written; if that fails, ", target.path,
+                " holds no system");
+}
+
+void show(const WriteTarget& target, const std::string& source,
+          const std::vector<std::string>& details) {
   std::string text = concat(
       "This replaces everything on\n  ", target.is_file ? "file   " : "disk   ",
       target.is_file
           ? concat(target.path, ": ", format_size(target.disk.size))
           : concat(target.path.substr(0, target.path.rfind('/') + 1), target.disk.describe()),
-      "\nwith\n  image  ", source, "\n         ", detail, "\n");
+      "\nwith\n  image  ", source, "\n");
+  for (const std::string& detail : details) {
+    if (!detail.empty()) text += concat("         ", detail, "\n");
+  }
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -152,6 +176,17 @@ class ProgressBar {
   Time start_;
   std::optional<Ticker> ticker_;
 };
+
+// Proves all of it before anything is written, where that can be.
+Result<void> rehearse(ImageStream& image, const WriteTarget& target) {
+  if (image.rehearsal() == Rehearsal::None) return {};
+  {
+    ProgressBar bar(
+        "proving", [&] { return image.consumed(); }, image.total());
+    TRY(image.rehearse(target.disk.size));
+  }
+  return image.start_again();
+}
 
 // From the first to the last byte. `stage` says what an error leaves on the disk.
 Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const WriteTarget& target,
@@ -248,7 +283,10 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   }
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
-  if (!options.json) show(target, origin.name(), describe_image(*image, settings));
+  if (!options.json) {
+    show(target, origin.name(),
+         {describe_image(*image, settings), describe_rehearsal(*image, settings, target)});
+  }
   if (options.dry_run) {
     log_info("dry run: everything is there and fits; nothing was changed");
     return {};
@@ -260,6 +298,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   // Had the download failed for good meanwhile, this is the last moment at which that costs
   // nothing.
   if (std::optional<Error> failure = image->failure()) return *failure;
+  TRY(rehearse(*image, target));
   Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
   writer.reset();
   device.reset();

@@ -60,7 +60,7 @@ Result<void> check_ends_with_sector(uint64_t size, bool proven) {
                         ": it is cut off, or more than the image; get it again, or prove it by "
                         "a digest (sha256=)"));
   }
-  log_warning(concat(fact, "; zeros fill the last one"));
+  log_warning_once(concat(fact, "; zeros fill the last one"));
   return {};
 }
 

@@ -129,6 +129,7 @@ Result<void> ServedProofs::prove(ImageProof& proof) {
   std::string name = origin_.name();
   for (std::unique_ptr<Digest>& digest : digests_) {
     ByteVector actual = digest->digest.finish();
+    digest->digest = MessageDigest(digest->digest.kind());
     if (digest->signature) {
       proof.digest = TRY_CONTEXT(name, digest->signature->verify_image(actual));
     } else {

@@ -54,7 +54,7 @@ class ServedProofs {
   // What is read through the source that it returns is digested. `source` must outlive detach().
   Source& attach(Source& source);
   void detach();
-  // After the whole file was read. Once.
+  // After the whole file was read; then it may be read once more, from its first byte.
   Result<void> prove(ImageProof& proof);
 
  private:

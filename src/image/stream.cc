@@ -25,7 +25,9 @@ namespace {
 
 // What a staged file must leave free: the pipeline, the decoder and the kernel's own needs.
 constexpr uint64_t kBesideStaged = 96_MiB;
-constexpr size_t kStageChunk = 1_MiB;
+constexpr size_t kChunk = 1_MiB;
+// The windows of these may be that large, where a file that is kept leaves them room.
+constexpr uint64_t kLargeWindow = 128_MiB;
 // What may follow a stream that its own checksums cover: as much, or a hundredth of the file.
 constexpr uint64_t kMostAfterEnd = 1_MiB;
 // For the file's end a server has that long; what it says is only needed earlier, not at all.
@@ -66,6 +68,12 @@ bool leaves_room_for_footer(ConstBytes head, uint64_t size) {
          (table.value().other_sector + 1) * kLeastSector + kVhdFooter == size;
 }
 
+// What a decoder needs beside a file that is kept in memory.
+uint64_t beside_kept(Format format) {
+  bool large = format == Format::Xz || format == Format::Zstd;
+  return kBesideStaged + (large ? kLargeWindow : 0);
+}
+
 // What has no end mark of its own, or none that a checksum covers, must be proven otherwise where
 // the server says nothing of its end.
 bool proves_its_end(Format format) {
@@ -97,6 +105,8 @@ struct ImageStream::State {
   Result<void> open_random_access(std::optional<Time> deadline);
   Result<void> stage(std::string_view why);
   void close_stream();
+  Result<void> choose_rehearsal();
+  Result<void> start_again();
 
   ImageOrigin origin;
   HttpOptions http_options;
@@ -109,6 +119,11 @@ struct ImageStream::State {
   std::unique_ptr<RandomSource> at_end;  // standard input, where it is a file
   std::optional<uint64_t> served_size;
   std::string tls;
+  Rehearsal rehearsal = Rehearsal::None;
+  UniqueFd again;  // where the rehearsal is over: the file, to be read once more
+  std::unique_ptr<KeepingSource> kept;
+  uint64_t downloaded_before = 0;  // it
+  unsigned resumptions_before = 0;
   std::unique_ptr<ReadAheadSource> ahead;
   std::unique_ptr<CountingSource> consumed;
   std::unique_ptr<PeekSource> file;
@@ -116,6 +131,7 @@ struct ImageStream::State {
   // A qcow2 disk is read out of one of these instead.
   std::unique_ptr<HttpFile> http_file;
   std::unique_ptr<FileRandomSource> random;  // a file, or what was staged
+  UniqueFd staged;                           // the same, where it is read once more
   Qcow2Source* disk = nullptr;               // the decoder
 
   std::unique_ptr<Source> unpacked;
@@ -149,10 +165,10 @@ Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
       return {};
     }
     case OriginKind::StandardInput: {
-      Result<UniqueFd> again = reopen_standard_input();
-      if (again.ok()) {
+      Result<UniqueFd> other = reopen_standard_input();
+      if (other.ok()) {
         Result<std::unique_ptr<FileRandomSource>> whole =
-            FileRandomSource::open(std::move(again).value());
+            FileRandomSource::open(std::move(other).value());
         if (whole.ok()) at_end = std::move(whole).value();
       }
       if (at_end != nullptr) served_size = at_end->size();
@@ -199,6 +215,7 @@ Result<void> ImageStream::State::open_image(std::optional<Time> deadline) {
                         " and no zip archive, so that it holds no \"",
                         printable(reading.member, 100), "\"; leave out --member (member=)"));
   }
+  if (!again.valid()) TRY(choose_rehearsal());
   if (format == Format::Qcow2) {
     decoder = TRY(open_qcow2(deadline));
     known_by = "its header";
@@ -234,6 +251,13 @@ Result<void> ImageStream::State::open_image(std::optional<Time> deadline) {
 
 Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Time> deadline) {
   DecodeLimits limits = machine_limits();
+  Source* packed = file.get();
+  if (rehearsal == Rehearsal::Kept && !again.valid()) {
+    uint64_t most = served_size ? *served_size : limits.memory - beside_kept(format);
+    limits.memory -= most;
+    kept = TRY(KeepingSource::start(*file, most));
+    packed = kept.get();
+  }
   limits.member = reading.member;
   limits.any_content = reading.any_content;
   limits.most_after_checked = std::max(kMostAfterEnd, served_size.value_or(0) / 100);
@@ -248,7 +272,7 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
     ending.least_size = hint;
     known_by = "its header";
   }
-  unpacked = TRY_CONTEXT(name, open_decoder(format, *file, limits));
+  unpacked = TRY_CONTEXT(name, open_decoder(format, *packed, limits));
   decoder = std::make_unique<VhdFooterSource>(*unpacked);
   return {};
 }
@@ -256,6 +280,9 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
 // The file once more, to be read from its end; null, with the reason in known_by, where it cannot
 // be.
 Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending() {
+  if (again.valid()) {
+    return std::unique_ptr<RandomSource>(TRY(FileRandomSource::open(TRY(reopen_read_only(again)))));
+  }
   switch (origin.kind) {
     case OriginKind::File: {
       known_by = "a pipe shows its end last";
@@ -343,18 +370,21 @@ Result<std::unique_ptr<Source>> ImageStream::State::open_qcow2(std::optional<Tim
 
 // The way to the bytes of a qcow2 image in any order that needs the least memory.
 Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline) {
-  switch (origin.kind) {
-    case OriginKind::File: {
-      if (!served_size) return stage("a pipe");
-      if (proofs->any()) {  // Hashed once, then read again.
-        ByteVector chunk(kStageChunk);
-        while (TRY(file->read(chunk)) != 0) continue;
-      }
-      close_stream();
-      UniqueFd fd = TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
-      random = TRY_CONTEXT(name, FileRandomSource::open(std::move(fd)));
-      return {};
+  bool is_file = again.valid() || (origin.kind == OriginKind::File && served_size);
+  if (is_file) {
+    if (proofs->any()) {  // Hashed once, then read again.
+      ByteVector chunk(kChunk);
+      while (TRY(file->read(chunk)) != 0) continue;
     }
+    close_stream();
+    UniqueFd fd = again.valid() ? TRY(reopen_read_only(again))
+                                : TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
+    random = TRY_CONTEXT(name, FileRandomSource::open(std::move(fd)));
+    return {};
+  }
+  if (rehearsal == Rehearsal::Kept) return stage("it is proven before anything is written");
+  switch (origin.kind) {
+    case OriginKind::File: return stage("a pipe");
     case OriginKind::StandardInput: return stage("standard input");
     case OriginKind::Http: break;
   }
@@ -403,7 +433,7 @@ Result<void> ImageStream::State::stage(std::string_view why) {
   if (http != nullptr) http->set_deadline(std::nullopt);
   log_info(concat(name, ": a qcow2 image is held in memory (", why, ")"));
   UniqueFd memory = TRY(create_memory_file("image"));
-  ByteVector chunk(kStageChunk);
+  ByteVector chunk(kChunk);
   for (uint64_t size = 0;;) {
     size_t n = TRY(file->read(chunk));
     if (n == 0) break;
@@ -412,8 +442,58 @@ Result<void> ImageStream::State::stage(std::string_view why) {
     TRY_CONTEXT(name, write_all(memory, ConstBytes(chunk).first(n)));
   }
   close_stream();
+  if (rehearsal == Rehearsal::Kept) staged = TRY(reopen_read_only(memory));
   random = TRY_CONTEXT(name, FileRandomSource::open(std::move(memory)));
   return {};
+}
+
+// Whether all of it is read and proven once before anything is written.
+Result<void> ImageStream::State::choose_rehearsal() {
+  if (!proven || reading.use != ImageUse::Write || reading.prove == ProveWhen::After) return {};
+  if (origin.kind == OriginKind::File && served_size) {
+    rehearsal = Rehearsal::ReadTwice;
+    return {};
+  }
+  uint64_t available = available_memory();
+  uint64_t beside = beside_kept(format);
+  uint64_t room = available > beside ? available - beside : 0;
+  bool fits = served_size ? *served_size <= room : room != 0;
+  if (reading.prove == ProveWhen::First && !fits) {
+    return Error(
+        concat(name, ": it was to be proven before anything is written (prove=first), but ",
+               served_size ? format_size(*served_size) : "a file of unknown length",
+               served_size ? " do not fit into " : " does not fit into ", format_size(room),
+               " of memory; pass prove=stream to prove it afterwards"),
+        ENOMEM);
+  }
+  // Of unknown length, it is tried where nothing else will do.
+  if (fits && (served_size || reading.prove == ProveWhen::First)) rehearsal = Rehearsal::Kept;
+  return {};
+}
+
+// From the first byte of what was read once.
+Result<void> ImageStream::State::start_again() {
+  if (http != nullptr) {
+    downloaded_before = http->delivered();
+    resumptions_before = http->resumptions();
+  }
+  if (rehearsal == Rehearsal::ReadTwice) {
+    again = TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
+  } else {
+    again = staged.valid() ? std::move(staged) : TRY(kept->reopen());
+  }
+  head = {};
+  image.reset();
+  named_image.reset();
+  hashed.reset();
+  decoder.reset();
+  unpacked.reset();
+  disk = nullptr;
+  random.reset();
+  kept.reset();
+  close_stream();
+  local = std::make_unique<FileSource>(TRY(reopen_read_only(again)));
+  return open_image(std::nullopt);
 }
 
 Result<std::unique_ptr<ImageStream>> ImageStream::open(const ImageOrigin& origin,
@@ -448,6 +528,37 @@ std::string ImageStream::size_known_by() const { return state_->known_by; }
 std::string ImageStream::tls() const { return state_->tls; }
 Source& ImageStream::image() { return *state_->image; }
 
+Rehearsal ImageStream::rehearsal() const { return state_->rehearsal; }
+
+uint64_t ImageStream::memory_to_keep() const {
+  return state_->served_size.value_or(0) + beside_kept(state_->format);
+}
+
+Result<void> ImageStream::rehearse(uint64_t most) {
+  State& s = *state_;
+  ByteVector chunk(kChunk);
+  uint64_t size = 0;
+  for (;;) {
+    size_t n = 0;
+    if (uint64_t zeros = s.image->zeros_ahead(); zeros != 0) {
+      s.image->skip_zeros(zeros);
+      size += zeros;
+    } else {
+      n = TRY(s.image->read(chunk));
+      if (n == 0) break;
+      size += n;
+    }
+    if (size > most) {
+      return Error(concat(s.name, ": the image is larger than the disk, which has ",
+                          format_size(most), "; choose a larger disk"));
+    }
+  }
+  TRY(prove(size));
+  return {};
+}
+
+Result<void> ImageStream::start_again() { return state_->start_again(); }
+
 std::optional<Error> ImageStream::failure() const {
   return state_->ahead != nullptr ? state_->ahead->failure() : std::nullopt;
 }
@@ -466,12 +577,14 @@ std::optional<uint64_t> ImageStream::total() const {
 }
 
 uint64_t ImageStream::downloaded() const {
+  if (state_->again.valid() && state_->downloaded_before != 0) return state_->downloaded_before;
   if (state_->http != nullptr) return state_->http->delivered();
   if (state_->http_file != nullptr) return state_->http_file->delivered();
   return state_->disk != nullptr ? state_->disk->consumed() : state_->consumed->count();
 }
 
 unsigned ImageStream::resumptions() const {
+  if (state_->again.valid()) return state_->resumptions_before;
   if (state_->http != nullptr) return state_->http->resumptions();
   return state_->http_file != nullptr ? state_->http_file->resumptions() : 0;
 }

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/units.h"
+#include "formats/settings.h"
 #include "image/origin.h"
 #include "image/proofs.h"
 #include "io/decode.h"
@@ -36,6 +37,14 @@ struct ImageReading {
   ImageUse use = ImageUse::Write;
   std::string member;        // of a zip archive (DecodeLimits::member)
   bool any_content = false;  // it need not be known to be a disk (image/check.h)
+  ProveWhen prove = ProveWhen::FirstIfItFits;
+};
+
+// How all of an image is read and proven before the first byte of it is written.
+enum class Rehearsal {
+  None,       // it is not: nothing is to be proven, or what is does not fit into memory
+  Kept,       // the file as served is kept in memory
+  ReadTwice,  // a file of this machine
 };
 
 class ImageStream {
@@ -64,6 +73,16 @@ class ImageStream {
   // What that is known by: "the index at its end". Where nothing is known, why not.
   std::string size_known_by() const;
   std::string tls() const;  // "TLSv1.3"; empty: none
+  Rehearsal rehearsal() const;
+  // Bytes of memory that a machine must have for Rehearsal::Kept of this file, where its length is
+  // known.
+  uint64_t memory_to_keep() const;
+  // Unless Rehearsal::None: reads the image to its end, writes nothing, and proves it. An image of
+  // more than `most` bytes is an error.
+  Result<void> rehearse(uint64_t most);
+  // After rehearse(): what is read now begins at the first byte again; nothing is asked of a server
+  // any more. No other thread may look on.
+  Result<void> start_again();
   // The raw image from its first byte.
   Source& image();
   // What the transport failed with for good, known before image() comes to it.

@@ -40,8 +40,10 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   http.client_certificate = access.client_certificate;
   http.certificate_time = access.certificate_time;
   http.paths = access.paths;
-  ImageReading reading{
-      .use = use, .member = settings.member, .any_content = settings.any_boot_mode};
+  ImageReading reading{.use = use,
+                       .member = settings.member,
+                       .any_content = settings.any_boot_mode,
+                       .prove = settings.prove};
   return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
 }
 

@@ -11,6 +11,9 @@
 
 namespace curlingiron {
 
+// A hang is noticed a little after the phases' own deadline: their message is the better one.
+inline constexpr Duration kDeadManGrace = std::chrono::seconds(15);
+
 class DeadMan {
  public:
   // At `deadline` the machine restarts, whatever the other threads do.
@@ -18,6 +21,8 @@ class DeadMan {
   ~DeadMan() { disarm(); }
   DeadMan(const DeadMan&) = delete;
   DeadMan& operator=(const DeadMan&) = delete;
+  // What is under way goes on, if slowly.
+  void put_off(Time deadline);
   // The commit point is reached: from now on the old system is gone, and a restart helps nobody.
   void disarm();
 

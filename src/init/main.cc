@@ -31,9 +31,6 @@ struct Proven {
   ProvenDisk disk;
 };
 
-// A hang is noticed a little after the phases' own deadline: their message is the better one.
-constexpr Duration kDeadManGrace = std::chrono::seconds(15);
-
 // Runs one phase and says how it ended.
 template <typename Phase>
 auto run_phase(Journal& journal, std::string_view name, Phase phase) {
@@ -81,6 +78,14 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
     if (std::optional<Error> failure = proven.source.image->failure()) return *failure;
     return disk;
   }));
+
+  // All of the image is what was meant, where memory holds it.
+  if (proven.source.image->rehearsal() != Rehearsal::None) {
+    TRY(run_phase(journal, "proof", [&] {
+      return prove_image(journal, *proven.dead_man, proven.configuration, proven.source,
+                         proven.disk);
+    }));
+  }
   return {};
 }
 

@@ -278,6 +278,34 @@ Facts ProvenDisk::facts() const {
   return facts;
 }
 
+Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
+                                   const Configuration& configuration, ProvenSource& source,
+                                   const ProvenDisk& disk) {
+  ImageStream& image = *source.image;
+  Time start = now();
+  {
+    std::optional<uint64_t> total = image.total();
+    uint64_t seen = 0;
+    Ticker progress(1s, [&, start, total] {
+      uint64_t consumed = image.consumed();
+      journal.progress(progress_line("proving", consumed, total, now() - start));
+      if (consumed == seen) return;
+      seen = consumed;
+      // One that comes no further for as long as the deadline is gets no nearer to the disk.
+      image.set_deadline(now() + configuration.settings.deadline);
+      dead_man.put_off(now() + configuration.settings.deadline + kDeadManGrace);
+    });
+    TRY(image.rehearse(disk.disk.size));
+  }
+  uint64_t fetched = image.downloaded();
+  TRY(image.start_again());
+  return RehearsedImage{fetched, now() - start};
+}
+
+Facts RehearsedImage::facts() const {
+  return {{"bytes", concat(bytes)}, {"seconds", format_seconds(took)}};
+}
+
 Result<BegunInstallation> commit(DeadMan& dead_man, ProvenSource& source, ProvenDisk& disk) {
   dead_man.disarm();
   // From here on a new try is worth more than a way back: an oops in a driver that is not ours, or

@@ -1,7 +1,11 @@
 #include "io/adapters.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+
+#include "base/text.h"
+#include "base/units.h"
 
 namespace curlingiron {
 namespace {
@@ -65,6 +69,21 @@ Result<size_t> PeekSource::read(MutableBytes into) {
 Result<size_t> CountingSource::read(MutableBytes into) {
   size_t n = TRY(inner_.read(into));
   count_.fetch_add(n, std::memory_order_relaxed);
+  return n;
+}
+
+Result<std::unique_ptr<KeepingSource>> KeepingSource::start(Source& inner, uint64_t most) {
+  UniqueFd memory = TRY(create_memory_file("image"));
+  return std::unique_ptr<KeepingSource>(new KeepingSource(inner, most, std::move(memory)));
+}
+
+Result<size_t> KeepingSource::read(MutableBytes into) {
+  size_t n = TRY(inner_.read(into));
+  if (n > most_ - kept_) {
+    return Error(concat("more than the ", format_size(most_), " that fit into memory"), ENOMEM);
+  }
+  TRY(write_all(memory_, into.first(n)));
+  kept_ += n;
   return n;
 }
 

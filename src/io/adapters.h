@@ -75,6 +75,25 @@ class CountingSource final : public Source {
   std::atomic<uint64_t> count_{0};
 };
 
+// Keeps all that passes through in memory, to be read again.
+class KeepingSource final : public Source {
+ public:
+  // More than `most` bytes are an error.
+  static Result<std::unique_ptr<KeepingSource>> start(Source& inner, uint64_t most);
+  Result<size_t> read(MutableBytes into) override;
+  // What has passed so far, from its first byte.
+  Result<UniqueFd> reopen() const { return reopen_read_only(memory_); }
+
+ private:
+  KeepingSource(Source& inner, uint64_t most, UniqueFd memory)
+      : inner_(inner), most_(most), memory_(std::move(memory)) {}
+
+  Source& inner_;
+  uint64_t most_;
+  uint64_t kept_ = 0;
+  UniqueFd memory_;
+};
+
 inline constexpr size_t kReadAhead = 4_MiB;
 
 // Pulls from `inner` on a thread of its own, up to kReadAhead bytes ahead: network and decoder

@@ -189,8 +189,9 @@ Result<void> Decoder::pass_over_rest(bool checked, uint64_t end, ConstBytes take
     return garbage_after_end(end);
   }
   if (!search.seen_other_than_zeros()) return {};
-  log_warning(concat(plural(input_.position() - end, "byte", "bytes"), " after the end of the ",
-                     format_name(format_), " stream are passed over"));
+  log_warning_once(concat(plural(input_.position() - end, "byte", "bytes"),
+                          " after the end of the ", format_name(format_),
+                          " stream are passed over"));
   return {};
 }
 

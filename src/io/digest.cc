@@ -63,6 +63,7 @@ std::string_view digest_name(DigestKind kind) {
 
 MessageDigest::MessageDigest(DigestKind kind) : state_(std::make_unique<State>(kind)) {}
 MessageDigest::MessageDigest(MessageDigest&&) noexcept = default;
+MessageDigest& MessageDigest::operator=(MessageDigest&&) noexcept = default;
 MessageDigest::~MessageDigest() = default;
 
 DigestKind MessageDigest::kind() const { return state_->kind; }

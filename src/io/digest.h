@@ -17,6 +17,7 @@ class MessageDigest {
  public:
   explicit MessageDigest(DigestKind kind);
   MessageDigest(MessageDigest&&) noexcept;
+  MessageDigest& operator=(MessageDigest&&) noexcept;
   ~MessageDigest();
   void update(ConstBytes bytes);
   void update_zeros(uint64_t count);

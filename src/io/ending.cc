@@ -407,8 +407,8 @@ Result<Ending> read_zip(RandomSource& file, const DecodeLimits& limits) {
     if (last) TRY(check_what_follows(Format::Zip, size - end.after, *last, size, true, limits));
     // What is decoded by the directory ends before it.
     if (last > size - end.after) {
-      log_warning(concat(plural(end.after, "byte", "bytes"),
-                         " after the end of the zip stream are passed over"));
+      log_warning_once(concat(plural(end.after, "byte", "bytes"),
+                              " after the end of the zip stream are passed over"));
     }
   }
   ByteVector directory = TRY(read_from(file, end.directory, end.length));

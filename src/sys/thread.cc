@@ -16,19 +16,26 @@ unsigned processor_count() {
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
 
-uint64_t available_memory() {
+namespace {
+
+uint64_t memory_of(std::string_view name) {
   Result<UniqueFd> root = open_root("/");
   if (!root.ok()) return UINT64_MAX;
   Result<std::string> text = read_text(root.value(), "proc/meminfo");
   if (!text.ok()) return UINT64_MAX;
   for (std::string_view line : split(text.value(), '\n')) {
     std::vector<std::string_view> words = split_blank(line);
-    if (words.size() != 3 || words[0] != "MemAvailable:") continue;
+    if (words.size() != 3 || words[0] != name) continue;
     Result<uint64_t> kibibytes = parse_u64(words[1]);
     if (kibibytes.ok()) return kibibytes.value() << 10;
   }
   return UINT64_MAX;
 }
+
+}  // namespace
+
+uint64_t available_memory() { return memory_of("MemAvailable:"); }
+uint64_t total_memory() { return memory_of("MemTotal:"); }
 
 struct Thread::State {
   std::function<void()> body;

@@ -132,12 +132,20 @@ struct Outcome {
 };
 
 // What /init and write do.
-Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs& proofs = {}) {
+Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs& proofs = {},
+                 ProveWhen prove = ProveWhen::FirstIfItFits) {
   Outcome outcome;
   auto run = [&]() -> Result<void> {
-    std::unique_ptr<ImageStream> image = TRY(
-        ImageStream::open(origin, quick_options(), proofs, std::nullopt, {.any_content = true}));
+    ImageReading reading;
+    reading.any_content = true;
+    reading.prove = prove;
+    std::unique_ptr<ImageStream> image =
+        TRY(ImageStream::open(origin, quick_options(), proofs, std::nullopt, reading));
     std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(disk, "disk"));
+    if (image->rehearsal() != Rehearsal::None) {
+      TRY(image->rehearse(kDisk));
+      TRY(image->start_again());
+    }
     BegunInstallation begun = TRY(BegunInstallation::begin(*image, *writer));
     CopiedImage copied = TRY(begun.copy());
     ProvenImage proven = TRY(copied.prove());
@@ -180,12 +188,56 @@ TEST_F(Engine, EveryFormIsTheImage) {
   EXPECT_GE(forms().size(), 10U) << "tools are missing; run scripts/setup";
   for (const Form& form : forms()) {
     for (bool ranges : {true, false}) {
-      FaultyServer server(form.file, {.ranges = ranges});
+      size_t requests = 0;
+      for (ProveWhen prove : {ProveWhen::After, ProveWhen::First}) {
+        FaultyServer server(form.file, {.ranges = ranges});
+        FakeDisk disk(old_system());
+        Outcome outcome = transfer(server.origin(), disk, image_digest(), prove);
+        ASSERT_FALSE(outcome.error) << form.name << ": " << outcome.error->message();
+        EXPECT_TRUE(holds_image(disk.content())) << form.name;
+        EXPECT_EQ(disk.misuse(), "") << form.name;
+        // What is proven first is not fetched twice.
+        if (prove == ProveWhen::After) requests = server.requests();
+        EXPECT_LE(server.requests(), requests) << form.name;
+      }
+    }
+  }
+}
+
+TEST_F(Engine, AFileOfThisMachineIsProvenFirst) {
+  TemporaryDirectory directory = TemporaryDirectory::create().value();
+  for (const Form& form : forms()) {
+    std::string path = concat(directory.path(), "/image");
+    UniqueFd file = open_path(path, O_WRONLY | O_CREAT | O_TRUNC).value();
+    ASSERT_TRUE(write_all(file, form.file).ok());
+    ImageProofs proofs = image_digest();
+    proofs.sha256 = digest_of(DigestKind::Sha256, form.file);
+    for (bool right : {true, false}) {
+      if (!right) proofs.sha256->front() ^= 1;
       FakeDisk disk(old_system());
-      Outcome outcome = transfer(server.origin(), disk, image_digest());
-      ASSERT_FALSE(outcome.error) << form.name << ": " << outcome.error->message();
-      EXPECT_TRUE(holds_image(disk.content())) << form.name;
-      EXPECT_EQ(disk.misuse(), "") << form.name;
+      Outcome outcome = transfer(parse_origin({path}).value(), disk, proofs);
+      EXPECT_EQ(outcome.committed, right) << form.name;
+      EXPECT_TRUE(right ? holds_image(disk.content()) : untouched(disk.content())) << form.name;
+    }
+  }
+}
+
+TEST_F(Engine, WhatIsProvenFirstAndDoesNotHoldLeavesTheOldSystem) {
+  for (const Form& form : forms()) {
+    ByteVector flipped = form.file;
+    flipped[flipped.size() / 2] ^= 1;
+    ByteVector cut = form.file;
+    std::fill(cut.begin() + static_cast<ptrdiff_t>(cut.size() / 2), cut.end(), 0);
+    for (const ByteVector& file : {flipped, cut}) {
+      for (bool chunked : {false, true}) {
+        FaultyServer server(file, {.chunked = chunked});
+        FakeDisk disk(old_system());
+        ImageProofs proofs;
+        proofs.sha256 = digest_of(DigestKind::Sha256, form.file);
+        Outcome outcome = transfer(server.origin(), disk, proofs, ProveWhen::First);
+        EXPECT_TRUE(outcome.error) << form.name;
+        EXPECT_TRUE(untouched(disk.content())) << form.name;
+      }
     }
   }
 }
@@ -302,15 +354,18 @@ TEST_F(Engine, AFaultOrAPowerCutOfTheDiskLeavesNothingThatBoots) {
 TEST_F(Engine, AWrongDigestLeavesNothingThatBoots) {
   for (const Form& form : forms()) {
     for (bool served : {true, false}) {
-      FaultyServer server(form.file, {});
-      FakeDisk disk(old_system());
-      ImageProofs proofs;
-      (served ? proofs.sha256 : proofs.image_sha256) = ByteVector(32, 0x42);
-      Outcome outcome = transfer(server.origin(), disk, proofs);
-      ASSERT_TRUE(outcome.error) << form.name;
-      EXPECT_NE(outcome.error->message().find("4242"), std::string::npos)
-          << outcome.error->message();
-      EXPECT_TRUE(boots_nothing(disk.content())) << form.name;
+      for (ProveWhen prove : {ProveWhen::FirstIfItFits, ProveWhen::After}) {
+        FaultyServer server(form.file, {});
+        FakeDisk disk(old_system());
+        ImageProofs proofs;
+        (served ? proofs.sha256 : proofs.image_sha256) = ByteVector(32, 0x42);
+        Outcome outcome = transfer(server.origin(), disk, proofs, prove);
+        ASSERT_TRUE(outcome.error) << form.name;
+        EXPECT_NE(outcome.error->message().find("4242"), std::string::npos)
+            << outcome.error->message();
+        bool first = prove == ProveWhen::FirstIfItFits;
+        EXPECT_TRUE(first ? untouched(disk.content()) : boots_nothing(disk.content())) << form.name;
+      }
     }
   }
 }
