@@ -14,7 +14,12 @@ uint64_t permille_of(uint64_t done, uint64_t total) {
 }
 
 // "1.2 GiB of 2.9 GiB, 93.1 MB/s, 18 s left"
-std::string quantities(uint64_t done, std::optional<uint64_t> total, Duration elapsed) {
+std::string quantities(uint64_t done, std::optional<uint64_t> total, Duration elapsed,
+                       std::string_view stall) {
+  if (!stall.empty()) {
+    std::string of = total && *total != 0 ? concat(" of ", format_size(*total)) : "";
+    return concat(format_size(done), of, ", ", stall);
+  }
   if (!total || *total == 0) return concat(format_size(done), ", ", format_rate(done, elapsed));
   std::string text =
       concat(format_size(done), " of ", format_size(*total), ", ", format_rate(done, elapsed));
@@ -29,16 +34,26 @@ std::string quantities(uint64_t done, std::optional<uint64_t> total, Duration el
 }  // namespace
 
 std::string progress_line(std::string_view verb, uint64_t done, std::optional<uint64_t> total,
-                          Duration elapsed) {
-  std::string text = quantities(done, total, elapsed);
+                          Duration elapsed, std::string_view stall) {
+  std::string text = quantities(done, total, elapsed, stall);
   if (!total || *total == 0) return concat(verb, " ", text);
   uint64_t permille = permille_of(done, *total);
   return concat(verb, " ", permille / 10, ".", permille % 10, "% ", text);
 }
 
+std::string StallNote::look(uint64_t done, std::string_view what, Time time) {
+  if (!since_ || done != done_) {
+    done_ = done;
+    since_ = time;
+    return {};
+  }
+  if (time - *since_ < kQuiet) return {};
+  return concat("waiting for ", what, " for ", format_duration(time - *since_));
+}
+
 std::string progress_bar(std::string_view verb, uint64_t done, std::optional<uint64_t> total,
-                         Duration elapsed, unsigned columns) {
-  std::string line = progress_line(verb, done, total, elapsed);
+                         Duration elapsed, unsigned columns, std::string_view stall) {
+  std::string line = progress_line(verb, done, total, elapsed, stall);
   constexpr size_t kShortest = 10;
   constexpr size_t kLongest = 40;
   if (total && *total != 0 && line.size() + kShortest + 3 < columns) {

@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "disk/block_writer.h"
-#include "disk/in_use.h"
 #include "disk/request_queue.h"
 #include "sys/file.h"
 
@@ -86,26 +85,11 @@ class FileTarget final : public BlockTarget {
   BlockGeometry geometry_;
 };
 
-// The disk is exclusively somebody else's: say whose.
-Error explain_busy(const std::string& path) {
-  Result<std::string> real = real_path(path);
-  Result<UniqueFd> root = open_root("/");
-  std::vector<std::string> uses;
-  if (real.ok() && root.ok()) {
-    std::string name = real.value().substr(real.value().rfind('/') + 1);
-    uses = uses_of(root.value(), name);
-  }
-  if (uses.empty()) {
-    return Error("the disk is in use by another program; stop it, or choose another disk", EBUSY);
-  }
-  return Error(concat("the disk is in use (", join(uses, ", "),
-                      "); unmount it, or replace the running system with \"curlingiron flash\""),
-               EBUSY);
-}
-
 Result<std::unique_ptr<BlockTarget>> open_device(const std::string& path) {
   Result<UniqueFd> fd = open_path(path, O_RDWR | O_DIRECT | O_EXCL);
-  if (!fd.ok() && fd.error().code() == EBUSY) return explain_busy(path);
+  if (!fd.ok() && fd.error().code() == EBUSY) {
+    return Error("the disk is in use by another program; stop it, or choose another disk", EBUSY);
+  }
   if (!fd.ok()) return fd.error();
   if (TRY(is_read_only(fd.value()))) {
     return Error("the disk is write-protected; choose another disk", EROFS);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -53,8 +54,9 @@ bool is_iso(ConstBytes head) {
 
 Error not_for_uefi(std::string_view what) {
   return Error(concat("this machine boots by UEFI, but ", what,
-                      ": the image is for a BIOS; use an image for UEFI, or pass boot=any if the "
-                      "firmware is set to boot as a BIOS does (CSM)"));
+                      ": the image is for a BIOS; use an image for UEFI, or pass ",
+                      as_typed("boot=any"),
+                      " if the firmware is set to boot as a BIOS does (CSM)"));
 }
 
 Doubt doubt_about_uefi(std::string_view what) {
@@ -112,10 +114,10 @@ Result<Doubt> check_for_uefi(ConstBytes head, const Disk& disk) {
 
 Result<Doubt> check_for_bios(ConstBytes head, const Disk& disk) {
   if (all_zero(head.first(kBootCodeBytes))) {
-    return Error(
+    return Error(concat(
         "this machine boots by BIOS, but the image has no boot code in its first sector: it is "
-        "for UEFI, or a bare file system; use an image that boots by BIOS, or pass boot=any if the "
-        "firmware can be set to UEFI");
+        "for UEFI, or a bare file system; use an image that boots by BIOS, or pass ",
+        as_typed("boot=any"), " if the firmware can be set to UEFI"));
   }
   if (head[510] != 0x55 || head[511] != 0xaa) {
     return Doubt(

@@ -8,11 +8,43 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/checksums.h"
 #include "image/wanted.h"
 #include "sys/clock.h"
 #include "sys/terminal.h"
 
 namespace curlingiron {
+
+namespace {
+
+// A digest that was mistyped is found here, where somebody publishes another one beside the image.
+void warn_of_another_digest(const ImageOrigin& origin, const Settings& settings,
+                            const ImageAccess& access) {
+  constexpr Duration kPatience = 5s;
+  if (!settings.sha256 || !settings.sums.empty() || origin.kind == OriginKind::StandardInput)
+    return;
+  Result<std::string> file = file_name(origin);
+  if (!file.ok()) return;
+  Result<ImageOrigin> beside = origin_beside(origin, "SHA256SUMS");
+  std::vector<ImageOrigin> lists = {origin_with_suffix(origin, ".sha256")};
+  if (beside.ok()) lists.push_back(std::move(beside).value());
+  HttpOptions options = http_options(settings);
+  options.trusted = access.trusted;
+  options.client_certificate = access.client_certificate;
+  options.certificate_time = access.certificate_time;
+  for (const ImageOrigin& list : lists) {
+    Result<std::string> text = read_small(list, options, now() + kPatience);
+    if (!text.ok()) continue;
+    Result<ExpectedDigest> digest = find_checksum(text.value(), file.value());
+    if (!digest.ok() || digest.value().kind != DigestKind::Sha256) continue;
+    if (digest.value().bytes == *settings.sha256) return;
+    log_warning(concat(list.name(), " has another SHA-256 for ", printable(file.value(), 100), ": ",
+                       to_hex(digest.value().bytes), "; check the one that was given"));
+    return;
+  }
+}
+
+}  // namespace
 
 Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
                                                 const CheckedSettings& checked, ImageUse use) {
@@ -25,8 +57,9 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
   access.certificate_time = settings.time;
   std::unique_ptr<ImageStream> image =
       TRY(open_wanted_image(origin, settings, access, now() + kSourcePatience, use));
+  warn_of_another_digest(origin, settings, access);
   if (!is_vouched_for(origin, settings)) {
-    log_warning(concat(origin.name(), ": ", why_not_vouched_for(settings), "--sha256"));
+    log_warning(concat(origin.name(), ": ", why_not_vouched_for(settings)));
   }
   return image;
 }

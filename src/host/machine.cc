@@ -40,7 +40,8 @@ Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string
                                : " (not readable as a kernel)");
   }
   return Error(concat("no image of the running kernel ", release, " found (looked for ", tried,
-                      "); name it with --kernel FILE"));
+                      "); if it was upgraded since this system started, restart it and try again; "
+                      "else name the image with --kernel FILE"));
 }
 
 Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path) {

@@ -1,4 +1,5 @@
 // curlingiron: the command.
+#include "base/advice.h"
 #include "host/build.h"
 #include "host/capture.h"
 #include "host/flash.h"
@@ -26,5 +27,6 @@ struct Dispatch {
 
 int main(int argc, char** argv) {
   ignore_broken_pipes();
+  set_setting_style(SettingStyle::Option);
   return std::visit(Dispatch(), parse_command(argc, argv));
 }

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -69,10 +71,17 @@ Result<int> run_in_qemu(const RunOptions& options) {
     TRY_CONTEXT(disks.front(), resize_file(file, kScratchSize));
   }
 
-  bool kvm = exists(root, "dev/kvm") && qemu_runs_with_kvm(scratch);
+  // QEMU takes one accelerator, and who names one knows why.
+  bool own = std::ranges::any_of(options.qemu, [](const std::string& word) {
+    return word == "-accel" || word == "--accel" || word == "-enable-kvm" ||
+           word.find("accel=") != std::string::npos;
+  });
+  bool kvm = !own && exists(root, "dev/kvm") && qemu_runs_with_kvm(scratch);
   std::vector<std::string> argv = {kQemu,
                                    "-machine",
-                                   kvm ? "q35,accel=kvm" : "q35,accel=tcg",
+                                   own   ? "q35"
+                                   : kvm ? "q35,accel=kvm"
+                                         : "q35,accel=tcg",
                                    "-cpu",
                                    kvm ? "host" : "max",
                                    "-m",
@@ -99,7 +108,10 @@ Result<int> run_in_qemu(const RunOptions& options) {
                              "-device", concat("virtio-blk-pci,drive=disk", i, ",serial=disk", i)});
   }
   argv.insert(argv.end(), options.qemu.begin(), options.qemu.end());
-  log_info(concat("QEMU with ", kvm ? "KVM" : "TCG, which is slow (KVM runs no guest here)",
+  log_info(concat("QEMU with ",
+                  own   ? "the accelerator that was given"
+                  : kvm ? "KVM"
+                        : "TCG, which is slow (KVM runs no guest here)",
                   "; Ctrl-A X ends it"));
   return run_program(argv);
 }

@@ -14,9 +14,9 @@
 #include "disk/block_writer.h"
 #include "disk/boot_mode.h"
 #include "disk/choose.h"
-#include "disk/in_use.h"
 #include "disk/preflight.h"
 #include "host/image.h"
+#include "host/in_use.h"
 #include "host/settings.h"
 #include "image/installation.h"
 #include "sys/clock.h"
@@ -63,7 +63,7 @@ Result<WriteTarget> device_target(const UniqueFd& root, const std::string& path)
   std::string real = TRY(real_path(path));
   target.path = real;
   std::string name = real.substr(real.rfind('/') + 1);
-  target.uses = uses_of(root, name);
+  target.uses = uses_of(parts_of(root, name));
   // A whole disk has a model and a serial number; a partition, a loop device or a volume has not.
   for (Disk& disk : TRY(list_disks(root))) {
     if (disk.path() == real) target.disk = std::move(disk);
@@ -155,14 +155,19 @@ void show(const WriteTarget& target, const std::string& source,
 // A line at the bottom of the terminal that is written over; nothing where there is no terminal.
 class ProgressBar {
  public:
-  ProgressBar(std::string_view verb, std::function<uint64_t()> done, std::optional<uint64_t> total)
+  // `waited_for`: what holds it up where it does not go on, for people.
+  ProgressBar(std::string_view verb, std::function<uint64_t()> done, std::optional<uint64_t> total,
+              std::function<std::string_view()> waited_for)
       : shown_(is_terminal(STDERR_FILENO)), start_(now()) {
     if (!shown_) return;
-    ticker_.emplace(kRefresh, [this, verb, done = std::move(done), total] {
-      std::string line =
-          progress_bar(verb, done(), total, now() - start_, terminal_columns(STDERR_FILENO));
-      std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
-    });
+    ticker_.emplace(
+        kRefresh, [this, verb, done = std::move(done), total, waited_for = std::move(waited_for)] {
+          uint64_t so_far = done();
+          std::string line =
+              progress_bar(verb, so_far, total, now() - start_, terminal_columns(STDERR_FILENO),
+                           stall_.look(so_far, waited_for(), now()));
+          std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
+        });
   }
   ~ProgressBar() {
     ticker_.reset();
@@ -174,15 +179,22 @@ class ProgressBar {
  private:
   bool shown_;
   Time start_;
+  StallNote stall_;
   std::optional<Ticker> ticker_;
 };
+
+// What holds up an image on its way.
+std::string_view waited_for(const ImageStream& image) {
+  return image.waits_for_server() ? "the server" : "the disk";
+}
 
 // Proves all of it before anything is written, where that can be.
 Result<void> rehearse(ImageStream& image, const WriteTarget& target) {
   if (image.rehearsal() == Rehearsal::None) return {};
   {
     ProgressBar bar(
-        "proving", [&] { return image.consumed(); }, image.total());
+        "proving", [&] { return image.consumed(); }, image.total(),
+        [&] { return waited_for(image); });
     TRY(image.rehearse(target.disk.size));
   }
   return image.start_again();
@@ -197,14 +209,16 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   BegunInstallation begun = TRY(BegunInstallation::begin(image, writer));
   CopiedImage copied = TRY([&] {
     ProgressBar bar(
-        "writing", [&] { return image.consumed(); }, image.total());
+        "writing", [&] { return image.consumed(); }, image.total(),
+        [&] { return waited_for(image); });
     return begun.copy();
   }());
   Time start = now();
   ProvenImage proven = TRY(copied.prove());
   if (settings.verify == Verify::ReadBack) {
     ProgressBar bar(
-        "verifying", [&] { return writer.counters().verified.load(); }, writer.image_size());
+        "verifying", [&] { return writer.counters().verified.load(); }, writer.image_size(),
+        [] { return std::string_view("the disk"); });
     TRY(proven.read_back());
   }
   // Half a partition table is worse than a moment's wait.
@@ -277,9 +291,10 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   image->set_deadline(std::nullopt);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));
   if (!settings.any_boot_mode && !target.is_file) {
-    // The disk may be meant for another machine than this one: only a word.
-    Result<void> boots = check_boots_here(root, image->head(), target.disk);
-    if (!boots.ok()) log_warning("this machine could not boot it", boots.error());
+    // A stick is for another machine; a disk that stays in this one may be, too: only a word.
+    Result<void> boots =
+        target.disk.removable ? Result<void>() : check_boots_here(root, image->head(), target.disk);
+    if (!boots.ok()) log_info(concat("note: ", boots.error().message()));
   }
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));

@@ -1,5 +1,6 @@
 #include "image/check.h"
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -42,12 +43,14 @@ Result<void> check_is_disk(ConstBytes head, std::string_view what) {
   if (all_zero(head)) {
     return Error(concat("the image begins with ", format_size(head.size()),
                         " of zeros: it holds no boot sector and no partition table; check the "
-                        "original, or pass boot=any"));
+                        "original, or pass ",
+                        as_typed("boot=any")));
   }
   return Error(concat(what,
                       " is no disk image that is known: it has no partition table, no boot sector "
                       "and no file system; check that it is the right file and is not damaged, or "
-                      "pass boot=any if a machine boots it as it is"));
+                      "pass ",
+                      as_typed("boot=any"), " if a machine boots it as it is"));
 }
 
 Result<void> check_ends_with_sector(uint64_t size, bool proven) {
@@ -58,7 +61,8 @@ Result<void> check_ends_with_sector(uint64_t size, bool proven) {
   if (!proven) {
     return Error(concat(fact,
                         ": it is cut off, or more than the image; get it again, or prove it by "
-                        "a digest (sha256=)"));
+                        "a digest (",
+                        as_typed("sha256=HEX"), ")"));
   }
   log_warning_once(concat(fact, "; zeros fill the last one"));
   return {};

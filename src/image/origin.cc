@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/advice.h"
 #include "base/percent.h"
 #include "base/text.h"
 #include "io/adapters.h"
@@ -103,7 +104,8 @@ Result<std::string> file_name(const ImageOrigin& origin) {
   }
   if (name.empty()) {
     return Error(concat(origin.name(),
-                        ": has no file name that a list of digests could hold; pass sha256="));
+                        ": has no file name that a list of digests could hold; pass ",
+                        as_typed("sha256=HEX")));
   }
   return name;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -44,7 +45,7 @@ Result<std::string> ServedProofs::fetch_signature(const ImageProofs& wanted, con
   Result<std::string> sig = read_beside(origin_with_suffix(of, ".sig"), deadline);
   if (sig.ok()) return sig;
   return Error(concat("no signature: ", minisig.error().message(), ", and ", sig.error().message(),
-                      "; name it with sig="));
+                      "; name it with ", as_typed("sig=URL")));
 }
 
 Result<void> ServedProofs::prepare_list(const ImageProofs& wanted,
@@ -66,7 +67,8 @@ Result<ServedProofs> ServedProofs::prepare(const ImageOrigin& origin, const Http
   ServedProofs proofs(origin, options);
   if (wanted.sha256) proofs.expect("sha256", DigestKind::Sha256, *wanted.sha256);
   if (!wanted.signature.empty() && wanted.public_key.empty()) {
-    return Error("sig= names a signature, but no key is there to check it with; pass pubkey=");
+    return Error(
+        concat("a signature is named, but no key to check it with; pass ", as_typed("pubkey=KEY")));
   }
   std::optional<PublicKey> key;
   if (!wanted.public_key.empty()) key = TRY_CONTEXT("pubkey", parse_public_key(wanted.public_key));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/gpt.h"
@@ -106,6 +107,7 @@ struct ImageStream::State {
   Result<void> stage(std::string_view why);
   void close_stream();
   Result<void> choose_rehearsal();
+  Result<std::unique_ptr<SparseCopy>> begin_copy() const;
   Result<void> start_again();
 
   ImageOrigin origin;
@@ -122,6 +124,10 @@ struct ImageStream::State {
   Rehearsal rehearsal = Rehearsal::None;
   UniqueFd again;  // where the rehearsal is over: the file, to be read once more
   std::unique_ptr<KeepingSource> kept;
+  // Where there is room for it, what was decoded is kept, too, and the file need not be again.
+  std::unique_ptr<SparseCopy> copy;
+  std::unique_ptr<SparseFileSource> copied;
+  ImageProof rehearsed;            // what proved it
   uint64_t downloaded_before = 0;  // it
   unsigned resumptions_before = 0;
   std::unique_ptr<ReadAheadSource> ahead;
@@ -200,20 +206,24 @@ void ImageStream::State::close_stream() {
 
 Result<void> ImageStream::State::open_image(std::optional<Time> deadline) {
   TRY(open_stream());
-  ConstBytes magic = TRY(file->peek(kSniffBytes));
+  Result<ConstBytes> first = file->peek(kSniffBytes);
+  if (!first.ok()) return named(first.error(), origin);
+  ConstBytes magic = first.value();
   if (magic.empty()) return Error("the file is empty").with_context(name);
   format = sniff(magic);
   if (http != nullptr && !http->answer().marks_its_end && !proven && !proves_its_end(format)) {
     return Error(
         concat(name,
                ": the server says neither how long the file is nor where it ends, so that a "
-               "cut would look like its end; pass sha256=, or serve it with "
+               "cut would look like its end; pass ",
+               as_typed("sha256=HEX"),
+               ", or serve it with "
                "Content-Length"));
   }
   if (!reading.member.empty() && format != Format::Zip) {
     return Error(concat(name, ": is ", format_name(format),
                         " and no zip archive, so that it holds no \"",
-                        printable(reading.member, 100), "\"; leave out --member (member=)"));
+                        printable(reading.member, 100), "\"; leave out ", as_typed("member=NAME")));
   }
   if (!again.valid()) TRY(choose_rehearsal());
   if (format == Format::Qcow2) {
@@ -417,7 +427,8 @@ Result<void> ImageStream::State::stage(std::string_view why) {
   auto too_large = [&](std::string_view size) {
     return Error(concat(name, ": a qcow2 image has to be held in memory here (", why, "), but ",
                         size, " do not fit into ", format_size(room),
-                        "; serve it with Range, prove it by image-sha256=, or convert it with "
+                        "; serve it with Range, prove it by ", as_typed("image-sha256=HEX"),
+                        ", or convert it with "
                         "\"qemu-img convert -O raw\" and compress it"),
                  ENOMEM);
   };
@@ -441,6 +452,10 @@ Result<void> ImageStream::State::stage(std::string_view why) {
     if (size > room) return too_large(concat("more than ", format_size(room)));
     TRY_CONTEXT(name, write_all(memory, ConstBytes(chunk).first(n)));
   }
+  if (http != nullptr) {
+    downloaded_before = http->delivered();
+    resumptions_before = http->resumptions();
+  }
   close_stream();
   if (rehearsal == Rehearsal::Kept) staged = TRY(reopen_read_only(memory));
   random = TRY_CONTEXT(name, FileRandomSource::open(std::move(memory)));
@@ -463,7 +478,7 @@ Result<void> ImageStream::State::choose_rehearsal() {
         concat(name, ": it was to be proven before anything is written (prove=first), but ",
                served_size ? format_size(*served_size) : "a file of unknown length",
                served_size ? " do not fit into " : " does not fit into ", format_size(room),
-               " of memory; pass prove=stream to prove it afterwards"),
+               " of memory; pass ", as_typed("prove=stream"), " to prove it afterwards"),
         ENOMEM);
   }
   // Of unknown length, it is tried where nothing else will do.
@@ -471,13 +486,26 @@ Result<void> ImageStream::State::choose_rehearsal() {
   return {};
 }
 
+// Of what is decoded, where a second time would cost anything; null: there is no room.
+Result<std::unique_ptr<SparseCopy>> ImageStream::State::begin_copy() const {
+  uint64_t taken = rehearsal == Rehearsal::Kept ? served_size.value_or(0) : 0;
+  taken += beside_kept(format);
+  uint64_t available = available_memory();
+  if (format == Format::Raw || available <= taken) return std::unique_ptr<SparseCopy>();
+  return SparseCopy::create(available - taken);
+}
+
 // From the first byte of what was read once.
 Result<void> ImageStream::State::start_again() {
   if (http != nullptr) {
     downloaded_before = http->delivered();
     resumptions_before = http->resumptions();
+  } else if (disk == nullptr) {
+    downloaded_before = consumed->count();
   }
-  if (rehearsal == Rehearsal::ReadTwice) {
+  if (copy != nullptr) {
+    again = TRY(copy->finish());
+  } else if (rehearsal == Rehearsal::ReadTwice) {
     again = TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
   } else {
     again = staged.valid() ? std::move(staged) : TRY(kept->reopen());
@@ -491,7 +519,13 @@ Result<void> ImageStream::State::start_again() {
   disk = nullptr;
   random.reset();
   kept.reset();
+  staged.reset();
   close_stream();
+  if (copy != nullptr) {
+    copied = TRY(SparseFileSource::open(TRY(reopen_read_only(again))));
+    image = std::make_unique<PeekSource>(*copied);
+    return {};
+  }
   local = std::make_unique<FileSource>(TRY(reopen_read_only(again)));
   return open_image(std::nullopt);
 }
@@ -538,22 +572,24 @@ Result<void> ImageStream::rehearse(uint64_t most) {
   State& s = *state_;
   ByteVector chunk(kChunk);
   uint64_t size = 0;
+  s.copy = TRY(s.begin_copy());
   for (;;) {
-    size_t n = 0;
     if (uint64_t zeros = s.image->zeros_ahead(); zeros != 0) {
       s.image->skip_zeros(zeros);
       size += zeros;
+      if (s.copy != nullptr) s.copy->add_zeros(zeros);
     } else {
-      n = TRY(s.image->read(chunk));
+      size_t n = TRY(s.image->read(chunk));
       if (n == 0) break;
       size += n;
+      if (s.copy != nullptr && !s.copy->add(ConstBytes(chunk).first(n))) s.copy.reset();
     }
     if (size > most) {
       return Error(concat(s.name, ": the image is larger than the disk, which has ",
                           format_size(most), "; choose a larger disk"));
     }
   }
-  TRY(prove(size));
+  s.rehearsed = TRY(prove(size));
   return {};
 }
 
@@ -569,15 +605,23 @@ void ImageStream::set_deadline(std::optional<Time> deadline) {
 }
 
 uint64_t ImageStream::consumed() const {
+  if (state_->copied != nullptr) return state_->copied->position();
   return state_->disk != nullptr ? state_->disk->position() : state_->consumed->count();
 }
 
+bool ImageStream::waits_for_server() const {
+  return state_->http != nullptr && state_->ahead != nullptr && state_->ahead->is_starved();
+}
+
 std::optional<uint64_t> ImageStream::total() const {
+  if (state_->copied != nullptr) return state_->copied->size();
   return state_->disk != nullptr ? state_->disk->virtual_size() : state_->served_size;
 }
 
 uint64_t ImageStream::downloaded() const {
-  if (state_->again.valid() && state_->downloaded_before != 0) return state_->downloaded_before;
+  if (state_->copied != nullptr || (state_->again.valid() && state_->downloaded_before != 0)) {
+    return state_->downloaded_before;
+  }
   if (state_->http != nullptr) return state_->http->delivered();
   if (state_->http_file != nullptr) return state_->http_file->delivered();
   return state_->disk != nullptr ? state_->disk->consumed() : state_->consumed->count();
@@ -591,6 +635,11 @@ unsigned ImageStream::resumptions() const {
 
 Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   State& s = *state_;
+  if (s.copied != nullptr) {
+    // What was written is compared with what is read back, and not with the file again.
+    if (image_size == s.copied->size()) return s.rehearsed;
+    return Error(concat(s.name, ": ", image_size, " bytes were written of ", s.copied->size()));
+  }
   ImageProof proof;
   if (!s.reading.any_content && !s.end_is_judged) {
     TRY_CONTEXT(s.name, check_ends_with_sector(image_size, s.proven));

@@ -93,6 +93,8 @@ class ImageStream {
   // What progress means: bytes that went through the decoder, of how many; of a qcow2 disk, bytes
   // of the disk. These are readable from another thread.
   uint64_t consumed() const;
+  // All that came was taken: the server is waited for.
+  bool waits_for_server() const;
   std::optional<uint64_t> total() const;
   uint64_t downloaded() const;
   unsigned resumptions() const;

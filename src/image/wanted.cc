@@ -1,5 +1,6 @@
 #include "image/wanted.h"
 
+#include "base/advice.h"
 #include "base/text.h"
 #include "net/tls/client_certificate.h"
 #include "net/tls/trust_store.h"
@@ -48,13 +49,17 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
 }
 
 std::string why_not_vouched_for(const Settings& settings) {
-  std::string_view what =
+  std::string pass = concat("pass ", as_typed("sha256=HEX"));
+  if (!http_options(settings).servers_prove()) {
+    return concat(
+        "certificates are not verified (insecure), so nothing proves that this is the "
+        "image you mean: somebody on the way could have sent another; leave that out, or pass ",
+        as_typed("pin=sha256//BASE64"), ", or ", pass);
+  }
+  return concat(
       "nothing proves that this is the image you mean: somebody on the way could have sent "
-      "another; ";
-  std::string_view step = http_options(settings).servers_prove()
-                              ? "use https for it, its mirrors and its list of digests, or pass "
-                              : "leave out insecure, or pass pin= or ";
-  return concat(what, step);
+      "another; use https for it, its mirrors and its list of digests, or ",
+      pass);
 }
 
 bool is_vouched_for(const ImageOrigin& origin, const Settings& settings) {

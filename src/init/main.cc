@@ -177,8 +177,8 @@ std::string_view leave_name(Leave how) {
   }
   log_error(
       "the disk does not hold a whole system and will not boot; the machine stays up "
-      "(onfail=hold). "
-      "Mend the cause, then start this installer again");
+      "(onfail=hold). Mend the cause, then write the image from a rescue system, or start an "
+      "installer from the network or a stick");
   hold();
 }
 

@@ -210,7 +210,7 @@ Result<ProvenSource> prove_source(const Configuration& configuration, const Join
   access.paths = joined.network.get();
   source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
   if (!is_vouched_for(origin, settings)) {
-    log_warning(concat(source.name, ": ", why_not_vouched_for(settings), "sha256="));
+    log_warning(concat(source.name, ": ", why_not_vouched_for(settings)));
   }
   return source;
 }
@@ -286,9 +286,11 @@ Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
   {
     std::optional<uint64_t> total = image.total();
     uint64_t seen = 0;
+    StallNote stall;
     Ticker progress(1s, [&, start, total] {
       uint64_t consumed = image.consumed();
-      journal.progress(progress_line("proving", consumed, total, now() - start));
+      journal.progress(progress_line("proving", consumed, total, now() - start,
+                                     stall.look(consumed, "the server", now())));
       if (consumed == seen) return;
       seen = consumed;
       // One that comes no further for as long as the deadline is gets no nearer to the disk.
@@ -321,8 +323,12 @@ Result<Installed> install(Journal& journal, const BegunInstallation& begun,
   Time start = now();
   const ImageStream& image = *source.image;
   std::optional<uint64_t> total = image.total();
+  StallNote stall;
   Ticker progress(1s, [&, start, total] {
-    journal.progress(progress_line("writing", image.consumed(), total, now() - start));
+    uint64_t done = image.consumed();
+    std::string_view waited_for = image.waits_for_server() ? "the server" : "the disk";
+    journal.progress(
+        progress_line("writing", done, total, now() - start, stall.look(done, waited_for, now())));
   });
   return Installed{TRY(begun.copy())};
 }

@@ -94,6 +94,46 @@ class KeepingSource final : public Source {
   UniqueFd memory_;
 };
 
+// What passes by, in memory without its zeros.
+class SparseCopy {
+ public:
+  // At most `most` bytes that are not zeros.
+  static Result<std::unique_ptr<SparseCopy>> create(uint64_t most);
+  // False where it does not fit: then it is of no use any more.
+  bool add(ConstBytes bytes);
+  void add_zeros(uint64_t count) { size_ += count; }
+  uint64_t size() const { return size_; }
+  // All of it, to be read from its first byte.
+  Result<UniqueFd> finish();
+
+ private:
+  SparseCopy(uint64_t most, UniqueFd memory) : most_(most), memory_(std::move(memory)) {}
+
+  uint64_t most_;
+  uint64_t kept_ = 0;
+  uint64_t size_ = 0;
+  UniqueFd memory_;
+};
+
+// A file with holes, which it shows as zeros ahead. Its position is readable from another thread.
+class SparseFileSource final : public Source {
+ public:
+  static Result<std::unique_ptr<SparseFileSource>> open(UniqueFd fd);
+  Result<size_t> read(MutableBytes into) override;
+  uint64_t zeros_ahead() override;
+  void skip_zeros(uint64_t count) override;
+  uint64_t size() const { return size_; }
+  uint64_t position() const { return position_.load(std::memory_order_relaxed); }
+
+ private:
+  SparseFileSource(UniqueFd fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+
+  UniqueFd fd_;
+  uint64_t size_;
+  std::atomic<uint64_t> position_{0};
+  uint64_t data_end_ = 0;  // up to there no hole is looked for
+};
+
 inline constexpr size_t kReadAhead = 4_MiB;
 
 // Pulls from `inner` on a thread of its own, up to kReadAhead bytes ahead: network and decoder
@@ -106,6 +146,8 @@ class ReadAheadSource final : public Source {
   Result<size_t> read(MutableBytes into) override;
   // What the inner source failed with, known before the reader comes to it.
   std::optional<Error> failure() const;
+  // The reader has all that came: it waits for the inner source. From any thread.
+  bool is_starved() const;
 
  private:
   struct State;

@@ -94,8 +94,9 @@ ByteVector digest_of(DigestKind kind, ConstBytes bytes) {
 Result<VerifiedDigest> VerifiedDigest::compare(std::string_view what, ConstBytes expected,
                                                ConstBytes actual) {
   if (!std::ranges::equal(expected, actual)) {
-    return Error(concat("the ", what, " is ", to_hex(actual), ", but ", to_hex(expected),
-                        " was expected; the file on the server is not the one that was meant"));
+    return Error(
+        concat("the ", what, " is ", to_hex(actual), ", but ", to_hex(expected),
+               " was expected; it is not the file that was meant, or the digest was mistyped"));
   }
   return VerifiedDigest();
 }

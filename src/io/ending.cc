@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -51,7 +52,8 @@ Result<void> check_what_follows(Format format, uint64_t end, uint64_t last, uint
   return Error(concat(plural(size - end, "byte", "bytes"), " that are not ", name,
                       " follow the end of the ", name,
                       " stream; the file is not what it should be; get it again, or prove it by a "
-                      "digest (sha256=)"));
+                      "digest (",
+                      as_typed("sha256=HEX"), ")"));
 }
 
 // Where the zeros at the file's end begin, with which tapes and block copies pad; nullopt: too
@@ -392,7 +394,7 @@ Result<const ZipEntry*> choose_image(RandomSource& file, const std::vector<ZipEn
     if (chosen != nullptr) {
       return Error(concat("the zip archive has several disk images, \"",
                           printable(chosen->name, 100), "\" and \"", printable(entry.name, 100),
-                          "\"; choose one with --member NAME (member=)"));
+                          "\"; choose one with ", as_typed("member=NAME")));
     }
     chosen = &entry;
   }

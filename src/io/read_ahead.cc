@@ -62,6 +62,11 @@ Result<std::unique_ptr<ReadAheadSource>> ReadAheadSource::start(Source& inner) {
   return std::unique_ptr<ReadAheadSource>(new ReadAheadSource(std::move(state)));
 }
 
+bool ReadAheadSource::is_starved() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->filled == state_->drained && !state_->ended;
+}
+
 std::optional<Error> ReadAheadSource::failure() const {
   std::lock_guard lock(state_->mutex);
   return state_->failure;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/advice.h"
 #include "base/text.h"
 #include "io/openssl_owned.h"
 
@@ -93,7 +94,8 @@ Result<ExpectedDigest> find_signed_checksum(const PublicKey& key, std::string_vi
   }
   std::optional<SignedText> signed_text = parse_signed_text(list);
   if (!signed_text) {
-    return Error("the list of checksums does not hold its signature; say where that is (sig=)");
+    return Error(concat("the list of checksums does not hold its signature; say where that is (",
+                        as_typed("sig=URL"), ")"));
   }
   SignatureCheck check = TRY(SignatureCheck::prepare(key, std::move(signed_text->signature)));
   TRY(check.verify_message(as_bytes(signed_text->message)));

@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "base/advice.h"
 #include "formats/disk_image.h"
 #include "formats/foreign_file.h"
 #include "formats/zip_directory.h"
@@ -309,7 +310,8 @@ class ZipDecoder final : public ZipData {
     }
     if (!image_name_.empty()) {
       return Error(concat("the zip archive has several disk images, \"", image_name_, "\" and \"",
-                          shown, "\"; choose one with --member NAME (member=), or serve it alone"));
+                          shown, "\"; choose one with ", as_typed("member=NAME"),
+                          ", or serve it alone"));
     }
     image_name_ = shown.empty() ? "(no name)" : shown;
     state_ = State::InImage;
@@ -434,8 +436,9 @@ class ZipDecoder final : public ZipData {
     if (!limits().member.empty()) {
       return Error(
           concat("the zip archive has no file \"", printable(limits().member, 100), "\" in it; ",
-                 nearly_wanted_.empty() ? std::string("check --member (member=)")
-                                        : concat("pass --member \"", nearly_wanted_, "\"")));
+                 nearly_wanted_.empty()
+                     ? concat("check ", as_typed("member=NAME"))
+                     : concat("pass ", as_typed(concat("member=\"", nearly_wanted_, "\"")))));
     }
     if (passed_over_.empty()) {
       return Error("the zip archive has no file in it; serve the disk image itself");
@@ -518,7 +521,8 @@ std::string zip_side_file(ConstBytes begin, bool whole, bool any_content) {
   }
   if (whole && begin.size() <= kSmallFile) return "too small for a disk image";
   if (any_content) return {};
-  return "nothing that is known to be a disk; pass boot=any if a machine boots it as it is";
+  return concat("nothing that is known to be a disk; pass ", as_typed("boot=any"),
+                " if a machine boots it as it is");
 }
 
 Result<void> check_zip_entry(const ZipEntry& entry) {

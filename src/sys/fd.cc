@@ -121,6 +121,13 @@ Result<uint64_t> seek_end(const UniqueFd& fd) {
   return static_cast<uint64_t>(end);
 }
 
+Result<std::optional<uint64_t>> seek_data(const UniqueFd& fd, uint64_t offset) {
+  off_t data = ::lseek(fd.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (data < 0 && errno == ENXIO) return std::optional<uint64_t>();
+  if (data < 0) return last_system_error("cannot find data");
+  return std::optional(static_cast<uint64_t>(data));
+}
+
 Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd) {
   off_t end = ::lseek(fd.get(), 0, SEEK_END);
   if (end < 0 && errno == ESPIPE) return std::optional<uint64_t>();

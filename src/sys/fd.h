@@ -53,6 +53,9 @@ Result<void> sync_file(const UniqueFd& fd);
 // ftruncate(2): grown with a hole.
 Result<void> resize_file(const UniqueFd& fd, uint64_t size);
 Result<uint64_t> seek_end(const UniqueFd& fd);
+// lseek(2), SEEK_DATA: where bytes that are no hole begin, at `offset` or after it; nullopt:
+// nowhere.
+Result<std::optional<uint64_t>> seek_data(const UniqueFd& fd, uint64_t offset);
 // posix_fadvise(2), POSIX_FADV_WILLNEED: the kernel starts to read these bytes. A hint only.
 void will_need(const UniqueFd& fd, uint64_t offset, uint64_t length);
 // The size of a file or block device that is read from its start on; nullopt for pipes and

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 
@@ -165,6 +166,33 @@ Result<int> run_program(const std::vector<std::string>& argv) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return last_system_error("waitpid");
+  }
+  return exit_status(status);
+}
+
+Result<int> run_quiet_on_success(const std::vector<std::string>& argv) {
+  UniqueFd output = TRY(create_memory_file("output"));
+  SpawnAttributes attributes;
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDERR_FILENO);
+  pid_t child = 0;
+  int rc = ::posix_spawnp(&child, argv[0].c_str(), &actions, attributes.get(),
+                          pointers_to(argv).data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (rc != 0) return system_error(concat("cannot run ", argv[0]), rc);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return last_system_error("waitpid");
+  }
+  if (exit_status(status) != 0) {
+    std::array<uint8_t, 4096> chunk{};
+    UniqueFd again = TRY(reopen_read_only(output));
+    for (size_t n = TRY(read_some(again, chunk)); n != 0; n = TRY(read_some(again, chunk))) {
+      std::fwrite(chunk.data(), 1, n, stderr);
+    }
   }
   return exit_status(status);
 }

@@ -47,6 +47,9 @@ class InterruptWatch {
 // Runs argv[0] (found on PATH) with the caller's standard streams and waits. The exit status, or
 // 128 + signal.
 Result<int> run_program(const std::vector<std::string>& argv);
+// The same without input. What it prints is shown where it ends with another status than 0; else it
+// is dropped.
+Result<int> run_quiet_on_success(const std::vector<std::string>& argv);
 // Runs argv[0], a path, on the terminal `device` ("/dev/ttyS0") as a session of its own with that
 // as its controlling terminal, in the root directory, and waits. Other children that end meanwhile
 // are reaped (PID 1 inherits them). The exit status, or 128 + signal.

@@ -1,5 +1,6 @@
 // The whole engine, from a server on loopback to a disk in memory, under everything that can go
 // wrong on the way: whatever happens, the disk holds the exact image or boots nothing.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,7 +1,9 @@
 #include "net/http/transfer.h"
 
 #include <algorithm>
+#include <bit>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "net/http/wire.h"
@@ -65,7 +67,8 @@ Result<void> HttpTransfer::prepare(std::unique_ptr<HttpExchange> exchange) {
     if (secure && !options_.insecure && options_.trusted == nullptr) {
       return Error(concat(each.url.host,
                           ": there are no CA certificates to verify https with; install "
-                          "ca-certificates, or pass --ca FILE"));
+                          "ca-certificates, or pass ",
+                          as_typed("ca")));
     }
     if (!secure && options_.pinned_key) {
       return Error(
@@ -500,8 +503,9 @@ std::optional<HttpFailure> HttpTransfer::follow_redirect() {
   // Not seen on the first request, as that was http.
   if (to.scheme == UrlScheme::Https && !options_.insecure && options_.trusted == nullptr) {
     return refuse(
-        "redirects to https, but there are no CA certificates to verify it with; install "
-        "ca-certificates, or pass --ca FILE");
+        concat("redirects to https, but there are no CA certificates to verify it with; install "
+               "ca-certificates, or pass ",
+               as_typed("ca")));
   }
   if (options_.pinned_key && !same_origin(mirror().url, to)) {
     return refuse(concat("redirects to ", to.display(),
@@ -656,6 +660,7 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   Mirror& failed = mirror();
   bool shortcut_is_gone =
       target_.via_shortcut && cause.kind != FailureKind::Transient && !request_.verdict;
+  bool said = failed.cause && failed.cause->message() == cause.error.message();
   failed.cause = cause.error;
   connection_.fresh = true;
   bool hopeless =
@@ -683,9 +688,18 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   std::optional<Time> limit = current_deadline();
   if (limit && wire_->now() + wait >= *limit) return mirrors_.all_causes();
   bool elsewhere = &failed != &mirror();
-  log_warning(concat(cause.error.message(), failed.excluded ? "; this mirror is given up" : "",
-                     "; next try ", elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
-                     wait == Duration(0) ? "now" : concat("in ", seconds_text(wait))));
+  std::string line =
+      concat(cause.error.message(), said ? concat(", ", failed.failures, " times") : "",
+             failed.excluded ? "; this mirror is given up" : "", "; next try ",
+             elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
+             wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
+  // The same again is said at the fourth, the sixteenth ... time.
+  bool counts = std::has_single_bit(failed.failures) && std::countr_zero(failed.failures) % 2 == 0;
+  if (said && !counts) {
+    log_debug(line);
+  } else {
+    log_warning(line);
+  }
   return pause_before_retry(wait);
 }
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/advice.h"
 #include "base/system_error.h"
 #include "base/text.h"
 
@@ -70,7 +71,7 @@ std::optional<HttpFailure> explain_proxy(const WireEnd& end) {
     return HttpFailure{Error(concat(where,
                                     given ? "407, does not accept the credentials given"
                                           : "407, asks for credentials",
-                                    "; check proxy=http://USER:PASSWORD@HOST:PORT")),
+                                    "; check ", as_typed("proxy=http://USER:PASSWORD@HOST:PORT"))),
                        FailureKind::Final, std::nullopt, end.stage};
   }
   return HttpFailure{

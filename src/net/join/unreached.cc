@@ -1,29 +1,43 @@
 #include "net/join/unreached.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "base/advice.h"
 #include "base/text.h"
 
 namespace curlingiron {
 namespace {
 
-std::string describe_family(int index, const Interface& interface, Family family,
-                            const PathTable& paths) {
+// How far a path got, and what there is to say.
+struct Reach {
+  enum Stage { NoAddress, Unanswered, Answered } stage = NoAddress;
+  std::string text;
+};
+
+bool is_further(const Reach& a, const Reach& b) { return a.stage > b.stage; }
+
+Reach describe_family(int index, const Interface& interface, Family family,
+                      const PathTable& paths) {
   std::optional<AssignedAddress> address = interface.usable(family);
-  if (!address) return interface.report(family);
+  std::string name = family == Family::V4 ? "IPv4: " : "IPv6: ";
+  if (!address) return {Reach::NoAddress, concat(name, interface.report(family))};
   std::string trouble = paths.trouble({index, family});
   std::string text =
       concat("has ", format_prefix(address->prefix), " (", interface.via(*address), "), but ",
              trouble.empty() ? "the source has not answered yet" : trouble);
   bool unanswered = family == Family::V4 && interface.waits_for_lease();
-  return unanswered ? concat(interface.report(family), "; ", text) : text;
+  if (unanswered) text = concat(interface.report(family), "; ", text);
+  return {trouble.empty() ? Reach::Unanswered : Reach::Answered, concat(name, text)};
 }
 
-std::string describe_interface(int index, const Interface& interface, const PathTable& paths) {
+Reach describe_interface(int index, const Interface& interface, const PathTable& paths) {
   std::string own = interface.report();
-  if (!own.empty()) return concat(interface.label(), ": ", own);
-  return concat(interface.label(), ": IPv4: ", describe_family(index, interface, Family::V4, paths),
-                ", IPv6: ", describe_family(index, interface, Family::V6, paths));
+  if (!own.empty()) return {Reach::NoAddress, concat(interface.label(), ": ", own)};
+  Reach first = describe_family(index, interface, Family::V4, paths);
+  Reach second = describe_family(index, interface, Family::V6, paths);
+  if (is_further(second, first)) std::swap(first, second);
+  return {first.stage, concat(interface.label(), ": ", first.text, ", ", second.text)};
 }
 
 // A link of the configuration that is not there.
@@ -48,19 +62,30 @@ Error describe_unreached(const NetworkConfig& config, const Interfaces& interfac
   if (interfaces.all().empty()) {
     return Error("no network card found; its driver may be missing");
   }
-  std::vector<std::string> parts;
+  std::vector<Reach> reached;
   for (const auto& [index, interface] : interfaces.all()) {
     if (interfaces.only_carries(interface) || !interface.plan().wanted) continue;
-    parts.push_back(describe_interface(index, interface, paths));
+    reached.push_back(describe_interface(index, interface, paths));
   }
   for (const LinkConfig& wanted : config.links) {
-    if (!interfaces.is_configured_here(wanted)) parts.push_back(describe_missing(wanted, made));
+    if (!interfaces.is_configured_here(wanted)) {
+      reached.push_back({Reach::NoAddress, describe_missing(wanted, made)});
+    }
   }
-  if (parts.empty()) {
-    parts.emplace_back("no network card is among those that the network settings name");
+  if (reached.empty()) {
+    reached.push_back(
+        {Reach::NoAddress, "no network card is among those that the network settings name"});
   }
-  return Error(concat("the source cannot be reached: ", join(parts, "; "),
-                      "; check cables, VLANs and servers, or give the network by ip="));
+  // What got furthest is what there is to mend: it is said first, and where it says what is wrong
+  // at the source, nothing else is advised.
+  std::ranges::stable_sort(reached, is_further);
+  std::string text = "the source cannot be reached: ";
+  for (const Reach& each : reached) text += concat(&each == reached.data() ? "" : "; ", each.text);
+  if (reached.front().stage != Reach::Answered) {
+    text += concat("; check cables, VLANs and servers, or give the network by ",
+                   as_typed("ip=ADDRESS"));
+  }
+  return Error(std::move(text));
 }
 
 }  // namespace curlingiron

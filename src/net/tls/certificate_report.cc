@@ -12,6 +12,7 @@
 #include <ctime>
 
 #include "base/address.h"
+#include "base/advice.h"
 #include "base/bytes.h"
 #include "base/calendar.h"
 #include "base/text.h"
@@ -192,35 +193,37 @@ std::string explain(const CertificateFault& fault, std::string_view host, int64_
         return concat("certificate has ", host,
                       " as a name, but an address has to be one of its addresses; make one with "
                       "subjectAltName=IP:",
-                      format_ip(parse_ip(host).value()), ", or set insecure");
+                      format_ip(parse_ip(host).value()), ", or pass ", as_typed("insecure"));
       }
       [[fallthrough]];
     case X509_V_ERR_HOSTNAME_MISMATCH:
       return concat("certificate is for ",
                     fault.names.empty() ? "no host" : join(fault.names, ", "), " and not for ",
-                    host, "; use one of its names in the URL, or set insecure");
+                    host, "; use one of its names in the URL, or pass ", as_typed("insecure"));
     case X509_V_ERR_CERT_HAS_EXPIRED:
       return concat(whose, " expired on ", format_date(fault.not_after),
-                    "; set the clock, renew it, or set insecure");
+                    "; set the clock, renew it, or pass ", as_typed("insecure"));
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return concat(whose, " is not valid before ", format_date(fault.not_before),
                     ", but this machine's clock says ", format_date_time(wall_clock),
-                    "; set the clock (time=), or set insecure");
+                    "; set the clock (", as_typed("time=2026-11-22T12:00:00Z"), "), or pass ",
+                    as_typed("insecure"));
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return concat("certificate is self-signed (by ", fault.subject,
-                    ") and not trusted; if it is the right one, pass it with --ca FILE, or "
-                    "set insecure");
+                    ") and not trusted; if it is the right one, pass it with ", as_typed("ca"),
+                    ", or pass ", as_typed("insecure"));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return concat("unknown CA (issuer ", fault.issuer,
-                    "); pass its certificate with --ca FILE, or set insecure");
+      return concat("unknown CA (issuer ", fault.issuer, "); pass its certificate with ",
+                    as_typed("ca"), ", or pass ", as_typed("insecure"));
     case X509_V_ERR_INVALID_CA:
       return concat(whose, " is not accepted (", refusal(fault),
-                    "); make one with basicConstraints=CA:TRUE, or set insecure");
+                    "); make one with basicConstraints=CA:TRUE, or pass ", as_typed("insecure"));
     default:
-      return concat(whose, " is not accepted (", refusal(fault), "); renew it, or set insecure");
+      return concat(whose, " is not accepted (", refusal(fault), "); renew it, or pass ",
+                    as_typed("insecure"));
   }
 }
 

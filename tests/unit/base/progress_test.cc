@@ -30,5 +30,19 @@ TEST(Progress, ABarFitsEveryTerminal) {
             "writing 50.0% [==========>          ] 1.0 GiB of 2.0 GiB, 107.3 MB/s, 10 s left");
 }
 
+TEST(Progress, WhatHoldsItUpStandsForTheRate) {
+  StallNote note;
+  Time start{100s};
+  EXPECT_EQ(note.look(7, "the server", start), "");
+  EXPECT_EQ(note.look(7, "the server", start + 4s), "");
+  EXPECT_EQ(note.look(7, "the server", start + 40s), "waiting for the server for 40 s");
+  EXPECT_EQ(note.look(8, "the server", start + 41s), "");
+  EXPECT_EQ(note.look(8, "the disk", start + 50s), "waiting for the disk for 9 s");
+  EXPECT_EQ(progress_line("writing", 512_MiB, 2_GiB, 10s, "waiting for the server for 40 s"),
+            "writing 25.0% 512.0 MiB of 2.0 GiB, waiting for the server for 40 s");
+  EXPECT_EQ(progress_line("writing", 512_MiB, std::nullopt, 10s, "waiting for the disk for 9 s"),
+            "writing 512.0 MiB, waiting for the disk for 9 s");
+}
+
 }  // namespace
 }  // namespace curlingiron

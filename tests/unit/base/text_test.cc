@@ -88,10 +88,11 @@ TEST(ParseNumbers, WholeAndInRange) {
 }
 
 TEST(Nearest, FindsTypingErrorsOnly) {
-  static constexpr std::string_view kKeys[] = {"sha256", "nameserver", "src", "dst"};
+  static constexpr std::string_view kKeys[] = {"sig", "sha256", "nameserver", "src", "dst"};
   EXPECT_EQ(nearest("sha265", kKeys), "sha256");
   EXPECT_EQ(nearest("namserver", kKeys), "nameserver");
-  EXPECT_EQ(nearest("scr", kKeys), "src");
+  EXPECT_EQ(nearest("scr", kKeys), "src") << "swapped letters are one mistake";
+  EXPECT_EQ(nearest("vreify", std::vector<std::string_view>{"verify"}), "verify");
   EXPECT_EQ(nearest("completely-different", kKeys), std::nullopt);
   EXPECT_EQ(nearest(std::string(1000, 'x'), kKeys), std::nullopt);
   EXPECT_EQ(nearest("src", {}), std::nullopt);

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "disk/in_use.h"
 #include "disk/sysfs_path.h"
 #include "disk/vpd.h"
 #include "unit/disk/machine.h"
@@ -375,29 +374,6 @@ TEST(Vpd, TruncatedIdentificationIsAnError) {
   }
   page[3] = static_cast<uint8_t>(page[3] - 1);  // ends within a designator
   EXPECT_FALSE(parse_device_identification(page).ok());
-}
-
-TEST(UsesOf, NamesMountsSwapsAndHolders) {
-  Machine machine;
-  add_virtio(machine, "vda", "04", "a", GiB);
-  add_virtio(machine, "vdb", "05", "b", GiB);
-  machine.file("sys/block/vda/dev", "254:0\n");
-  for (const char* partition : {"1", "2", "3", "4"}) {
-    machine.file(concat("sys/block/vda/vda", partition, "/partition"), partition);
-    machine.file(concat("sys/block/vda/vda", partition, "/dev"), concat("254:", partition, "\n"));
-  }
-  machine.folder("sys/block/vda/vda3/holders/dm-0");
-  machine.file("proc/self/mountinfo",
-               "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n"
-               "23 22 0:20 / /sys rw shared:7 - sysfs sysfs rw\n"
-               "24 22 0:44 /@ /mnt/my\\040disk rw - btrfs /dev/vda4 rw\n"
-               "25 22 254:16 / /other rw - ext4 /dev/vdb rw\n"
-               "damaged line\n");
-  machine.file("proc/swaps", "Filename Type Size Used Priority\n/dev/vda2 partition 10 0 -2\n");
-  EXPECT_THAT(uses_of(machine.root(), "vda"),
-              ElementsAre("vda1 is mounted on /", "vda4 is mounted on /mnt/my disk", "vda2 is swap",
-                          "vda3 is held by dm-0"));
-  EXPECT_THAT(uses_of(machine.root(), "vdz"), IsEmpty());
 }
 
 }  // namespace

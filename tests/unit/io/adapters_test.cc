@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <random>
 
 #include "sys/file.h"
 #include "unit/io/sources.h"
@@ -165,6 +166,69 @@ TEST(ReadAheadSource, TheDestructorWaitsForTheReadUnderWay) {
   inner.release.set_value();
   destroyed.wait();
   EXPECT_TRUE(inner.left);
+}
+
+TEST(KeepingSource, KeepsWhatPassesUpToItsBound) {
+  ByteVector bytes = random_bytes(100'000);
+  DripSource inner(bytes, 777);
+  std::unique_ptr<KeepingSource> source = KeepingSource::start(inner, bytes.size()).value();
+  EXPECT_EQ(read_all(*source, 1000).value(), bytes);
+  FileSource again(source->reopen().value());
+  EXPECT_EQ(read_all(again, 4096).value(), bytes);
+
+  DripSource longer(bytes, 777);
+  std::unique_ptr<KeepingSource> bound = KeepingSource::start(longer, bytes.size() - 1).value();
+  EXPECT_EQ(read_all(*bound, 1000).error().code(), ENOMEM);
+}
+
+// Runs of zeros and of other bytes, of lengths that fit no page, read and skipped in all mixtures.
+TEST(SparseCopy, IsTheSameWithItsHoles) {
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 20; ++trial) {
+    ByteVector bytes;
+    for (int run = 0; run < 6; ++run) {
+      size_t length = random() % 200'000;
+      ByteVector piece = random() % 2 == 0 ? ByteVector(length) : random_bytes(length);
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+    }
+    std::unique_ptr<SparseCopy> copy = SparseCopy::create(bytes.size()).value();
+    for (size_t at = 0; at < bytes.size();) {
+      size_t n = std::min<size_t>(1 + random() % 150'000, bytes.size() - at);
+      ConstBytes piece = ConstBytes(bytes).subspan(at, n);
+      if (all_zero(piece) && random() % 2 == 0) {
+        copy->add_zeros(n);
+      } else {
+        ASSERT_TRUE(copy->add(piece));
+      }
+      at += n;
+    }
+    EXPECT_EQ(copy->size(), bytes.size());
+    std::unique_ptr<SparseFileSource> source =
+        SparseFileSource::open(copy->finish().value()).value();
+    EXPECT_EQ(source->size(), bytes.size());
+    ByteVector read;
+    ByteVector chunk(30'000);
+    for (;;) {
+      if (uint64_t zeros = source->zeros_ahead(); zeros != 0) {
+        uint64_t some = 1 + random() % zeros;
+        source->skip_zeros(some);
+        read.resize(read.size() + static_cast<size_t>(some));
+      } else {
+        size_t n = source->read(MutableBytes(chunk).first(1 + random() % chunk.size())).value();
+        if (n == 0) break;
+        read.insert(read.end(), chunk.begin(), chunk.begin() + static_cast<ptrdiff_t>(n));
+      }
+      EXPECT_EQ(source->position(), read.size());
+    }
+    EXPECT_TRUE(read == bytes);
+  }
+}
+
+TEST(SparseCopy, ZerosTakeNoRoom) {
+  std::unique_ptr<SparseCopy> copy = SparseCopy::create(100'000).value();
+  EXPECT_TRUE(copy->add(ByteVector(1'000'000)));
+  EXPECT_TRUE(copy->add(random_bytes(100'000)));
+  EXPECT_FALSE(copy->add(random_bytes(1)));
 }
 
 }  // namespace

@@ -1,0 +1,430 @@
+#include "host/flash_plan.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "base/advice.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "disk/boot_mode.h"
+#include "disk/preflight.h"
+#include "host/coverage.h"
+#include "host/image.h"
+#include "host/settings.h"
+#include "image/stream.h"
+#include "net/capture/capture.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/power.h"
+#include "sys/thread.h"
+
+namespace curlingiron {
+namespace {
+
+// What this machine must be for a flash, before anything is looked at.
+Result<void> check_machine(const UniqueFd& root) {
+  // The first PID namespace has this number (include/uapi/linux/nsfs.h, PROC_PID_INIT_INO).
+  constexpr std::string_view kFirst = "pid:[4026531836]";
+  if (!exists(root, "sys/block")) {
+    return Error(
+        "/sys is not mounted here, so this machine's disks cannot be seen; run it on the machine "
+        "itself, or mount it with \"mount -t sysfs sysfs /sys\"");
+  }
+  Result<std::string> processes = read_link(root, "proc/self/ns/pid");
+  if (!processes.ok()) {
+    return Error(
+        "/proc is not mounted here; run it on the machine itself, or mount it with \"mount -t proc "
+        "proc /proc\"");
+  }
+  if (processes.value() != kFirst) {
+    return Error(
+        "this is a container (a PID namespace of its own), which has no machine to replace; run it "
+        "on the host");
+  }
+  return {};
+}
+
+// What the user typed, as this machine's disks go: links in /dev/disk are followed.
+Result<Disk> find_disk(const UniqueFd& root, const std::vector<Disk>& disks,
+                       const std::string& typed) {
+  if (!typed.starts_with("/")) return choose_disk(disks, typed);
+  Result<std::string> real = real_path(typed);
+  if (!real.ok()) return choose_disk(disks, typed);  // Its error lists those that are there.
+  std::string path = std::move(real).value();
+  std::string name = path.substr(path.rfind('/') + 1);
+  std::string kind = volume_kind(root, name);
+  bool partition = exists(root, concat("sys/class/block/", name, "/partition"));
+  if (partition) kind = "a partition";
+  if (!kind.empty()) {
+    std::vector<std::string> under = disks_under(root, name);
+    for (std::string& disk : under) disk = concat("/dev/", disk);
+    return Error(concat(typed, " is ", kind, under.empty() ? "" : concat(" of ", join(under, ", ")),
+                        "; name the whole disk",
+                        under.size() == 1 ? concat(", ", under.front()) : ""));
+  }
+  return choose_disk(disks, path);
+}
+
+// Settings of the running kernel that the next one needs to find its hardware and its consoles.
+std::string next_command_line(const UniqueFd& root) {
+  static constexpr std::string_view kKept[] = {
+      "console=",  "earlycon", "earlyprintk=", "acpi",         "pci",       "noapic",
+      "nolapic",   "iommu",    "intel_iommu=", "amd_iommu=",   "nomodeset", "mem=",
+      "memmap=",   "video=",   "efi",          "nvme_core.",   "libata.",   "quiet",
+      "loglevel=", "debug",    "usbcore.",     "clocksource=", "tsc=",      "nosmp",
+      "maxcpus=",  "irqpoll",  "reboot="};
+  std::string line;
+  bool console = false;
+  Result<std::string> running = read_text(root, "proc/cmdline");
+  if (running.ok()) {
+    for (const std::string& word : split_command_line(running.value())) {
+      for (std::string_view kept : kKept) {
+        if (!word.starts_with(kept)) continue;
+        // split_command_line() dropped the quotes; a word that is quoted as a whole means the same.
+        std::string_view quote = word.find_first_of(" \t") != std::string::npos ? "\"" : "";
+        line += concat(line.empty() ? "" : " ", quote, word, quote);
+        console = console || word.starts_with("console=");
+        break;
+      }
+    }
+  }
+  // A framebuffer console takes seconds for what the kernel says while it starts.
+  bool says_level = line.find("quiet") != std::string::npos ||
+                    line.find("loglevel=") != std::string::npos ||
+                    line.find("debug") != std::string::npos;
+  if (!says_level) line += concat(line.empty() ? "" : " ", "loglevel=4");
+  // A console that the kernel chose by itself (ACPI SPCR, a device tree) is named, so that it is
+  // kept.
+  Result<std::string> active = read_line(root, "sys/class/tty/console/active");
+  if (!console && active.ok()) {
+    for (std::string_view name : split_blank(active.value())) {
+      line += concat(line.empty() ? "" : " ", "console=", name);
+    }
+  }
+  // What goes wrong before /init runs ends in the old system, too.
+  line += " panic=30 oops=panic";
+  return line;
+}
+
+// At which rate it comes, read for a moment.
+void measure_rate(ImageStream& image, FlashPlan& plan) {
+  constexpr Duration kMoment = 1s;
+  if (image.head().empty()) return;
+  uint64_t before = image.downloaded();
+  Time start = now();
+  ByteVector chunk(1_MiB);
+  while (now() - start < kMoment) {
+    Result<size_t> n = image.image().read(chunk);
+    if (!n.ok() || n.value() == 0) return;  // It is the installer that meets it.
+  }
+  uint64_t came = image.downloaded() - before;
+  if (came >= 1_MiB) plan.per_mebibyte = (now() - start) / static_cast<int64_t>(came / 1_MiB);
+}
+
+Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, FlashPlan& plan) {
+  const Settings& settings = checked.settings;
+  ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  if (origin.kind != OriginKind::Http) {
+    return Error(concat("IMAGE: ", origin.name(),
+                        " is gone when this machine's memory is all there is; serve it by http or "
+                        "https"));
+  }
+  std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Inspect));
+  if (!image->head().empty()) {
+    TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
+    if (!settings.any_boot_mode) TRY(check_boots_here(root, image->head(), plan.disk));
+  } else if (image->least_image_size() > plan.disk.size) {
+    return Error(concat(plan.disk.path(), ": ", format_size(plan.disk.size),
+                        " is smaller than the image of ", format_size(*image->least_image_size()),
+                        "; choose a larger disk"));
+  }
+  plan.source = origin.name();
+  plan.source_detail =
+      concat(describe_image(*image, settings), ", on a disk of ", format_size(plan.disk.size));
+  plan.proof = describe_proof(settings);
+  plan.served_size = image->served_size();
+  if (image->served_size()) plan.memory_to_keep = image->memory_to_keep();
+  measure_rate(*image, plan);
+  return {};
+}
+
+// Whether the installer, on this machine, proves the image before it writes: it is told to, so that
+// what the plan says holds.
+Result<void> plan_proof(FlashPlan& plan) {
+  if (plan.proof.empty()) return {};
+  // What the installer's kernel takes with its modules, beside what /init reckons with.
+  constexpr uint64_t kInstaller = 64_MiB;
+  uint64_t total = total_memory();
+  uint64_t room = total > kInstaller ? total - kInstaller : 0;
+  bool fits = plan.memory_to_keep != 0 && plan.memory_to_keep <= room;
+  std::string served =
+      plan.served_size ? format_size(*plan.served_size) : "a file of unknown length";
+  ProveWhen wanted = plan.settings.prove;
+  if (wanted == ProveWhen::First && !fits) {
+    return Error(
+        concat(plan.source, ": ", served, " with what the installer needs does not fit into ",
+               "this machine's memory of ", format_size(total),
+               ", so that it cannot be proven first; leave out ", as_typed("prove=first")));
+  }
+  if (fits && wanted != ProveWhen::After) {
+    if (wanted != ProveWhen::First) plan.config += TRY(format_setting("prove", "first"));
+    plan.proof_detail = concat(served, ", fits into this machine's memory: compared with ",
+                               plan.proof, " before the first byte is written");
+    return {};
+  }
+  std::string why = wanted == ProveWhen::After
+                        ? "prove=stream"
+                        : concat(served, ", does not fit into this machine's memory");
+  plan.proof_detail = concat(why, ": compared with ", plan.proof,
+                             " after it is written; if it does not match, this machine will not "
+                             "boot and stays up until somebody comes");
+  return {};
+}
+
+// "eth0 (e1000), 52:54:00:12:34:56, no carrier"
+std::string describe_card(const UniqueFd& root, const Link& card) {
+  Result<std::string> driver =
+      read_link(root, concat("sys/class/net/", card.name, "/device/driver"));
+  std::string name = driver.ok() ? driver.value().substr(driver.value().rfind('/') + 1) : "?";
+  return concat(card.name, " (", name, "), ", format_mac(card.permanent_mac.value_or(card.mac)),
+                card.carrier ? "" : ", no carrier");
+}
+
+Result<void> prove_network(const UniqueFd& root, const std::vector<Link>& cards, FlashPlan& plan) {
+  bool usable = false;
+  for (const Link& card : cards) {
+    std::string sysfs = concat("/sys/class/net/", card.name);
+    Result<std::string> device = real_path(concat(sysfs, "/device"));
+    if (!device.ok()) continue;
+    std::vector<DrivenDevice> chain = TRY(driven_devices(root, device.value().substr(1)));
+    // A PHY hangs beside its card, on a bus of its own.
+    if (Result<std::string> phy = real_path(concat(sysfs, "/phydev")); phy.ok()) {
+      std::vector<DrivenDevice> more = TRY(driven_devices(root, phy.value().substr(1)));
+      chain.insert(chain.end(), more.begin(), more.end());
+    }
+    Result<void> covered = check_covered(card.name, chain, plan.initramfs);
+    if (!covered.ok() && card.carrier) return covered;
+    plan.cards.push_back(describe_card(root, card));
+    usable = usable || (covered.ok() && card.carrier);
+  }
+  if (!usable)
+    return Error("no Ethernet card with a carrier; the installer needs one to fetch the image");
+  return {};
+}
+
+// The user's file or settings, else what this machine has.
+Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
+                            const Settings& settings, const KernelNetwork& state, FlashPlan& plan) {
+  if (settings.network.says_how()) {
+    if (!options.network.empty()) {
+      return Error("--network and --set both give a network; give one of them");
+    }
+    plan.network_of = "set up as --set says";
+    return {};
+  }
+  if (!options.network.empty()) {
+    plan.network = TRY(load_network(options.network));
+    plan.network_of = concat("set up as in ", options.network);
+    return {};
+  }
+  CapturedNetwork captured = config_of(state, read_resolver_files(root));
+  for (const std::string& note : captured.notes) log_info(note);
+  TRY_CONTEXT("the network as captured", check_network_config(captured.config));
+  plan.network = std::move(captured.config);
+  plan.network_of = "set up as on this machine now:";
+  return {};
+}
+
+// The initramfs for this machine, proven to hold the disk's drivers.
+Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& options,
+                                  const CheckedSettings& checked, const FlashPlan& plan) {
+  InitramfsPlan build;
+  build.init.assign(embedded_init().begin(), embedded_init().end());
+  build.release = plan.kernel.release;
+  build.modaliases = TRY(hardware_modaliases(root));
+  for (const std::string& name : options.also) build.profiles.push_back(TRY(parse_profile(name)));
+  build.modules = options.modules;
+  build.extras = TRY(collect_added(root, options.add, checked.settings));
+  build.config = plan.config;
+  set_network(plan.network, checked.settings, build);
+  // A plain URL may lead to an https one.
+  build.ca_bundle = checked.ca_bundle;
+  build.client_certificate = checked.client_certificate;
+  build.signatures = signatures_for(root, false);
+  // Built once and read once: quick matters here, small does not.
+  std::optional<std::vector<Compression>> compressors =
+      TRY(kernel_decompressors(root, plan.kernel.release));
+  build.compression = quickest_compression(compressors);
+  build.effort = Effort::Fast;
+  Initramfs initramfs = TRY(build_initramfs(root, build));
+  std::string device = TRY(real_path(concat("/sys/block/", plan.disk.name, "/device")));
+  TRY(check_covered(plan.disk.path(), TRY(devices_behind(root, device.substr(1))), initramfs));
+  return initramfs;
+}
+
+// Settings as they were given, but for what the plan shows elsewhere.
+std::vector<std::string> given_settings(const std::string& config) {
+  static constexpr std::string_view kElsewhere[] = {"src",  "sha256", "image-sha256",
+                                                    "sums", "pubkey", "sig"};
+  std::vector<std::string> given;
+  for (std::string_view line : split(config, '\n')) {
+    std::string_view key = line.substr(0, line.find('='));
+    if (key.empty() || std::ranges::find(kElsewhere, key) != std::end(kElsewhere)) continue;
+    given.push_back(is_secret_key(key) ? concat(key, "=(not shown)") : printable(line, 100));
+  }
+  return given;
+}
+
+}  // namespace
+
+Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
+  UniqueFd root = TRY(open_root("/"));
+  TRY(check_machine(root));
+  CheckedSettings checked = TRY(check_settings(options.settings));
+
+  FlashPlan plan;
+  plan.settings = checked.settings;
+  plan.given = given_settings(checked.config);
+  std::vector<Disk> disks = TRY(list_disks(root));
+  plan.disk = TRY(find_disk(root, disks, options.disk));
+  if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
+  // sda may be sdb in the next kernel: from here on the disk is known by what it is.
+  plan.identity = TRY(identity_of(plan.disk, disks));
+  plan.parts = parts_of(root, plan.disk.name);
+  std::ranges::copy_if(disks, std::back_inserter(plan.others),
+                       [&](const Disk& disk) { return disk.name != plan.disk.name; });
+
+  KernelName running = TRY(kernel_name());
+  plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
+  if (plan.kernel.release != running.release) {
+    return Error(
+        concat(plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
+               " runs; reboot into it first, or name the running kernel's image with --kernel"));
+  }
+
+  TRY(prove_source(root, checked, plan));
+
+  plan.config = checked.config;
+  plan.config += TRY(format_setting("dst", plan.identity));
+  KernelNetwork network = TRY_CONTEXT("network", read_kernel_network(root));
+  TRY(choose_network(root, options, plan.settings, network, plan));
+  // A machine whose battery clock is wrong but that asked a time server still passes a right clock
+  // on.
+  plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
+
+  TRY(plan_proof(plan));
+  plan.initramfs = TRY(build_installer(root, options, checked, plan));
+  TRY(prove_network(root, cards_of(network), plan));
+  plan.command_line = next_command_line(root);
+  return plan;
+}
+
+namespace {
+
+constexpr size_t kColumns = 80;
+constexpr size_t kIndent = 12;
+
+// Words of a line that goes on under its first one.
+void add_line(std::string& text, std::string_view title, std::string_view words) {
+  std::string line = concat("  ", title);
+  line.resize(std::max(line.size() + 1, kIndent), ' ');
+  size_t begin = line.size();
+  for (std::string_view word : split_blank(words)) {
+    if (line.size() + word.size() >= kColumns && line.size() > begin) {
+      while (line.ends_with(' ')) line.pop_back();
+      text += concat(line, "\n");
+      line.assign(kIndent, ' ');
+      begin = line.size();
+    }
+    line += concat(word, " ");
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  text += concat(line, "\n");
+}
+
+void add_disk(const FlashPlan& plan, std::string& text) {
+  add_line(text, "disk", concat("/dev/", plan.disk.describe()));
+  bool running = std::ranges::any_of(plan.parts, &DiskPart::holds_root);
+  add_line(text, "",
+           running ? "this system runs from it"
+                   : "this system does not run from it: the firmware may start this system again, "
+                     "unless it is told to start from that disk");
+  add_line(text, "", concat("the installer finds it by ", plan.identity));
+  for (const DiskPart& part : plan.parts) {
+    std::vector<std::string> what;
+    if (!part.content.empty()) what.push_back(part.content);
+    what.insert(what.end(), part.uses.begin(), part.uses.end());
+    if (what.empty()) what.emplace_back("nothing that is known");
+    add_line(text, "", concat(part.name, ": ", format_size(part.size), ", ", join(what, ", ")));
+  }
+  for (const Disk& disk : plan.others) add_line(text, "stays", concat("/dev/", disk.describe()));
+}
+
+void add_network(const FlashPlan& plan, std::string& text) {
+  std::string_view title = "network";
+  for (const std::string& card : plan.cards) {
+    add_line(text, title, card);
+    title = "";
+  }
+  add_line(text, title, plan.network_of);
+  std::string network = describe_network(plan.network);
+  for (std::string_view line : split(network, '\n')) {
+    if (!line.empty()) add_line(text, "", line);
+  }
+}
+
+std::string after_failure(AfterFailure how) {
+  switch (how) {
+    case AfterFailure::Hold:
+      return "the disk holds no system, and this machine stays up until somebody looks at its "
+             "console (onfail=hold)";
+    case AfterFailure::Reboot:
+      return "the disk holds no system, and this machine restarts (onfail=reboot)";
+    case AfterFailure::PowerOff:
+      return "the disk holds no system, and this machine goes off (onfail=poweroff)";
+    case AfterFailure::Shell:
+      return "the disk holds no system, and a shell waits on the console (onfail=shell)";
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+std::optional<Duration> expected_time(const FlashPlan& plan) {
+  // Two restarts: of the installer's kernel, and of the machine with its firmware.
+  constexpr Duration kRestarts = 60s;
+  if (!plan.served_size || plan.per_mebibyte == Duration::zero()) return std::nullopt;
+  return kRestarts + plan.per_mebibyte * static_cast<int64_t>(*plan.served_size / 1_MiB + 1);
+}
+
+std::string describe(const FlashPlan& plan) {
+  std::string text = "This replaces everything on\n";
+  add_disk(plan, text);
+  text += "with\n";
+  add_line(text, "image", plan.source);
+  add_line(text, "", plan.source_detail);
+  if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
+  text += "by starting\n";
+  add_line(text, "kernel", concat(plan.kernel.release, " (/", plan.kernel.path, ")"));
+  add_line(text, "initramfs",
+           concat(format_size(plan.initramfs.bytes.size()), ", ",
+                  plural(plan.initramfs.modules.size(), "module", "modules")));
+  add_network(plan, text);
+  if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
+  text += "If something fails\n";
+  add_line(text, "before",
+           concat("the first byte is written, within ", format_duration(plan.settings.deadline),
+                  " without progress: this system starts again, unchanged"));
+  add_line(text, "after", concat("that: ", after_failure(plan.settings.on_failure)));
+  if (std::optional<Duration> time = expected_time(plan)) {
+    add_line(
+        text, "It takes",
+        concat("about ", format_duration(*time), ", at the ", format_rate(1_MiB, plan.per_mebibyte),
+               " measured just now, with two restarts"));
+  }
+  return text;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,51 @@
+// What `flash` is going to do, proven as far as it can be while the old system runs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "disk/choose.h"
+#include "formats/network_config.h"
+#include "formats/settings.h"
+#include "host/in_use.h"
+#include "host/machine.h"
+#include "host/options.h"
+#include "payload/initramfs.h"
+
+namespace curlingiron {
+
+// In the order in which it is shown.
+struct FlashPlan {
+  Disk disk;
+  std::string identity;         // as the installer finds it
+  std::vector<DiskPart> parts;  // what is on it
+  std::vector<Disk> others;     // disks that stay as they are
+  std::string source;
+  std::string source_detail;
+  std::optional<uint64_t> served_size;
+  Duration
+      per_mebibyte{};  // of the file as served, as it came while it was looked at; 0: not known
+  std::string proof;   // what the image is proven by; empty: nothing
+  uint64_t memory_to_keep = 0;  // bytes; 0: the file's length is not known
+  std::string proof_detail;     // when it is proven, and what comes of it
+  KernelImage kernel;
+  std::vector<std::string> cards;
+  NetworkConfig network;   // as captured or of a file; empty: the settings describe one
+  std::string network_of;  // for people: where it comes from
+  Settings settings;
+  std::vector<std::string> given;  // settings, for people: without secrets
+  std::string config;
+  Initramfs initramfs;
+  std::string command_line;
+};
+
+// Nothing is changed; an error says what stands in the way.
+Result<FlashPlan> make_flash_plan(const FlashOptions& options);
+// For a terminal of 80 columns; several lines.
+std::string describe(const FlashPlan& plan);
+// How long all of it takes, where the download's rate is known.
+std::optional<Duration> expected_time(const FlashPlan& plan);
+
+}  // namespace curlingiron

@@ -1,0 +1,258 @@
+#include "host/in_use.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/disk_image.h"
+#include "sys/file.h"
+
+namespace curlingiron {
+namespace {
+
+constexpr size_t kMountTable = size_t{4} << 20;
+constexpr uint64_t kSysfsSector = 512;
+// Layers one on the other: encryption on LVM on RAID on a partition is three.
+constexpr unsigned kMostLayers = 8;
+
+std::string line_of(const UniqueFd& root, const std::string& path) {
+  Result<std::string> line = read_line(root, path);
+  return line.ok() ? std::move(line).value() : std::string();
+}
+
+// /proc writes a blank in a path as "\040", and so on (proc_pid_mountinfo(5)).
+std::string unescape_octal(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto digit = [&](size_t at) { return text[at] >= '0' && text[at] <= '7'; };
+    if (text[i] == '\\' && i + 3 < text.size() && digit(i + 1) && digit(i + 2) && digit(i + 3)) {
+      int value = (text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0');
+      result += static_cast<char>(value);
+      i += 3;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+// A disk, a partition or a volume, as the tables of the kernel name it.
+struct Block {
+  std::string name;                // "dm-0"
+  std::string number;              // "253:0"
+  std::vector<std::string> paths;  // "/dev/dm-0", "/dev/mapper/vg0-root"
+};
+
+// The kernel's tables of mounts and of swap.
+class Tables {
+ public:
+  explicit Tables(const UniqueFd& root) {
+    Result<std::string> mounts = read_text(root, "proc/self/mountinfo", kMountTable);
+    if (mounts.ok()) mounts_ = std::move(mounts).value();
+    Result<std::string> swaps = read_text(root, "proc/swaps");
+    if (swaps.ok()) swaps_ = std::move(swaps).value();
+  }
+
+  // In the order in which they were mounted.
+  std::vector<std::string> mounts_of(const Block& block) const {
+    std::vector<std::string> points;
+    // 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/sda1 rw
+    for (std::string_view line : split(mounts_, '\n')) {
+      std::vector<std::string_view> fields = split_blank(line);
+      auto dash = std::find(fields.begin(), fields.end(), "-");
+      if (fields.size() < 6 || fields.end() - dash < 3) continue;
+      // btrfs shows a device number of its own: then the source's name decides.
+      if (fields[2] != block.number && !is_path_of(block, dash[2])) continue;
+      std::string point = printable(unescape_octal(fields[4]));
+      if (std::find(points.begin(), points.end(), point) == points.end()) {
+        points.push_back(std::move(point));
+      }
+    }
+    return points;
+  }
+
+  bool is_swap(const Block& block) const {
+    for (std::string_view line : split(swaps_, '\n')) {
+      std::vector<std::string_view> fields = split_blank(line);
+      if (!fields.empty() && is_path_of(block, fields[0])) return true;
+    }
+    return false;
+  }
+
+ private:
+  static bool is_path_of(const Block& block, std::string_view path) {
+    return std::find(block.paths.begin(), block.paths.end(), path) != block.paths.end();
+  }
+
+  std::string mounts_;
+  std::string swaps_;
+};
+
+// "LVM vg0-root": what a holder makes of what it holds.
+std::string layer_name(const UniqueFd& root, const std::string& name) {
+  std::string folder = concat("sys/class/block/", name);
+  std::string uuid = line_of(root, concat(folder, "/dm/uuid"));
+  std::string mapped = printable(line_of(root, concat(folder, "/dm/name")));
+  if (uuid.starts_with("LVM-")) return concat("LVM ", mapped);
+  if (uuid.starts_with("CRYPT-")) return concat("encrypted ", mapped);
+  if (uuid.starts_with("mpath-")) return concat("multipath ", mapped);
+  if (!mapped.empty()) return concat("device mapper ", mapped);
+  std::string level = line_of(root, concat(folder, "/md/level"));
+  if (!level.empty()) return concat("RAID ", name, " (", printable(level), ")");
+  return name;
+}
+
+Block block_of(const UniqueFd& root, const std::string& name) {
+  std::string folder = concat("sys/class/block/", name);
+  if (!exists(root, folder)) folder = concat("sys/block/", name);
+  Block block{name, line_of(root, concat(folder, "/dev")), {concat("/dev/", name)}};
+  std::string mapped = line_of(root, concat(folder, "/dm/name"));
+  if (!mapped.empty()) block.paths.push_back(concat("/dev/mapper/", mapped));
+  return block;
+}
+
+// Adds to `part` how `block` is used, and what holds it; `layers` lead to it.
+void add_uses(const UniqueFd& root, const Tables& tables, const Block& block,
+              const std::string& folder, const std::string& layers, unsigned depth,
+              DiskPart& part) {
+  auto add = [&](std::string_view use) {
+    std::string text = layers.empty() ? std::string(use)
+                       : use.empty()  ? layers
+                                      : concat(layers, ", ", use);
+    if (std::find(part.uses.begin(), part.uses.end(), text) == part.uses.end()) {
+      part.uses.push_back(std::move(text));
+    }
+  };
+  std::vector<std::string> mounts = tables.mounts_of(block);
+  part.holds_root = part.holds_root || std::ranges::find(mounts, "/") != mounts.end();
+  if (!mounts.empty()) add(concat("mounted on ", join(mounts, " and ")));
+  bool swap = tables.is_swap(block);
+  if (swap) add("swap");
+  Result<std::vector<std::string>> holders = list_directory(root, concat(folder, "/holders"));
+  bool held = holders.ok() && !holders.value().empty();
+  if (!held && mounts.empty() && !swap && !layers.empty()) add("");
+  if (!held || depth == kMostLayers) return;
+  for (const std::string& holder : holders.value()) {
+    std::string layer = layer_name(root, holder);
+    add_uses(root, tables, block_of(root, holder), concat("sys/class/block/", holder),
+             layers.empty() ? layer : concat(layers, ", ", layer), depth + 1, part);
+  }
+}
+
+// What its first bytes say.
+std::string content_of(const UniqueFd& root, const std::string& name) {
+  Result<UniqueFd> device = open_at(root, concat("dev/", name), O_RDONLY | O_NONBLOCK);
+  if (!device.ok()) return {};
+  ByteVector head(128_KiB);
+  if (!pread_exact(device.value(), head, 0).ok()) return {};
+  std::optional<DiskImage> image = find_disk_image(head);
+  return image && image->kind == DiskImage::Kind::Volume ? std::string(image->name) : "";
+}
+
+uint64_t size_of(const UniqueFd& root, const std::string& folder) {
+  Result<uint64_t> sectors = parse_u64(line_of(root, concat(folder, "/size")));
+  return sectors.ok() && sectors.value() <= UINT64_MAX / kSysfsSector
+             ? sectors.value() * kSysfsSector
+             : 0;
+}
+
+}  // namespace
+
+std::vector<DiskPart> parts_of(const UniqueFd& root, const std::string& name) {
+  std::string disk = concat("sys/block/", name);
+  if (!exists(root, disk)) disk = concat("sys/class/block/", name);  // a partition
+  Tables tables(root);
+  std::vector<DiskPart> parts;
+  auto add = [&](const std::string& part_name, const std::string& folder) {
+    DiskPart part{part_name, size_of(root, folder), content_of(root, part_name), {}, false};
+    Block block{part_name, line_of(root, concat(folder, "/dev")), {concat("/dev/", part_name)}};
+    add_uses(root, tables, block, folder, "", 0, part);
+    parts.push_back(std::move(part));
+  };
+  add(name, disk);
+  if (parts.front().uses.empty() && parts.front().content.empty()) parts.clear();
+  Result<std::vector<std::string>> children = list_directory(root, disk);
+  if (!children.ok()) return parts;
+  std::vector<std::pair<uint64_t, std::string>> numbered;
+  for (const std::string& child : children.value()) {
+    Result<uint64_t> number = parse_u64(line_of(root, concat(disk, "/", child, "/partition")));
+    if (number.ok()) numbered.emplace_back(number.value(), child);
+  }
+  std::ranges::sort(numbered);
+  for (const auto& [number, child] : numbered) add(child, concat(disk, "/", child));
+  return parts;
+}
+
+std::vector<std::string> uses_of(const std::vector<DiskPart>& parts) {
+  std::vector<std::string> uses;
+  for (const DiskPart& part : parts) {
+    for (const std::string& use : part.uses) {
+      bool plain = use.starts_with("mounted on ") || use == "swap";
+      uses.push_back(concat(part.name, plain ? " is " : ": ", use));
+    }
+  }
+  return uses;
+}
+
+std::vector<std::string> uses_of_file(const UniqueFd& root, const std::string& path) {
+  std::vector<std::string> uses;
+  if (Result<std::string> table = read_text(root, "proc/swaps"); table.ok()) {
+    for (std::string_view line : split(table.value(), '\n')) {
+      std::vector<std::string_view> fields = split_blank(line);
+      if (!fields.empty() && unescape_octal(fields[0]) == path)
+        uses.push_back(concat(path, " is swap"));
+    }
+  }
+  Result<std::vector<std::string>> names = list_directory(root, "sys/block");
+  if (!names.ok()) return uses;
+  for (const std::string& name : names.value()) {
+    if (!name.starts_with("loop")) continue;
+    Result<std::string> behind = read_line(root, concat("sys/block/", name, "/loop/backing_file"));
+    if (behind.ok() && behind.value() == path) uses.push_back(concat(path, " is behind ", name));
+  }
+  return uses;
+}
+
+std::string volume_kind(const UniqueFd& root, const std::string& name) {
+  std::string uuid = line_of(root, concat("sys/class/block/", name, "/dm/uuid"));
+  if (uuid.starts_with("LVM-")) return "a logical volume";
+  if (uuid.starts_with("CRYPT-")) return "an encrypted volume";
+  if (!uuid.empty() || exists(root, concat("sys/class/block/", name, "/dm"))) {
+    return "a volume of the device mapper";
+  }
+  if (exists(root, concat("sys/class/block/", name, "/md"))) return "a RAID";
+  return {};
+}
+
+std::vector<std::string> disks_under(const UniqueFd& root, const std::string& name) {
+  std::vector<std::string> disks;
+  std::vector<std::string> open = {name};
+  for (unsigned depth = 0; depth < kMostLayers && !open.empty(); ++depth) {
+    std::vector<std::string> next;
+    for (const std::string& each : open) {
+      Result<std::vector<std::string>> slaves =
+          list_directory(root, concat("sys/class/block/", each, "/slaves"));
+      if (slaves.ok() && !slaves.value().empty()) {
+        next.insert(next.end(), slaves.value().begin(), slaves.value().end());
+        continue;
+      }
+      std::string disk = each;
+      if (exists(root, concat("sys/class/block/", each, "/partition"))) {
+        // ".../block/sda/sda1"
+        Result<std::string> link = read_link(root, concat("sys/class/block/", each));
+        std::string_view path = link.ok() ? std::string_view(link.value()) : "";
+        path = path.substr(0, std::min(path.rfind('/'), path.size()));
+        disk = std::string(path.substr(path.rfind('/') + 1));
+      }
+      if (std::ranges::find(disks, disk) == disks.end()) disks.push_back(std::move(disk));
+    }
+    open = std::move(next);
+  }
+  return disks;
+}
+
+}  // namespace curlingiron
