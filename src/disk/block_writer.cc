@@ -329,7 +329,7 @@ Result<void> BlockWriter::State::submit_zeros() {
 
 Result<void> BlockWriter::State::finish() {
   if (phase != Phase::Writing) return Error("finish() was called twice");
-  if (image_size == 0) return Error("the image is empty; check the URL");
+  if (image_size == 0) return Error("the image is empty; check where it comes from");
   TRY(submit_zeros());
   TRY(queue->drain());
   TRY(flush(target));

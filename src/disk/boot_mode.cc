@@ -144,7 +144,7 @@ std::optional<BootMode> machine_boot_mode(const UniqueFd& root) {
 
 Result<Doubt> check_boot_mode(ConstBytes head, const Disk& disk, BootMode mode) {
   if (head.size() < kMbrBytes)
-    return Error("the image is shorter than a boot sector; check the URL");
+    return Error("the image is shorter than a boot sector; check where it comes from");
   switch (mode) {
     case BootMode::Bios: return check_for_bios(head, disk);
     case BootMode::Uefi: return check_for_uefi(head, disk);

@@ -124,7 +124,7 @@ Result<void> check_mbr(ConstBytes head, const Disk& disk) {
 
 Result<void> check_image_fits(ConstBytes head, std::optional<uint64_t> image_size,
                               const Disk& disk) {
-  if (head.empty()) return Error("the image is empty; check the URL");
+  if (head.empty()) return Error("the image is empty; check where it comes from");
   if (disk.read_only) {
     return Error(concat(disk.name, " is write-protected; choose another disk"));
   }

@@ -23,7 +23,7 @@ constexpr std::string_view kRootAlone =
 constexpr std::string_view kNamesAlone =
     "it has no data of files in it; use an image of the whole disk";
 constexpr std::string_view kDecrypt = "decrypt it and serve the disk image in it";
-constexpr std::string_view kOther = "check the URL or the file's name";
+constexpr std::string_view kOther = "check that it is the file that was meant";
 
 struct Magic {
   size_t offset;
@@ -235,16 +235,20 @@ bool is_zlib(ConstBytes begin) {
 
 // --- text
 
-constexpr ForeignFile kWebPage = {"a web page (html)", "check the URL for a log-in or error page"};
-constexpr ForeignFile kXml = {"a page of text (xml)", "check the URL for a log-in or error page"};
-constexpr ForeignFile kJson = {"an answer of a program (json)",
-                               "check the URL: it may be an error, or ask for a log-in"};
+constexpr ForeignFile kWebPage = {"a web page (html)",
+                                  "it may be to log in, or an error; check where it comes from"};
+constexpr ForeignFile kXml = {"a page of text (xml)",
+                              "it may be to log in, or an error; check where it comes from"};
+constexpr ForeignFile kJson = {
+    "an answer of a program (json)",
+    "it may be an error, or ask for a log-in; check where it comes from"};
 constexpr ForeignFile kDigests = {"a list of digests",
                                   "name the image itself; the list is for --sums"};
 constexpr ForeignFile kSigned = {"a signature",
                                  "name the image itself; the signature is for --sig"};
-constexpr ForeignFile kText = {
-    "text", "check the URL: it may be an error page, or a description of the file that was meant"};
+constexpr ForeignFile kText = {"text",
+                               "it may be an error page, or a description of the file that was "
+                               "meant; check where it comes from"};
 
 struct Beginning {
   std::string_view text;

@@ -29,7 +29,8 @@ Result<UniqueFd> memory_file(const std::string& name, ConstBytes bytes) {
 
 Result<void> load_installer(const FlashPlan& plan) {
   UniqueFd root = TRY(open_root("/"));
-  UniqueFd kernel = TRY_CONTEXT(plan.kernel.path, open_at(root, plan.kernel.path, O_RDONLY));
+  UniqueFd kernel =
+      TRY_CONTEXT(concat("/", plan.kernel.path), open_at(root, plan.kernel.path, O_RDONLY));
   UniqueFd initramfs = TRY(memory_file("initramfs", plan.initramfs.bytes));
   Result<void> loaded = kexec_load(kernel, initramfs, plan.command_line);
   if (loaded.ok()) return loaded;

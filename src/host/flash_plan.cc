@@ -299,9 +299,9 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   KernelName running = TRY(kernel_name());
   plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
   if (plan.kernel.release != running.release) {
-    return Error(
-        concat(plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
-               " runs; reboot into it first, or name the running kernel's image with --kernel"));
+    return Error(concat(
+        "/", plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
+        " runs; restart this machine first, or name the running kernel's image by --kernel FILE"));
   }
 
   TRY(prove_source(root, checked, plan));

@@ -39,9 +39,10 @@ Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string
                     image.ok() ? concat(" (which is ", image.value().release, ")")
                                : " (not readable as a kernel)");
   }
-  return Error(concat("no image of the running kernel ", release, " found (looked for ", tried,
-                      "); if it was upgraded since this system started, restart it and try again; "
-                      "else name the image with --kernel FILE"));
+  return Error(
+      concat("no image of the running kernel ", release, " found (looked for ", tried,
+             "); if the kernel was upgraded since this system started, restart this machine "
+             "and try again; else name the image by --kernel FILE"));
 }
 
 Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path) {

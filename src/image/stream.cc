@@ -451,6 +451,7 @@ Result<void> ImageStream::State::stage(std::string_view why) {
     size += n;
     if (size > room) return too_large(concat("more than ", format_size(room)));
     TRY_CONTEXT(name, write_all(memory, ConstBytes(chunk).first(n)));
+    if (reading.on_held) reading.on_held(size);
   }
   if (http != nullptr) {
     downloaded_before = http->delivered();

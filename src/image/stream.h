@@ -7,6 +7,7 @@
 // file is to be proven by a digest of the whole) is held in memory as it is served, if it fits.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ struct ImageReading {
   std::string member;        // of a zip archive (DecodeLimits::member)
   bool any_content = false;  // it need not be known to be a disk (image/check.h)
   ProveWhen prove = ProveWhen::FirstIfItFits;
+  // Told how much of a file that open() itself holds in memory is there, which can take long.
+  std::function<void(uint64_t bytes)> on_held = {};
 };
 
 // How all of an image is read and proven before the first byte of it is written.

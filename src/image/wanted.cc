@@ -44,7 +44,8 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
   ImageReading reading{.use = use,
                        .member = settings.member,
                        .any_content = settings.any_boot_mode,
-                       .prove = settings.prove};
+                       .prove = settings.prove,
+                       .on_held = access.on_held};
   return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
 }
 

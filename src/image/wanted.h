@@ -1,6 +1,7 @@
 // The image that settings name, for /init and the command alike.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct ImageAccess {
   std::shared_ptr<const ClientCertificate> client_certificate;  // null: none
   std::optional<int64_t> certificate_time;                      // HttpOptions::certificate_time
   PathChooser* paths = nullptr;                                 // null: as the kernel routes
+  std::function<void(uint64_t bytes)> on_held = {};             // ImageReading::on_held
 };
 
 // Of PEM texts, each of which may be empty.

@@ -65,8 +65,9 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
   }));
 
   // The server is who it says it is, the image is there, and its first bytes make sense.
-  proven.source = TRY(run_phase(journal, "source",
-                                [&] { return prove_source(proven.configuration, proven.joined); }));
+  proven.source = TRY(run_phase(journal, "source", [&] {
+    return prove_source(journal, *proven.dead_man, proven.configuration, proven.joined);
+  }));
 
   // The disk is the one that was meant, nobody else uses it, and the image fits.
   proven.disk = TRY(run_phase(journal, "disk", [&]() -> Result<ProvenDisk> {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/log.h"
 #include "base/progress.h"
@@ -201,14 +202,40 @@ Facts Joined::facts() const {
   return facts;
 }
 
-Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined) {
+namespace {
+
+// One that comes no further for as long as the deadline is gets no nearer to the disk.
+Time next_deadline(const Configuration& configuration) {
+  return now() + configuration.settings.deadline;
+}
+
+}  // namespace
+
+Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
+                                  const Configuration& configuration, const Joined& joined) {
   const Settings& settings = configuration.settings;
   ProvenSource source;
   ImageOrigin origin = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources));
   source.name = origin.name();
   ImageAccess access = configuration.access;
   access.paths = joined.network.get();
-  source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
+  {
+    std::atomic<uint64_t> held = 0;
+    access.on_held = [&](uint64_t bytes) { held = bytes; };
+    uint64_t seen = 0;
+    StallNote stall;
+    Time start = now();
+    Ticker progress(1s, [&, start] {
+      uint64_t bytes = held;
+      if (bytes == 0) return;
+      journal.progress(progress_line("holding", bytes, std::nullopt, now() - start,
+                                     stall.look(bytes, "the server", now())));
+      if (bytes == seen) return;
+      seen = bytes;
+      dead_man.put_off(next_deadline(configuration) + kDeadManGrace);
+    });
+    source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
+  }
   if (!is_vouched_for(origin, settings)) {
     log_warning(concat(source.name, ": ", why_not_vouched_for(settings)));
   }
@@ -293,9 +320,8 @@ Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
                                      stall.look(consumed, "the server", now())));
       if (consumed == seen) return;
       seen = consumed;
-      // One that comes no further for as long as the deadline is gets no nearer to the disk.
-      image.set_deadline(now() + configuration.settings.deadline);
-      dead_man.put_off(now() + configuration.settings.deadline + kDeadManGrace);
+      image.set_deadline(next_deadline(configuration));
+      dead_man.put_off(next_deadline(configuration) + kDeadManGrace);
     });
     TRY(image.rehearse(disk.disk.size));
   }

@@ -66,7 +66,9 @@ struct ProvenSource {
   std::string name;  // fit for messages
   Facts facts() const;
 };
-Result<ProvenSource> prove_source(const Configuration& configuration, const Joined& joined);
+// `dead_man` is put off while bytes of an image that has to be held in memory come.
+Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
+                                  const Configuration& configuration, const Joined& joined);
 
 // The one disk that was meant, open for us alone, and the image fits.
 struct ProvenDisk {

@@ -39,14 +39,15 @@ Result<std::optional<KernelConfig>> read_config(const UniqueFd& root, const std:
 }  // namespace
 
 Result<KernelImage> read_kernel_image(const UniqueFd& root, const std::string& path) {
-  ByteVector head = TRY_CONTEXT(path, read_head(root, path, kKernelHeadSize));
-  KernelHeader header = TRY_CONTEXT(path, parse_kernel_image(head));
+  std::string shown = concat("/", path);
+  ByteVector head = TRY_CONTEXT(shown, read_head(root, path, kKernelHeadSize));
+  KernelHeader header = TRY_CONTEXT(shown, parse_kernel_image(head));
   switch (header.architecture) {
     case KernelArchitecture::X86_64: break;
     case KernelArchitecture::X86_32:
-      return Error(concat(path, ": a 32-bit x86 kernel; choose a 64-bit one (amd64)"));
+      return Error(concat(shown, ": a 32-bit x86 kernel; choose a 64-bit one (amd64)"));
     case KernelArchitecture::Arm64:
-      return Error(concat(path, ": an arm64 kernel; this program is for x86-64"));
+      return Error(concat(shown, ": an arm64 kernel; this program is for x86-64"));
   }
   return KernelImage{path, header.release, header.command_line_size};
 }

@@ -43,8 +43,9 @@ class Scene:
         if not os.environ.get("CURLINGIRON_E2E_KEEP"):
             self.disk.unlink(missing_ok=True)
 
-    def old_machine(self, firmware="bios", bus="virtio", nic="virtio-net-pci", extra_disks=(), **options):
-        return harness.Machine(self.artifacts, name="machine", network=self.network, firmware=firmware, memory=MEMORY,
+    def old_machine(self, firmware="bios", bus="virtio", nic="virtio-net-pci", extra_disks=(), memory=MEMORY,
+                    **options):
+        return harness.Machine(self.artifacts, name="machine", network=self.network, firmware=firmware, memory=memory,
                                disks=[{"file": self.disk, "bus": bus, "serial": SERIAL}, *extra_disks],
                                nics=[{"model": nic}], reset="pause", **options)
 

@@ -316,7 +316,7 @@ def zips(_):
     yield Case("loader-last.zip", zipped([("disk.img", image), loader]), image)
     yield Case("loader-any.zip", zipped([("disk.img", image), loader]), words="several disk images", early=SEEKABLE,
                options=("--set", "boot=any"))
-    yield Case("loader-alone.zip", zipped([loader]), words="nothing that is known to be a disk; pass boot=any")
+    yield Case("loader-alone.zip", zipped([loader]), words="nothing that is known to be a disk; pass (--set )?boot=any")
     yield Case("loader-alone-any.zip", zipped([loader]), loader[1], options=("--set", "boot=any"))
     # A large file beside it says nothing of the image's size.
     manual = ("manual.pdf", b"%PDF-1.7\n" + bytes(15 * MIB))

@@ -56,9 +56,15 @@ class InPlace(harness.E2ETest):
         machine.log_in(300)
         scene.fetch_command(machine)
         _, address = machine.shell("ip -4 -br addr show scope global | grep -o '10[.]77[.]0[.][0-9]*'")
+        # A Debian without dbus: what systemctl says of a bus that is not there is nobody's concern.
+        machine.shell("systemctl stop dbus.socket dbus.service; rm -f /run/dbus/system_bus_socket")
         status, output = self.ssh(scene.network, address, scene.flash_command("/dev/sda"), timeout=300, check=False)
         self.assertEqual(status, 0, f"{output}\nlogs: {self.artifacts}")
         self.assertIn("This replaces everything on", output)
+        self.assertNotIn("Failed to connect", output)
+        # The last line: what to expect by when, and what each silence means.
+        self.assertRegex(output.rstrip().splitlines()[-1], r"goes down now and comes back as .*, in about "
+                         r".*answers again, nothing was written \(within 5 min 0 s.*nothing answers for longer")
         self.becomes_new(scene, machine)
 
     def test_untouched_when_the_network_is_gone(self):
@@ -67,8 +73,8 @@ class InPlace(harness.E2ETest):
         machine = self.old_machine(scene)
         machine.log_in()
         scene.fetch_command(machine)
-        machine.send(scene.flash_command("/dev/vda", "--set deadline=20s") + "\n")
-        machine.expect(r"goes down now", 180, unless=inplace.FAILED)
+        machine.send(scene.flash_command("/dev/vda", "--set deadline=20s --set after=poweroff") + "\n")
+        machine.expect(r"goes down now and goes off with https://image", 180, unless=inplace.FAILED)
         scene.names.stop()
         machine.expect(r"^curlingiron: phase=mounts status=ok", 180)
         machine.qmp("stop")
@@ -81,7 +87,23 @@ class InPlace(harness.E2ETest):
         machine.wait_pause(60)
         self.assert_same(scene.disk, before)
         machine.resume()
-        machine.expect(r"^Debian GNU/Linux 12 old-machine ttyS0", 300)
+        machine.log_in(300)
+        # Its journal knows what was tried.
+        _, journal = machine.shell("journalctl --boot=-1 --no-pager --output=cat | grep curlingiron")
+        self.assertRegex(journal, rf"curlingiron: flash: /dev/vda is to be replaced by {scene.url}")
+
+    def test_too_little_memory(self):
+        """107 MiB as Linux counts are too few for a second kernel: said, not tried further."""
+        scene = self.scene()
+        machine = self.old_machine(scene, memory=160)
+        machine.log_in(300)
+        scene.fetch_command(machine)
+        status, output = machine.shell(scene.flash_command("/dev/vda"), 180)
+        self.assertEqual(status, 1, output)
+        self.assertRegex(output, r"this machine has 1\d\d MiB of memory, and the installer .* needs 1\d\d MiB")
+        self.assertTrue(output.rstrip().endswith("nothing was changed"), output)
+        self.assertNotIn("goes down now", output)
+        self.assertEqual(machine.shell("cat /sys/kernel/kexec_loaded"), (0, "0"))
 
     def test_refusals(self):
         """What the host can know it says at once, with a status; the machine goes on."""
@@ -118,9 +140,22 @@ class InPlace(harness.E2ETest):
                 said = [line for line in output.splitlines() if re.search(r"error", line)]
                 self.assertLessEqual(len(said), 1, output)
         with self.subTest("dry run"):
-            status, output = machine.shell(f"{scene.flash_command('/dev/vda')} --dry-run", 180)
+            status, output = machine.shell(f"{scene.flash_command('/dev/vda')} --set onfail=reboot --dry-run", 180)
             self.assertEqual(status, 0, output)
             self.assertIn(inplace.SERIAL, output)
+            self.assertLessEqual(max(len(line) for line in output.splitlines() if line.startswith("  ")), 80, output)
+            said = " ".join(output.split())
+            for fact in (r"this system runs from it", r"vda3: 2\.0 GiB, ext4, mounted on /",
+                         r"stays /dev/vdb: ", r"1\.0 GiB.*, on a disk of 2\.0 GiB",
+                         r"fits into this machine's memory: compared with its SHA-256 before the first byte",
+                         r"settings onfail=reboot", r"the first byte is written, within 5 min 0 s",
+                         r"the disk holds no system, and this machine restarts \(onfail=reboot\)",
+                         r"It takes about \d+", r"without --dry-run, this machine would now go down"):
+                self.assertRegex(said, fact)
+        with self.subTest("a digest that does not fit into memory"):
+            _, output = machine.shell(f"{scene.flash_command('/dev/vda')} --set prove=stream --dry-run", 180)
+            self.assertRegex(" ".join(output.split()), r"after it is written; if it does not match, this machine will "
+                             r"not boot and stays up until somebody comes")
         self.assertEqual(machine.shell("cat /sys/kernel/kexec_loaded"), (0, "0"))
         self.assertEqual(harness.sha256_of(small),
                          harness.sha256_of(harness.write_noise(self.artifacts / "again.raw", 16 * MIB, seed=5)))

@@ -14,7 +14,8 @@ class ProvenFirst(DirectTest):
     def setUp(self):
         super().setUp()
         self.disk = harness.write_noise(self.artifacts / "disk.raw", SIZE + 8 * MIB, seed=7)
-        self.serve("raw", SIZE)
+        slow = self._testMethodName == "test_a_qcow2_file_may_take_longer_than_the_deadline"
+        self.serve("raw", SIZE, rate="2m" if slow else None)
         self.digest = f"sha256={harness.sha256_of(self.served)}"
         self.source = [f"src=https://image.test/{self.name}", "dst=/dev/vda"]
 
@@ -64,6 +65,15 @@ class ProvenFirst(DirectTest):
                        timeout=60)
         key = (folder / "1.pub").read_text().splitlines()[1]
         self.leaves_the_old_system([f"pubkey={key}"], "signature")
+
+    def test_a_qcow2_file_may_take_longer_than_the_deadline(self):
+        """It is held in memory before its first sector is known: as long as bytes come, that is waited for."""
+        qcow2 = self.web / "image.qcow2"
+        self.served.unlink()
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", self.image, qcow2], check=True, timeout=120)
+        # About a minute, which is more than the deadline with the 15 s of its grace.
+        self.installs([f"src=https://image.test/{qcow2.name}", "dst=/dev/vda", "deadline=10s",
+                       f"sha256={harness.sha256_of(qcow2)}"], memory=512, timeout=240)
 
     def test_what_does_not_fit_is_proven_afterwards(self):
         machine = self.start([*self.source, f"sha256={'ab' * 32}"], memory=160)

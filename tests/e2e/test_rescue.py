@@ -70,7 +70,7 @@ class Rescue(DirectTest):
         self.serve("raw")
         self.build(BUSYBOX)
         machine = self.start([f"src=https://image.test/{self.name}", "dst=/dev/vda", f"sha256={'ab' * 32}",
-                              "onfail=shell"])
+                              "prove=stream", "onfail=shell"])
         machine.expect(phase("(install|verify)", "failed"), 120, unless=r"phase=finish.*|Kernel panic.*")
         offer = r"for a shell on this console; else the machine stays up"
         self.ask_for_shell(machine, offer)

@@ -178,10 +178,14 @@ class Write(unittest.TestCase):
             with self.subTest(name):
                 self.assert_refused(done, word, disk=disk, before=before)
 
-    def test_a_wrong_digest_and_a_cut_file_leave_nothing_that_boots(self):
+    def test_a_wrong_digest_is_found_first_and_what_is_not_leaves_nothing_that_boots(self):
         cut = self.home / "cut.gz"
         cut.write_bytes(self.file.read_bytes()[:-100])
-        for words in ((self.file, "--sha256", "a" * 64), (self.file, "--image-sha256", "b" * 64), (cut,)):
+        wrong = (("--sha256", "a" * 64), ("--image-sha256", "b" * 64))
+        for words in wrong:
+            disk = self.disk_file()
+            self.assert_refused(self.write(self.file, disk, *words), "SHA-256", disk=disk, before=self.digest(disk))
+        for words in (*((self.file, *digest, "--set", "prove=stream") for digest in wrong), (cut,)):
             disk = self.disk_file()
             done = self.write(words[0], disk, *words[1:], "--json")
             self.assertEqual(done.returncode, 1)

@@ -25,6 +25,7 @@ void Mirrors::on_progress() {
   for (Mirror& each : all_) {
     each.failed_in_round = false;
     each.failures = 0;
+    each.same_cause = 0;
   }
 }
 

@@ -25,6 +25,7 @@ struct Mirror {
   bool excluded = false;          // for good, by `cause`
   std::optional<Error> cause;     // of the last failure; empty: overcome
   unsigned failures = 0;          // in a row
+  unsigned same_cause = 0;        // in a row, by `cause`
   bool failed_in_round = false;
   Time not_before{};  // as Retry-After asked
 };

@@ -660,7 +660,7 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   Mirror& failed = mirror();
   bool shortcut_is_gone =
       target_.via_shortcut && cause.kind != FailureKind::Transient && !request_.verdict;
-  bool said = failed.cause && failed.cause->message() == cause.error.message();
+  bool same = failed.cause && failed.cause->message() == cause.error.message();
   failed.cause = cause.error;
   connection_.fresh = true;
   bool hopeless =
@@ -671,6 +671,7 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
     mirrors_.on_progress();
   }
   ++failed.failures;
+  failed.same_cause = same ? failed.same_cause + 1 : 1;
   Duration wait{0};
   if (shortcut_is_gone) {
     failed.final_url.reset();
@@ -688,17 +689,18 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   std::optional<Time> limit = current_deadline();
   if (limit && wire_->now() + wait >= *limit) return mirrors_.all_causes();
   bool elsewhere = &failed != &mirror();
-  std::string line =
-      concat(cause.error.message(), said ? concat(", ", failed.failures, " times") : "",
-             failed.excluded ? "; this mirror is given up" : "", "; next try ",
-             elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
-             wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
+  std::string line = concat(cause.error.message(),
+                            failed.same_cause > 1 ? concat(", ", failed.same_cause, " times") : "",
+                            failed.excluded ? "; this mirror is given up" : "", "; next try ",
+                            elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
+                            wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
   // The same again is said at the fourth, the sixteenth ... time.
-  bool counts = std::has_single_bit(failed.failures) && std::countr_zero(failed.failures) % 2 == 0;
-  if (said && !counts) {
-    log_debug(line);
-  } else {
+  bool says =
+      std::has_single_bit(failed.same_cause) && std::countr_zero(failed.same_cause) % 2 == 0;
+  if (says) {
     log_warning(line);
+  } else {
+    log_debug(line);
   }
   return pause_before_retry(wait);
 }

@@ -41,10 +41,10 @@ TEST(CheckIsDisk, Disks) {
 }
 
 TEST(CheckIsDisk, OtherFiles) {
-  EXPECT_EQ(
-      verdict("upstream unavailable, please try again\n"),
-      "what the server sent is text, not a disk image; check the URL: it may be an error page, "
-      "or a description of the file that was meant");
+  EXPECT_EQ(verdict("upstream unavailable, please try again\n"),
+            "what the server sent is text, not a disk image; it may be an error page, or a "
+            "description of "
+            "the file that was meant; check where it comes from");
   EXPECT_THAT(verdict("\n<!DOCTYPE html>"), HasSubstr("is a web page (html), not a disk image"));
   EXPECT_THAT(verdict("KDMV\1\0\0"sv), HasSubstr("(vmdk), not a disk image; convert it"));
   EXPECT_THAT(verdict(std::string(257, 'x') + "ustar"), HasSubstr("a tar archive"));

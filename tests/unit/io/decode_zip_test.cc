@@ -72,7 +72,7 @@ TEST(Zip, AMemberIsChosenByItsName) {
   EXPECT_TRUE(member("a/two.img").value() == two);
   EXPECT_EQ(member("b/note").value(), as_vector("!"));
   // Another one may come that has just that name.
-  EXPECT_THAT(member("one.img").error().message(), HasSubstr("pass --member \"b/one.img\""));
+  EXPECT_THAT(member("one.img").error().message(), HasSubstr("pass member=\"b/one.img\""));
   EXPECT_THAT(member("a/one.img").error().message(), HasSubstr("no file \"a/one.img\""));
   EXPECT_THAT(decode_error(Format::Zip, archive), HasSubstr("several disk images"));
 }

@@ -58,7 +58,7 @@ RecordingLog::~RecordingLog() { set_log_sink(nullptr); }
 
 void RecordingLog::log(LogLevel level, std::string_view line) {
   std::lock_guard lock(mutex_);
-  if (level == LogLevel::Warning) ++warnings_;
+  if (level == LogLevel::Warning) warnings_.emplace_back(line);
   text_ += concat(line, '\n');
 }
 
@@ -67,7 +67,7 @@ std::string RecordingLog::text() const {
   return text_;
 }
 
-unsigned RecordingLog::warnings() const {
+std::vector<std::string> RecordingLog::warning_lines() const {
   std::lock_guard lock(mutex_);
   return warnings_;
 }

@@ -41,12 +41,13 @@ class RecordingLog final : public LogSink {
   ~RecordingLog() override;
   void log(LogLevel level, std::string_view line) override;
   std::string text() const;
-  unsigned warnings() const;
+  std::vector<std::string> warning_lines() const;
+  size_t warnings() const { return warning_lines().size(); }
 
  private:
   mutable std::mutex mutex_;
   std::string text_;
-  unsigned warnings_ = 0;
+  std::vector<std::string> warnings_;
 };
 
 // Of PEM files, each of which is there and good.

@@ -51,8 +51,8 @@ TEST_F(HttpsSourceTest, GoodCertificate) {
 
 TEST_F(HttpsSourceTest, ExpiredCertificate) {
   EXPECT_EQ(https_error("expired"),
-            "127.0.0.1: certificate expired on 2021-01-31; set the clock, renew it, or set "
-            "insecure");
+            "127.0.0.1: certificate expired on 2021-01-31; set the clock, renew it, or "
+            "pass insecure");
 }
 
 TEST_F(HttpsSourceTest, NotYetValidCertificateNamesTheClock) {

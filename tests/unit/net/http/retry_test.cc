@@ -198,6 +198,19 @@ TEST_F(RetryTest, AServerThatIsDownIsAskedWithLongerAndLongerPauses) {
   for (size_t i = 1; i < wire_->sent.size(); ++i) EXPECT_TRUE(wire_->sent[i].fresh);
 }
 
+TEST_F(RetryTest, TheSameCauseIsCounted) {
+  start({"a"}, [&](size_t request) {
+    if (request == 5) return Answer{busy()};
+    return request < 8 ? Answer{} : Answer{whole()};
+  });
+  EXPECT_EQ(download(), file_);
+  EXPECT_THAT(log_.warning_lines(),
+              ElementsAre(HasSubstr("broken at 0; next try in 0.2 s"),
+                          HasSubstr("broken at 0, 4 times; next try in 2.0 s"),
+                          HasSubstr("503 Busy; check the URL and the server; next try"),
+                          HasSubstr("broken at 0; next try")));
+}
+
 TEST_F(RetryTest, ADeadlineEndsIt) {
   start({"a"}, [&](size_t) { return Answer{}; });
   transfer_->set_deadline(begin_ + 3s);
