@@ -10,6 +10,7 @@ constexpr size_t kBootFlagAt = 0x1fe;
 constexpr size_t kMagicAt = 0x202;
 constexpr size_t kXloadFlagsAt = 0x236;
 constexpr size_t kCommandLineSizeAt = 0x238;
+constexpr size_t kInitSizeAt = 0x260;  // since protocol 2.10
 constexpr uint16_t kBootFlag = 0xaa55;
 constexpr uint16_t kXloadKernel64 = 1;  // since protocol 2.12
 constexpr size_t kArm64MagicAt = 56;
@@ -53,6 +54,7 @@ Result<KernelHeader> parse_x86(ConstBytes head) {
   ByteReader flags(head.subspan(kXloadFlagsAt));
   bool is_64_bit = (TRY(flags.le16()) & kXloadKernel64) != 0;
   kernel.command_line_size = TRY(ByteReader(head.subspan(kCommandLineSizeAt)).le32());
+  kernel.memory_size = TRY(ByteReader(head.subspan(kInitSizeAt)).le32());
   kernel.architecture = is_64_bit ? KernelArchitecture::X86_64 : KernelArchitecture::X86_32;
   if (version_at == 0x200 || version_at >= head.size()) {
     return Error("its header does not say which release it is");
@@ -71,7 +73,7 @@ Result<KernelHeader> parse_x86(ConstBytes head) {
 }  // namespace
 
 Result<KernelHeader> parse_kernel_image(ConstBytes head) {
-  if (has_at(head, kMagicAt, "HdrS") && head.size() >= kCommandLineSizeAt + 4) {
+  if (has_at(head, kMagicAt, "HdrS") && head.size() >= kInitSizeAt + 4) {
     uint16_t flag = TRY(ByteReader(head.subspan(kBootFlagAt)).le16());
     if (flag != kBootFlag) return Error("not a Linux kernel: the boot sector's mark is missing");
     return parse_x86(head).with_context("a Linux kernel, but");

@@ -18,6 +18,7 @@ struct KernelHeader {
   std::string release;
   uint16_t protocol = 0;           // x86 boot protocol, 0x020f is 2.15
   uint32_t command_line_size = 0;  // longest command line, without its NUL; 0: unknown
+  uint32_t memory_size = 0;        // bytes that it needs in a row while it starts; 0: unknown
 };
 
 // How much of the file's head parse_kernel_image needs: the setup sectors and the version string.

@@ -12,13 +12,9 @@
 #include "sys/file.h"
 #include "sys/power.h"
 #include "sys/process.h"
-#include "sys/thread.h"
 
 namespace curlingiron {
 namespace {
-
-// What the kernel needs, as Linux counts it, to take in another one with its initramfs (measured).
-constexpr uint64_t kLeastMemory = 160_MiB;
 
 Result<UniqueFd> memory_file(const std::string& name, ConstBytes bytes) {
   UniqueFd file = TRY_CONTEXT(name, create_memory_file(name));
@@ -32,16 +28,8 @@ Result<void> load_installer(const FlashPlan& plan) {
   UniqueFd kernel =
       TRY_CONTEXT(concat("/", plan.kernel.path), open_at(root, plan.kernel.path, O_RDONLY));
   UniqueFd initramfs = TRY(memory_file("initramfs", plan.initramfs.bytes));
-  Result<void> loaded = kexec_load(kernel, initramfs, plan.command_line);
-  if (loaded.ok()) return loaded;
-  // The kernel's own word for too little memory is any of several.
-  if (total_memory() < kLeastMemory) {
-    return Error(concat("this machine has ", format_size(total_memory()),
-                        " of memory, and the installer with its kernel needs ",
-                        format_size(kLeastMemory), " to be loaded beside this system (",
-                        loaded.error().message(), "); give the machine more memory for the while"));
-  }
-  return loaded.error().with_context("the installer cannot be loaded");
+  return kexec_load(kernel, initramfs, plan.command_line)
+      .with_context("the installer cannot be loaded");
 }
 
 // For who looks after the old system is back: the kernel's log is what its journal keeps.

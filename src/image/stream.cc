@@ -19,7 +19,7 @@
 #include "net/http/file.h"
 #include "net/http/source.h"
 #include "sys/clock.h"
-#include "sys/thread.h"
+#include "sys/memory.h"
 
 namespace curlingiron {
 namespace {
@@ -478,8 +478,8 @@ Result<void> ImageStream::State::choose_rehearsal() {
     return Error(
         concat(name, ": it was to be proven before anything is written (prove=first), but ",
                served_size ? format_size(*served_size) : "a file of unknown length",
-               served_size ? " do not fit into " : " does not fit into ", format_size(room),
-               " of memory; pass ", as_typed("prove=stream"), " to prove it afterwards"),
+               served_size ? " do" : " does", " not fit into memory, of which ", format_size(room),
+               " can be had for it; pass ", as_typed("prove=stream"), " to prove it afterwards"),
         ENOMEM);
   }
   // Of unknown length, it is tried where nothing else will do.

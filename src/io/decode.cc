@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "io/decoder.h"
+#include "sys/memory.h"
 #include "sys/thread.h"
 
 namespace curlingiron {

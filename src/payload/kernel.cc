@@ -49,7 +49,7 @@ Result<KernelImage> read_kernel_image(const UniqueFd& root, const std::string& p
     case KernelArchitecture::Arm64:
       return Error(concat(shown, ": an arm64 kernel; this program is for x86-64"));
   }
-  return KernelImage{path, header.release, header.command_line_size};
+  return KernelImage{path, header.release, header.memory_size};
 }
 
 Result<std::optional<KernelConfig>> find_kernel_config(const UniqueFd& root,

@@ -14,8 +14,8 @@ namespace curlingiron {
 
 struct KernelImage {
   std::string path;
-  std::string release;             // "6.1.0-56-amd64", from the image's own header
-  uint32_t command_line_size = 0;  // longest command line it takes, without the NUL
+  std::string release;       // "6.1.0-56-amd64", from the image's own header
+  uint32_t memory_size = 0;  // bytes that it needs in a row while it starts
 };
 // x86 boot protocol (Documentation/arch/x86/boot.rst): "HdrS" magic, version string. Wrong
 // architecture or not a kernel: an error that says what the file is.

@@ -3,9 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "base/text.h"
-#include "sys/fd.h"
-#include "sys/file.h"
+#include "base/system_error.h"
 
 namespace curlingiron {
 
@@ -15,27 +13,6 @@ unsigned processor_count() {
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(CPU_COUNT(&set));
 }
-
-namespace {
-
-uint64_t memory_of(std::string_view name) {
-  Result<UniqueFd> root = open_root("/");
-  if (!root.ok()) return UINT64_MAX;
-  Result<std::string> text = read_text(root.value(), "proc/meminfo");
-  if (!text.ok()) return UINT64_MAX;
-  for (std::string_view line : split(text.value(), '\n')) {
-    std::vector<std::string_view> words = split_blank(line);
-    if (words.size() != 3 || words[0] != name) continue;
-    Result<uint64_t> kibibytes = parse_u64(words[1]);
-    if (kibibytes.ok()) return kibibytes.value() << 10;
-  }
-  return UINT64_MAX;
-}
-
-}  // namespace
-
-uint64_t available_memory() { return memory_of("MemAvailable:"); }
-uint64_t total_memory() { return memory_of("MemTotal:"); }
 
 struct Thread::State {
   std::function<void()> body;

@@ -9,11 +9,6 @@
 
 namespace curlingiron {
 
-// Bytes that can be used without swapping (MemAvailable of /proc/meminfo); no limit where it is
-// not known.
-uint64_t available_memory();
-// All that the kernel has (MemTotal of it).
-uint64_t total_memory();
 // Processors this process may run on (sched_getaffinity(2)); at least 1.
 unsigned processor_count();
 

@@ -24,6 +24,7 @@ ByteVector bz_image(std::string_view version = "6.1.0-56-amd64 (a@b) #1 SMP", un
   put16(image, 0x20e, 0x3000);
   put16(image, 0x236, flags);
   put16(image, 0x238, 2047);
+  put16(image, 0x262, 0x3f9);
   std::copy(version.begin(), version.end(), image.begin() + 0x3200);
   return image;
 }
@@ -35,6 +36,7 @@ TEST(KernelImage, ReadsTheSetupHeader) {
   EXPECT_EQ(kernel.value().architecture, KernelArchitecture::X86_64);
   EXPECT_EQ(kernel.value().protocol, 0x020f);
   EXPECT_EQ(kernel.value().command_line_size, 2047U);
+  EXPECT_EQ(kernel.value().memory_size, 0x3f90000U);
   EXPECT_EQ(parse_kernel_image(bz_image("6.1", 0)).value().architecture,
             KernelArchitecture::X86_32);
 }

@@ -1,0 +1,17 @@
+// How much memory this machine has (/proc/meminfo, proc_meminfo(5)).
+#pragma once
+
+#include <cstdint>
+
+namespace curlingiron {
+
+// Bytes; no limit (UINT64_MAX) where it is not known.
+
+// All that the kernel has (MemTotal).
+uint64_t total_memory();
+// What can be used without swapping (MemAvailable).
+uint64_t available_memory();
+// The same with what swap would still take (SwapFree).
+uint64_t available_memory_with_swap();
+
+}  // namespace curlingiron
