@@ -236,9 +236,9 @@ bool is_zlib(ConstBytes begin) {
 // --- text
 
 constexpr ForeignFile kWebPage = {"a web page (html)",
-                                  "it may be to log in, or an error; check where it comes from"};
+                                  "it may be a log-in or error page; check where it comes from"};
 constexpr ForeignFile kXml = {"a page of text (xml)",
-                              "it may be to log in, or an error; check where it comes from"};
+                              "it may be a log-in or error page; check where it comes from"};
 constexpr ForeignFile kJson = {
     "an answer of a program (json)",
     "it may be an error, or ask for a log-in; check where it comes from"};

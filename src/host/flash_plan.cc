@@ -46,25 +46,36 @@ Result<void> check_machine(const UniqueFd& root) {
   return {};
 }
 
+// The kernel's name of a device node, which may have any other name in /dev.
+std::string device_name(const UniqueFd& root, const std::string& path) {
+  Result<FileStatus> status = file_status(root, path.substr(1));
+  if (status.ok() && status.value().type == FileType::BlockDevice) {
+    Result<std::string> link = read_link(root, concat("sys/dev/block/", status.value().device_major,
+                                                      ":", status.value().device_minor));
+    if (link.ok()) return link.value().substr(link.value().rfind('/') + 1);
+  }
+  return path.substr(path.rfind('/') + 1);
+}
+
 // What the user typed, as this machine's disks go: links in /dev/disk are followed.
 Result<Disk> find_disk(const UniqueFd& root, const std::vector<Disk>& disks,
                        const std::string& typed) {
-  if (!typed.starts_with("/")) return choose_disk(disks, typed);
-  Result<std::string> real = real_path(typed);
+  Result<std::string> real = real_path(typed.starts_with("/") ? typed : concat("/dev/", typed));
   if (!real.ok()) return choose_disk(disks, typed);  // Its error lists those that are there.
   std::string path = std::move(real).value();
-  std::string name = path.substr(path.rfind('/') + 1);
+  std::string name = device_name(root, path);
   std::string kind = volume_kind(root, name);
   bool partition = exists(root, concat("sys/class/block/", name, "/partition"));
   if (partition) kind = "a partition";
   if (!kind.empty()) {
     std::vector<std::string> under = disks_under(root, name);
     for (std::string& disk : under) disk = concat("/dev/", disk);
-    return Error(concat(typed, " is ", kind, under.empty() ? "" : concat(" of ", join(under, ", ")),
-                        "; name the whole disk",
+    bool several = under.size() > 1;
+    return Error(concat(typed, " is ", kind, several ? concat(" of ", join(under, " and ")) : "",
+                        "; name ", several ? "one of these disks" : "the whole disk",
                         under.size() == 1 ? concat(", ", under.front()) : ""));
   }
-  return choose_disk(disks, path);
+  return choose_disk(disks, typed.starts_with("/") ? path : typed);
 }
 
 // Settings of the running kernel that the next one needs to find its hardware and its consoles.
@@ -318,8 +329,9 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   // sda may be sdb in the next kernel: from here on the disk is known by what it is.
   plan.identity = TRY(identity_of(plan.disk, disks));
   plan.parts = parts_of(root, plan.disk.name);
-  std::ranges::copy_if(disks, std::back_inserter(plan.others),
-                       [&](const Disk& disk) { return disk.name != plan.disk.name; });
+  for (const Disk& disk : disks) {
+    if (disk.name != plan.disk.name) plan.others.push_back({disk, parts_of(root, disk.name)});
+  }
 
   KernelName running = TRY(kernel_name());
   plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
@@ -345,112 +357,6 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   TRY(prove_network(root, cards_of(network), plan));
   plan.command_line = next_command_line(root);
   return plan;
-}
-
-namespace {
-
-constexpr size_t kColumns = 80;
-constexpr size_t kIndent = 12;
-
-// Words of a line that goes on under its first one.
-void add_line(std::string& text, std::string_view title, std::string_view words) {
-  std::string line = concat("  ", title);
-  line.resize(std::max(line.size() + 1, kIndent), ' ');
-  size_t begin = line.size();
-  for (std::string_view word : split_blank(words)) {
-    if (line.size() + word.size() >= kColumns && line.size() > begin) {
-      while (line.ends_with(' ')) line.pop_back();
-      text += concat(line, "\n");
-      line.assign(kIndent, ' ');
-      begin = line.size();
-    }
-    line += concat(word, " ");
-  }
-  while (line.ends_with(' ')) line.pop_back();
-  text += concat(line, "\n");
-}
-
-void add_disk(const FlashPlan& plan, std::string& text) {
-  add_line(text, "disk", concat("/dev/", plan.disk.describe()));
-  bool running = std::ranges::any_of(plan.parts, &DiskPart::holds_root);
-  add_line(text, "",
-           running ? "this system runs from it"
-                   : "this system does not run from it: the firmware may start this system again, "
-                     "unless it is told to start from that disk");
-  add_line(text, "", concat("the installer finds it by ", plan.identity));
-  for (const DiskPart& part : plan.parts) {
-    std::vector<std::string> what;
-    if (!part.content.empty()) what.push_back(part.content);
-    what.insert(what.end(), part.uses.begin(), part.uses.end());
-    if (what.empty()) what.emplace_back("no file system that is known");
-    add_line(text, "", concat(part.name, ": ", format_size(part.size), ", ", join(what, ", ")));
-  }
-  for (const Disk& disk : plan.others) add_line(text, "stays", concat("/dev/", disk.describe()));
-}
-
-void add_network(const FlashPlan& plan, std::string& text) {
-  std::string_view title = "network";
-  for (const std::string& card : plan.cards) {
-    add_line(text, title, card);
-    title = "";
-  }
-  add_line(text, title, plan.network_of);
-  std::string network = describe_network(plan.network);
-  for (std::string_view line : split(network, '\n')) {
-    if (!line.empty()) add_line(text, "", line);
-  }
-}
-
-std::string after_failure(AfterFailure how) {
-  switch (how) {
-    case AfterFailure::Hold:
-      return "the disk holds no system, and this machine stays up until somebody looks at its "
-             "console (onfail=hold)";
-    case AfterFailure::Reboot:
-      return "the disk holds no system, and this machine restarts (onfail=reboot)";
-    case AfterFailure::PowerOff:
-      return "the disk holds no system, and this machine goes off (onfail=poweroff)";
-    case AfterFailure::Shell:
-      return "the disk holds no system, and a shell waits on the console (onfail=shell)";
-  }
-  __builtin_unreachable();
-}
-
-}  // namespace
-
-std::optional<Duration> expected_time(const FlashPlan& plan) {
-  // Two restarts: of the installer's kernel, and of the machine with its firmware.
-  constexpr Duration kRestarts = 60s;
-  if (!plan.served_size || plan.per_mebibyte == Duration::zero()) return std::nullopt;
-  return kRestarts + plan.per_mebibyte * static_cast<int64_t>(*plan.served_size / 1_MiB + 1);
-}
-
-std::string describe(const FlashPlan& plan) {
-  std::string text = "This replaces everything on\n";
-  add_disk(plan, text);
-  text += "with\n";
-  add_line(text, "image", plan.source);
-  add_line(text, "", plan.source_detail);
-  if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
-  text += "by starting\n";
-  add_line(text, "kernel", concat(plan.kernel.release, " (/", plan.kernel.path, ")"));
-  add_line(text, "initramfs",
-           concat(format_size(plan.initramfs.bytes.size()), ", ",
-                  plural(plan.initramfs.modules.size(), "module", "modules")));
-  add_network(plan, text);
-  if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
-  text += "If something fails\n";
-  add_line(text, "before",
-           concat("the first byte is written, within ", format_duration(plan.settings.deadline),
-                  " without progress: this system starts again, unchanged"));
-  add_line(text, "after", concat("that: ", after_failure(plan.settings.on_failure)));
-  if (std::optional<Duration> time = expected_time(plan)) {
-    add_line(
-        text, "It takes",
-        concat("about ", format_duration(*time), ", at the ", format_rate(1_MiB, plan.per_mebibyte),
-               " measured just now, with two restarts"));
-  }
-  return text;
 }
 
 }  // namespace curlingiron

@@ -16,12 +16,18 @@
 
 namespace curlingiron {
 
+// A disk that is not written.
+struct StayingDisk {
+  Disk disk;
+  std::vector<DiskPart> parts;
+};
+
 // In the order in which it is shown.
 struct FlashPlan {
   Disk disk;
   std::string identity;         // as the installer finds it
   std::vector<DiskPart> parts;  // what is on it
-  std::vector<Disk> others;     // disks that stay as they are
+  std::vector<StayingDisk> others;
   std::string source;
   std::string source_detail;
   std::optional<uint64_t> served_size;

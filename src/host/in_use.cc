@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <string_view>
+#include <cerrno>
 
 #include "base/bytes.h"
 #include "base/text.h"
@@ -47,10 +47,36 @@ struct Block {
   std::vector<std::string> paths;  // "/dev/dm-0", "/dev/mapper/vg0-root"
 };
 
-// The kernel's tables of mounts and of swap.
+Block block_of(const UniqueFd& root, const std::string& name) {
+  std::string folder = concat("sys/class/block/", name);
+  if (!exists(root, folder)) folder = concat("sys/block/", name);
+  Block block{name, line_of(root, concat(folder, "/dev")), {concat("/dev/", name)}};
+  std::string mapped = line_of(root, concat(folder, "/dm/name"));
+  if (!mapped.empty()) block.paths.push_back(concat("/dev/mapper/", mapped));
+  return block;
+}
+
+// The devices of each btrfs that is mounted (/sys/fs/btrfs/UUID/devices).
+using Pool = std::vector<Block>;
+std::vector<Pool> read_pools(const UniqueFd& root) {
+  std::vector<Pool> pools;
+  Result<std::vector<std::string>> entries = list_directory(root, "sys/fs/btrfs");
+  if (!entries.ok()) return pools;
+  for (const std::string& entry : entries.value()) {
+    Result<std::vector<std::string>> names =
+        list_directory(root, concat("sys/fs/btrfs/", entry, "/devices"));
+    if (!names.ok()) continue;  // "features"
+    Pool pool;
+    for (const std::string& name : names.value()) pool.push_back(block_of(root, name));
+    pools.push_back(std::move(pool));
+  }
+  return pools;
+}
+
+// The kernel's tables of mounts, of swap, and of file systems that span devices.
 class Tables {
  public:
-  explicit Tables(const UniqueFd& root) {
+  explicit Tables(const UniqueFd& root) : pools_(read_pools(root)) {
     Result<std::string> mounts = read_text(root, "proc/self/mountinfo", kMountTable);
     if (mounts.ok()) mounts_ = std::move(mounts).value();
     Result<std::string> swaps = read_text(root, "proc/swaps");
@@ -65,8 +91,7 @@ class Tables {
       std::vector<std::string_view> fields = split_blank(line);
       auto dash = std::find(fields.begin(), fields.end(), "-");
       if (fields.size() < 6 || fields.end() - dash < 3) continue;
-      // btrfs shows a device number of its own: then the source's name decides.
-      if (fields[2] != block.number && !is_path_of(block, dash[2])) continue;
+      if (fields[2] != block.number && !is_source(block, dash[1], dash[2])) continue;
       std::string point = printable(unescape_octal(fields[4]));
       if (std::find(points.begin(), points.end(), point) == points.end()) {
         points.push_back(std::move(point));
@@ -83,11 +108,42 @@ class Tables {
     return false;
   }
 
+  // Of the btrfs that it is one of several devices of: nullptr where it is none.
+  const Pool* pool_of(const Block& block) const {
+    for (const Pool& pool : pools_) {
+      bool member = std::ranges::find(pool, block.name, &Block::name) != pool.end();
+      if (member && pool.size() > 1) return &pool;
+    }
+    return nullptr;
+  }
+
+  bool root_is(std::string_view file_system) const {
+    std::string_view last;
+    for (std::string_view line : split(mounts_, '\n')) {
+      std::vector<std::string_view> fields = split_blank(line);
+      auto dash = std::find(fields.begin(), fields.end(), "-");
+      if (fields.end() - dash >= 3 && fields.size() > 5 && fields[4] == "/") last = dash[1];
+    }
+    return last == file_system;
+  }
+
  private:
   static bool is_path_of(const Block& block, std::string_view path) {
     return std::find(block.paths.begin(), block.paths.end(), path) != block.paths.end();
   }
 
+  // What shows a device number of its own is known by its source: of btrfs that is one of its
+  // devices, of bcachefs all of them ("/dev/sda:/dev/sdb").
+  bool is_source(const Block& block, std::string_view file_system, std::string_view source) const {
+    for (std::string_view path : split(source, ':')) {
+      if (is_path_of(block, path)) return true;
+    }
+    const Pool* pool = file_system == "btrfs" ? pool_of(block) : nullptr;
+    return pool != nullptr &&
+           std::ranges::any_of(*pool, [&](const Block& each) { return is_path_of(each, source); });
+  }
+
+  std::vector<Pool> pools_;
   std::string mounts_;
   std::string swaps_;
 };
@@ -106,19 +162,28 @@ std::string layer_name(const UniqueFd& root, const std::string& name) {
   return name;
 }
 
-Block block_of(const UniqueFd& root, const std::string& name) {
-  std::string folder = concat("sys/class/block/", name);
-  if (!exists(root, folder)) folder = concat("sys/block/", name);
-  Block block{name, line_of(root, concat(folder, "/dev")), {concat("/dev/", name)}};
-  std::string mapped = line_of(root, concat(folder, "/dm/name"));
-  if (!mapped.empty()) block.paths.push_back(concat("/dev/mapper/", mapped));
-  return block;
+// "Btrfs over vda2 and vdb": a file system that lies on more than one device.
+std::string pool_name(const UniqueFd& root, const Pool& pool) {
+  std::vector<std::string> names;
+  for (const Block& block : pool) {
+    std::string mapped =
+        printable(line_of(root, concat("sys/class/block/", block.name, "/dm/name")));
+    names.push_back(mapped.empty() ? block.name : mapped);
+  }
+  return concat("Btrfs over ", join(names, " and "));
+}
+
+void add_layer(DiskPart& part, std::string& layers, const std::string& layer) {
+  layers += concat(layers.empty() ? "" : ", ", layer);
+  if (std::ranges::find(part.layers, layer) == part.layers.end()) part.layers.push_back(layer);
 }
 
 // Adds to `part` how `block` is used, and what holds it; `layers` lead to it.
 void add_uses(const UniqueFd& root, const Tables& tables, const Block& block,
-              const std::string& folder, const std::string& layers, unsigned depth,
-              DiskPart& part) {
+              const std::string& folder, std::string layers, unsigned depth, DiskPart& part) {
+  if (const Pool* pool = tables.pool_of(block)) {
+    add_layer(part, layers, pool_name(root, *pool));
+  }
   auto add = [&](std::string_view use) {
     std::string text = layers.empty() ? std::string(use)
                        : use.empty()  ? layers
@@ -137,17 +202,24 @@ void add_uses(const UniqueFd& root, const Tables& tables, const Block& block,
   if (!held && mounts.empty() && !swap && !layers.empty()) add("");
   if (!held || depth == kMostLayers) return;
   for (const std::string& holder : holders.value()) {
-    std::string layer = layer_name(root, holder);
-    add_uses(root, tables, block_of(root, holder), concat("sys/class/block/", holder),
-             layers.empty() ? layer : concat(layers, ", ", layer), depth + 1, part);
+    std::string with_holder = layers;
+    add_layer(part, with_holder, layer_name(root, holder));
+    add_uses(root, tables, block_of(root, holder), concat("sys/class/block/", holder), with_holder,
+             depth + 1, part);
   }
 }
 
+// Whether something in the kernel holds it for itself.
+bool is_claimed(const UniqueFd& root, const std::string& name) {
+  Result<UniqueFd> device = open_at(root, concat("dev/", name), O_RDONLY | O_NONBLOCK | O_EXCL);
+  return !device.ok() && device.error().code() == EBUSY;
+}
+
 // What its first bytes say.
-std::string content_of(const UniqueFd& root, const std::string& name) {
+std::string content_of(const UniqueFd& root, const std::string& name, uint64_t size) {
   Result<UniqueFd> device = open_at(root, concat("dev/", name), O_RDONLY | O_NONBLOCK);
   if (!device.ok()) return {};
-  ByteVector head(128_KiB);
+  ByteVector head(std::min<uint64_t>(size, 256_KiB));  // ZFS is known by what follows 128 KiB
   if (!pread_exact(device.value(), head, 0).ok()) return {};
   std::optional<DiskImage> image = find_disk_image(head);
   return image && image->kind == DiskImage::Kind::Volume ? std::string(image->name) : "";
@@ -168,9 +240,15 @@ std::vector<DiskPart> parts_of(const UniqueFd& root, const std::string& name) {
   Tables tables(root);
   std::vector<DiskPart> parts;
   auto add = [&](const std::string& part_name, const std::string& folder) {
-    DiskPart part{part_name, size_of(root, folder), content_of(root, part_name), {}, false};
+    DiskPart part{part_name, size_of(root, folder), {}, {}, false, {}};
+    part.content = content_of(root, part_name, part.size);
     Block block{part_name, line_of(root, concat(folder, "/dev")), {concat("/dev/", part_name)}};
     add_uses(root, tables, block, folder, "", 0, part);
+    // No table says which devices its pools are made of.
+    if (part.content == "ZFS" && is_claimed(root, part_name)) {
+      part.uses.emplace_back("ZFS pool in use");
+      part.holds_root = part.holds_root || tables.root_is("zfs");
+    }
     parts.push_back(std::move(part));
   };
   add(name, disk);
@@ -191,11 +269,26 @@ std::vector<std::string> uses_of(const std::vector<DiskPart>& parts) {
   std::vector<std::string> uses;
   for (const DiskPart& part : parts) {
     for (const std::string& use : part.uses) {
-      bool plain = use.starts_with("mounted on ") || use == "swap";
-      uses.push_back(concat(part.name, plain ? " is " : ": ", use));
+      uses.push_back(concat(part.name, is_plain_use(use) ? " is " : ": ", use));
     }
   }
   return uses;
+}
+
+bool is_plain_use(std::string_view use) { return use.starts_with("mounted on ") || use == "swap"; }
+
+std::vector<std::string> shared_layers(const std::vector<DiskPart>& parts,
+                                       const std::vector<DiskPart>& others) {
+  std::vector<std::string> shared;
+  for (const DiskPart& part : parts) {
+    for (const std::string& layer : part.layers) {
+      bool there = std::ranges::any_of(others, [&](const DiskPart& other) {
+        return std::ranges::find(other.layers, layer) != other.layers.end();
+      });
+      if (there && std::ranges::find(shared, layer) == shared.end()) shared.push_back(layer);
+    }
+  }
+  return shared;
 }
 
 std::vector<std::string> uses_of_file(const UniqueFd& root, const std::string& path) {

@@ -17,6 +17,7 @@
 #include "disk/preflight.h"
 #include "host/image.h"
 #include "host/in_use.h"
+#include "host/plan_lines.h"
 #include "host/settings.h"
 #include "image/installation.h"
 #include "sys/clock.h"
@@ -140,14 +141,17 @@ std::string describe_rehearsal(const ImageStream& image, const Settings& setting
 
 void show(const WriteTarget& target, const std::string& source,
           const std::vector<std::string>& details) {
-  std::string text = concat(
-      "This replaces everything on\n  ", target.is_file ? "file   " : "disk   ",
-      target.is_file
-          ? concat(target.path, ": ", format_size(target.disk.size))
-          : concat(target.path.substr(0, target.path.rfind('/') + 1), target.disk.describe()),
-      "\nwith\n  image  ", source, "\n");
+  std::string text = "This replaces everything on\n";
+  if (target.is_file) {
+    add_line(text, "file", concat(target.path, ": ", format_size(target.disk.size)));
+  } else {
+    std::string folder = target.path.substr(0, target.path.rfind('/') + 1);
+    add_line(text, "disk", concat(folder, target.disk.describe()));
+  }
+  text += "with\n";
+  add_line(text, "image", source);
   for (const std::string& detail : details) {
-    if (!detail.empty()) text += concat("         ", detail, "\n");
+    if (!detail.empty()) add_line(text, "", detail);
   }
   std::fwrite(text.data(), 1, text.size(), stderr);
 }

@@ -135,6 +135,7 @@ Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd) {
     return last_system_error("cannot find the size");
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) return last_system_error("cannot find the size");
+  if (S_ISDIR(status.st_mode)) return Error("is a directory; name the file in it", EISDIR);
   if (S_ISCHR(status.st_mode)) return std::optional<uint64_t>();
   return std::optional<uint64_t>(static_cast<uint64_t>(end));
 }

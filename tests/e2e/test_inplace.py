@@ -95,8 +95,9 @@ class InPlace(harness.E2ETest):
 
     def test_too_little_memory(self):
         """A second kernel does not fit: said before the question, and no other program is ended for it."""
-        for memory, says in ((160, r"this machine has 1\d\d\.\d MiB of memory, and the installer .* needs 1\d\d\.\d MiB"),
-                             (184, r"of this machine's memory \d\d\.\d MiB are free, and .* needs \d\d\.\d MiB")):
+        rows = [(160, r"this machine has 1\d\d\.\d MiB of memory, and the installer .* needs 1\d\d\.\d MiB"),
+                (184, r"of this machine's memory \d\d\.\d MiB are free, and .* needs \d\d\.\d MiB")]
+        for memory, says in rows:
             with self.subTest(memory):
                 scene = self.scene()
                 machine = self.old_machine(scene, memory=memory)
@@ -107,7 +108,8 @@ class InPlace(harness.E2ETest):
                 self.assertRegex(output, says)
                 self.assertTrue(output.rstrip().endswith("nothing was changed"), output)
                 self.assertNotRegex(output, "goes down now|This replaces")
-                self.assertEqual(machine.shell("cat /sys/kernel/kexec_loaded; dmesg | grep -c 'Out of memory'"), (1, "0\n0"))
+                loaded = machine.shell("cat /sys/kernel/kexec_loaded; dmesg | grep -c 'Out of memory'")
+                self.assertEqual(loaded, (1, "0\n0"))
                 machine.kill()
                 scene.close()
                 shutil.rmtree(scene.web)

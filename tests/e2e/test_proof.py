@@ -1,4 +1,4 @@
-"""What is proven to be wrong before anything is written leaves the old system as it was: /init, with an image of 120 MiB."""
+"""What is proven to be wrong before anything is written leaves the old system as it was: /init, an image of 120 MiB."""
 
 import pathlib
 import subprocess

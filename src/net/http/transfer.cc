@@ -369,6 +369,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 
 // Better known before it happens.
 void HttpTransfer::say_what_a_drop_means() const {
+  if (file_.answer.length && *file_.answer.length <= kBuffer) return;  // It is nearly there.
   std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
     if (file_.pin.etag.empty() && file_.pin.modified.empty()) {
@@ -689,12 +690,12 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
   std::optional<Time> limit = current_deadline();
   if (limit && wire_->now() + wait >= *limit) return mirrors_.all_causes();
   bool elsewhere = &failed != &mirror();
-  std::string line = concat(cause.error.message(),
-                            failed.same_cause > 1 ? concat(", ", failed.same_cause, " times") : "",
-                            failed.excluded ? "; this mirror is given up" : "", "; next try ",
-                            elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
-                            wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
-  // The same again is said at the fourth, the sixteenth ... time.
+  std::string line =
+      concat(failed.same_cause > 1 ? concat("for the ", failed.same_cause, "th time: ") : "",
+             cause.error.message(), failed.excluded ? "; this mirror is given up" : "",
+             "; next try ", elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
+             wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
+  // The same again is said at the 4th, 16th, 64th ... time; all of these end in "th".
   bool says =
       std::has_single_bit(failed.same_cause) && std::countr_zero(failed.same_cause) % 2 == 0;
   if (says) {

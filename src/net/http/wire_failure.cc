@@ -41,7 +41,7 @@ HttpFailure explain_connect(const WireEnd& end) {
   switch (end.os_error) {
     case ECONNREFUSED:
       text = concat(where, "connection refused on ", port,
-                    "; check that the server runs and the port");
+                    "; check the port and that the server runs");
       break;
     case EHOSTUNREACH:
     case ENETUNREACH:

@@ -95,5 +95,46 @@ TEST_F(InUse, WhatVolumesLieOn) {
   EXPECT_THAT(disks_under(machine_.root(), "vda10"), ElementsAre("vda"));
 }
 
+TEST_F(InUse, EachDeviceOfABtrfsIsMountedWhereAnyIs) {
+  machine_.disk("vdc", "devices/pci0000:00/0000:00:05.0/virtio2", 1_GiB);
+  machine_.file("sys/block/vdc/dev", "254:32\n");
+  machine_.folder("sys/fs/btrfs/features");
+  machine_.folder("sys/fs/btrfs/8b5e/devices/vda5");
+  machine_.folder("sys/fs/btrfs/8b5e/devices/vdc");
+  const char* use = "Btrfs over vda5 and vdc, mounted on /mnt/my disk and /home";
+  std::vector<DiskPart> other = parts_of(machine_.root(), "vdc");
+  EXPECT_THAT(uses_of(other), ElementsAre(concat("vdc: ", use)));
+  std::vector<DiskPart> parts = parts_of(machine_.root(), "vda");
+  EXPECT_THAT(parts[4].uses, ElementsAre(use));
+  EXPECT_THAT(shared_layers(parts, other), ElementsAre("Btrfs over vda5 and vdc"));
+}
+
+TEST_F(InUse, EachDeviceOfABcachefsIsNamedByItsMount) {
+  machine_.disk("vdc", "devices/pci0000:00/0000:00:05.0/virtio2", 1_GiB);
+  machine_.file("proc/self/mountinfo", "22 1 0:30 / / rw - bcachefs /dev/vda5:/dev/vdc rw\n");
+  EXPECT_THAT(uses_of(parts_of(machine_.root(), "vdc")), ElementsAre("vdc is mounted on /"));
+  EXPECT_TRUE(parts_of(machine_.root(), "vda")[4].holds_root);
+}
+
+TEST_F(InUse, WhatLiesOnTwoDisksIsShared) {
+  machine_.disk("vdc", "devices/pci0000:00/0000:00:05.0/virtio2", 1_GiB);
+  machine_.folder("sys/block/vdc/holders/dm-4");
+  mapped("dm-4", "253:4", "CRYPT-LUKS2-y", "second");
+  machine_.folder("sys/class/block/dm-4/holders/dm-0");
+  std::vector<DiskPart> other = parts_of(machine_.root(), "vdc");
+  EXPECT_THAT(uses_of(other), ElementsAre("vdc: encrypted second, LVM vg0-root, mounted on /"));
+  EXPECT_TRUE(other.front().holds_root);
+  EXPECT_THAT(shared_layers(parts_of(machine_.root(), "vda"), other), ElementsAre("LVM vg0-root"));
+  EXPECT_THAT(shared_layers({}, other), IsEmpty());
+}
+
+TEST_F(InUse, ZfsIsKnownByWhatLiesFurtherIn) {
+  std::string begin(256_KiB, '\0');
+  begin.replace(128_KiB, 8, std::string_view("\x0c\xb1\xba\0\0\0\0\0", 8));
+  machine_.file("dev/vda5", begin);
+  machine_.file("sys/block/vda/vda5/size", "2048\n");
+  EXPECT_EQ(parts_of(machine_.root(), "vda")[4].content, "ZFS");
+}
+
 }  // namespace
 }  // namespace curlingiron

@@ -206,7 +206,7 @@ TEST_F(RetryTest, TheSameCauseIsCounted) {
   EXPECT_EQ(download(), file_);
   EXPECT_THAT(log_.warning_lines(),
               ElementsAre(HasSubstr("broken at 0; next try in 0.2 s"),
-                          HasSubstr("broken at 0, 4 times; next try in 2.0 s"),
+                          HasSubstr("for the 4th time: broken at 0; next try in 2.0 s"),
                           HasSubstr("503 Busy; check the URL and the server; next try"),
                           HasSubstr("broken at 0; next try")));
 }

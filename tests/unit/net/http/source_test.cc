@@ -506,7 +506,7 @@ TEST_F(HttpSourceTest, ConnectionRefusedSaysSo) {
   }
   EXPECT_EQ(error_of(concat("http://127.0.0.1:", port, "/"), 60ms),
             concat("127.0.0.1: connection refused on port ", port,
-                   "; check that the server runs and the port"));
+                   "; check the port and that the server runs"));
 }
 
 TEST_F(HttpSourceTest, AnUnknownHostNamesTheResolvers) {

@@ -55,7 +55,7 @@ TEST_F(WireFailureTest, ConnectionIsNotMade) {
   WireEnd refused = end(CURLE_COULDNT_CONNECT);
   refused.os_error = ECONNREFUSED;
   expect(refused, FailureKind::Transient,
-         "image.test: connection refused on port 443; check that the server runs and the port");
+         "image.test: connection refused on port 443; check the port and that the server runs");
   refused.os_error = EHOSTUNREACH;
   expect(refused, FailureKind::Transient,
          "image.test: no route to the host; check address, gateway and firewall");

@@ -1,0 +1,126 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "host/flash_plan.h"
+#include "host/plan_lines.h"
+#include "net/capture/capture.h"
+
+namespace curlingiron {
+namespace {
+
+// "vda2: 20.0 GiB, ext4, mounted on /", and what lies on it by way of layers on lines of its own.
+void add_part(const DiskPart& part, std::string& text) {
+  constexpr size_t kDeeper = 2;
+  std::string line = concat(part.name, ": ", format_size(part.size));
+  if (!part.content.empty()) line += concat(", ", part.content);
+  std::vector<std::string> layered;
+  for (const std::string& use : part.uses) {
+    if (!is_plain_use(use)) {
+      layered.push_back(use);
+    } else if (use == part.content) {
+      line += ", in use";  // swap
+    } else {
+      line += concat(", ", use);
+    }
+  }
+  if (part.content.empty() && part.uses.empty()) line += ", no file system that is known";
+  add_line(text, "", line, 0, kDeeper);
+  for (const std::string& use : layered) add_line(text, "", use, kDeeper, kDeeper);
+}
+
+void add_staying(const FlashPlan& plan, const StayingDisk& other, bool running, std::string& text) {
+  add_line(text, "stays", concat("/dev/", other.disk.describe()));
+  std::vector<std::string> shared = shared_layers(plan.parts, other.parts);
+  if (!shared.empty()) {
+    add_line(text, "",
+             concat("what lies on both disks loses its part on ", plan.disk.path(), ": ",
+                    join(shared, ", ")));
+  }
+  if (running && std::ranges::any_of(other.parts, &DiskPart::holds_root)) {
+    add_line(text, "",
+             concat("this system runs from it, too: the firmware may start this system again, "
+                    "unless it is told to start from ",
+                    plan.disk.path()));
+  }
+}
+
+void add_disk(const FlashPlan& plan, std::string& text) {
+  add_line(text, "disk", concat("/dev/", plan.disk.describe()));
+  bool running = std::ranges::any_of(plan.parts, &DiskPart::holds_root);
+  add_line(text, "",
+           running ? "this system runs from it"
+                   : "this system's root is not on it: the firmware may start this system again, "
+                     "unless it is told to start from that disk");
+  add_line(text, "", concat("the installer finds it by ", plan.identity));
+  if (plan.parts.empty()) add_line(text, "", "nothing that is known lies on it");
+  for (const DiskPart& part : plan.parts) add_part(part, text);
+  for (const StayingDisk& other : plan.others) add_staying(plan, other, running, text);
+}
+
+void add_network(const FlashPlan& plan, std::string& text) {
+  std::string_view title = "network";
+  for (const std::string& card : plan.cards) {
+    add_line(text, title, card);
+    title = "";
+  }
+  add_line(text, title, plan.network_of);
+  std::string network = describe_network(plan.network);
+  for (std::string_view line : split(network, '\n')) {
+    if (!line.empty()) add_line(text, "", line);
+  }
+}
+
+std::string after_failure(AfterFailure how) {
+  switch (how) {
+    case AfterFailure::Hold:
+      return "the disk holds no system, and this machine stays up until somebody looks at its "
+             "console (onfail=hold)";
+    case AfterFailure::Reboot:
+      return "the disk holds no system, and this machine restarts (onfail=reboot)";
+    case AfterFailure::PowerOff:
+      return "the disk holds no system, and this machine goes off (onfail=poweroff)";
+    case AfterFailure::Shell:
+      return "the disk holds no system, and a shell waits on the console (onfail=shell)";
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+std::optional<Duration> expected_time(const FlashPlan& plan) {
+  // Two restarts: of the installer's kernel, and of the machine with its firmware.
+  constexpr Duration kRestarts = 60s;
+  if (!plan.served_size || plan.per_mebibyte == Duration::zero()) return std::nullopt;
+  return kRestarts + plan.per_mebibyte * static_cast<int64_t>(*plan.served_size / 1_MiB + 1);
+}
+
+std::string describe(const FlashPlan& plan) {
+  std::string text = "This replaces everything on\n";
+  add_disk(plan, text);
+  text += "with\n";
+  add_line(text, "image", plan.source);
+  add_line(text, "", plan.source_detail);
+  if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
+  text += "by starting\n";
+  add_line(text, "kernel", concat(plan.kernel.release, " (/", plan.kernel.path, ")"));
+  add_line(text, "initramfs",
+           concat(format_size(plan.initramfs.bytes.size()), ", ",
+                  plural(plan.initramfs.modules.size(), "module", "modules")));
+  add_network(plan, text);
+  if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
+  text += "If something fails\n";
+  add_line(text, "before",
+           concat("the first byte is written, within ", format_duration(plan.settings.deadline),
+                  " without progress: this system starts again, unchanged"));
+  add_line(text, "after", concat("that: ", after_failure(plan.settings.on_failure)));
+  if (std::optional<Duration> time = expected_time(plan)) {
+    add_line(
+        text, "It takes",
+        concat("about ", format_duration(*time), ", at the ", format_rate(1_MiB, plan.per_mebibyte),
+               " measured just now, with two restarts"));
+  }
+  return text;
+}
+
+}  // namespace curlingiron
