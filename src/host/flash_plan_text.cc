@@ -67,7 +67,7 @@ void add_network(const FlashPlan& plan, std::string& text) {
   add_line(text, title, plan.network_of);
   std::string network = describe_network(plan.network);
   for (std::string_view line : split(network, '\n')) {
-    if (!line.empty()) add_line(text, "", line);
+    if (!line.empty()) add_line(text, "", line, line.find_first_not_of(' '));
   }
 }
 
@@ -109,17 +109,17 @@ std::string describe(const FlashPlan& plan) {
                   plural(plan.initramfs.modules.size(), "module", "modules")));
   add_network(plan, text);
   if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
-  text += "If something fails\n";
-  add_line(text, "before",
-           concat("the first byte is written, within ", format_duration(plan.settings.deadline),
-                  " without progress: this system starts again, unchanged"));
-  add_line(text, "after", concat("that: ", after_failure(plan.settings.on_failure)));
   if (std::optional<Duration> time = expected_time(plan)) {
     add_line(
-        text, "It takes",
+        text, "time",
         concat("about ", format_duration(*time), ", at the ", format_rate(1_MiB, plan.per_mebibyte),
                " measured just now, with two restarts"));
   }
+  text += "If something fails\n";
+  add_line(text, "before",
+           concat("the first byte is written (at most ", format_duration(plan.settings.deadline),
+                  " without progress): this system starts again, unchanged"));
+  add_line(text, "after", concat("that: ", after_failure(plan.settings.on_failure)));
   return text;
 }
 

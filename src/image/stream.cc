@@ -109,6 +109,8 @@ struct ImageStream::State {
   Result<void> choose_rehearsal();
   Result<std::unique_ptr<SparseCopy>> begin_copy() const;
   Result<void> start_again();
+  // What is read is what was proven: out of memory, which nobody else writes to.
+  bool is_settled() const { return again.valid() && (copied || rehearsal == Rehearsal::Kept); }
 
   ImageOrigin origin;
   HttpOptions http_options;
@@ -128,6 +130,7 @@ struct ImageStream::State {
   std::unique_ptr<SparseCopy> copy;
   std::unique_ptr<SparseFileSource> copied;
   ImageProof rehearsed;            // what proved it
+  uint64_t rehearsed_size = 0;     // of the image
   uint64_t downloaded_before = 0;  // it
   unsigned resumptions_before = 0;
   std::unique_ptr<ReadAheadSource> ahead;
@@ -187,7 +190,7 @@ Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
 
 Result<void> ImageStream::State::open_stream() {
   Source& transport = http != nullptr ? static_cast<Source&>(*http) : *local;
-  ahead = TRY(ReadAheadSource::start(proofs->attach(transport)));
+  ahead = TRY(ReadAheadSource::start(is_settled() ? transport : proofs->attach(transport)));
   consumed = std::make_unique<CountingSource>(*ahead);
   file = std::make_unique<PeekSource>(*consumed);
   return {};
@@ -234,7 +237,7 @@ Result<void> ImageStream::State::open_image(std::optional<Time> deadline) {
   }
   Source* top = decoder.get();
   if (top == nullptr) return {};  // Nothing is known of the disk but its size.
-  if (expected_image) {
+  if (expected_image && !is_settled()) {
     image_digest.emplace(DigestKind::Sha256);
     hashed = std::make_unique<DigestSource>(*top, *image_digest);
     top = hashed.get();
@@ -263,8 +266,9 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
   DecodeLimits limits = machine_limits();
   Source* packed = file.get();
   if (rehearsal == Rehearsal::Kept && !again.valid()) {
-    uint64_t most = served_size ? *served_size : limits.memory - beside_kept(format);
-    limits.memory -= most;
+    uint64_t beside = beside_kept(format);
+    uint64_t most = served_size.value_or(std::max(limits.memory, beside) - beside);
+    limits.memory = std::max(limits.memory, most) - most;
     kept = TRY(KeepingSource::start(*file, most));
     packed = kept.get();
   }
@@ -382,7 +386,7 @@ Result<std::unique_ptr<Source>> ImageStream::State::open_qcow2(std::optional<Tim
 Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline) {
   bool is_file = again.valid() || (origin.kind == OriginKind::File && served_size);
   if (is_file) {
-    if (proofs->any()) {  // Hashed once, then read again.
+    if (proofs->any() && !is_settled()) {  // Hashed once, then read again.
       ByteVector chunk(kChunk);
       while (TRY(file->read(chunk)) != 0) continue;
     }
@@ -591,6 +595,7 @@ Result<void> ImageStream::rehearse(uint64_t most) {
     }
   }
   s.rehearsed = TRY(prove(size));
+  s.rehearsed_size = size;
   return {};
 }
 
@@ -636,10 +641,9 @@ unsigned ImageStream::resumptions() const {
 
 Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   State& s = *state_;
-  if (s.copied != nullptr) {
-    // What was written is compared with what is read back, and not with the file again.
-    if (image_size == s.copied->size()) return s.rehearsed;
-    return Error(concat(s.name, ": ", image_size, " bytes were written of ", s.copied->size()));
+  if (s.is_settled()) {
+    if (image_size == s.rehearsed_size) return s.rehearsed;
+    return Error(concat(s.name, ": ", image_size, " bytes were written of ", s.rehearsed_size));
   }
   ImageProof proof;
   if (!s.reading.any_content && !s.end_is_judged) {

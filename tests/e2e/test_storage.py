@@ -15,8 +15,8 @@ WEB = f"http://{harness.GATEWAY}"
 SYSTEM, DATA = 1536 * MIB, 512 * MIB
 
 # Runs as PID 1 while the root of storage.raw, on vda3, is read-only: copies it to a volume that it makes, and starts
-# init from there. udev begins when there are partitions, as it has the kernel read each new table again, and hands over what
-# it knows, as that of an initrd does.
+# init from there. udev begins when there are partitions, as it has the kernel read each new table again, and hands over
+# what it knows, as that of an initrd does.
 START = """\
 set -ex
 exec </dev/console >/dev/console 2>&1

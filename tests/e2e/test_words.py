@@ -89,7 +89,8 @@ class Words(unittest.TestCase):
         fits = self.write(url, self.disk, *digest, "--dry-run")
         self.assertRegex(" ".join(fits.split()), r"6\.0 MiB, fits into .*memory.* before the first byte is written")
         after = self.write(url, self.disk, *digest, "--set", "prove=stream", "--dry-run")
-        self.assertRegex(" ".join(after.split()), r"prove=stream: .*after it is written; if that fails, \S*disk holds no system")
+        self.assertRegex(" ".join(after.split()), r"prove=stream: .*after it is written; if that "
+                         r"fails, \S*disk holds no system")
         self.assertNotRegex(self.write(self.file, self.disk, "--dry-run"), "proven")
         self.assertIn("nothing was changed", fits)
         self.assertEqual(self.disk.read_bytes(), self.before)

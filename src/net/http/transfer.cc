@@ -369,7 +369,6 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 
 // Better known before it happens.
 void HttpTransfer::say_what_a_drop_means() const {
-  if (file_.answer.length && *file_.answer.length <= kBuffer) return;  // It is nearly there.
   std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
     if (file_.pin.etag.empty() && file_.pin.modified.empty()) {
@@ -379,6 +378,7 @@ void HttpTransfer::say_what_a_drop_means() const {
     }
     return;
   }
+  if (file_.answer.length && *file_.answer.length <= kBuffer) return;  // It is nearly there.
   std::string_view last_sentence =
       "; if the connection drops, the download is read again from its start and compared";
   if (file_.answer.ranges == RangeSupport::None) {

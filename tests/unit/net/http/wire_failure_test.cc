@@ -70,8 +70,8 @@ TEST_F(WireFailureTest, PeerIsTheProxy) {
   WireEnd refused = end(CURLE_COULDNT_CONNECT);
   refused.os_error = ECONNREFUSED;
   expect(refused, FailureKind::Transient,
-         "proxy proxy.test: connection refused on port 3128; check that the server runs and the "
-         "port");
+         "proxy proxy.test: connection refused on port 3128; check the port and that the "
+         "server runs");
   WireEnd answered = end(CURLE_RECV_ERROR);
   answered.proxy_status = 407;
   expect(answered, FailureKind::Final,
