@@ -264,7 +264,8 @@ Result<Disk> choose_disk(const std::vector<Disk>& disks, std::string_view wanted
   if (wanted.empty()) return Error(concat("no disk is named; ", list_of(disks)));
   if (wanted == "only") {
     if (disks.size() == 1) return disks.front();
-    return Error(concat("\"only\" needs a machine with one disk: ", list_of(disks)));
+    std::string error = concat("\"only\" needs a machine with one disk: ", list_of(disks));
+    return Error(disks.empty() ? error : error + "; name one, as in serial:NUMBER or /dev/NAME");
   }
   for (const Identity& identity : kIdentities) {
     std::string folder = concat("/dev/disk/", identity.prefix, "/");

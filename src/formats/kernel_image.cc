@@ -21,13 +21,15 @@ bool has_at(ConstBytes bytes, size_t at, std::string_view magic) {
   return bytes.size() >= at + magic.size() && as_text(bytes.subspan(at, magic.size())) == magic;
 }
 
+constexpr std::string_view kAdvice = "; name the one that boots, usually /boot/vmlinuz-RELEASE";
+
 std::string_view what_it_looks_like(ConstBytes head) {
   using namespace std::string_view_literals;
   if (head.empty()) return "it is empty";
   if (has_at(head, 0,
              "\x7f"
              "ELF")) {
-    return "it is an ELF file (vmlinux, perhaps); give the bzImage, usually /boot/vmlinuz-RELEASE";
+    return "it is an ELF file, vmlinux perhaps";
   }
   if (has_at(head, 0, "070701")) return "it is a cpio archive, an initramfs perhaps";
   if (has_at(head, 0, "\x1f\x8b") ||
@@ -75,7 +77,8 @@ Result<KernelHeader> parse_x86(ConstBytes head) {
 Result<KernelHeader> parse_kernel_image(ConstBytes head) {
   if (has_at(head, kMagicAt, "HdrS") && head.size() >= kInitSizeAt + 4) {
     uint16_t flag = TRY(ByteReader(head.subspan(kBootFlagAt)).le16());
-    if (flag != kBootFlag) return Error("not a Linux kernel: the boot sector's mark is missing");
+    if (flag != kBootFlag)
+      return Error(concat("not a Linux kernel: the boot sector's mark is missing", kAdvice));
     return parse_x86(head).with_context("a Linux kernel, but");
   }
   if (has_at(head, kArm64MagicAt, "ARM\x64")) {
@@ -83,7 +86,7 @@ Result<KernelHeader> parse_kernel_image(ConstBytes head) {
     kernel.architecture = KernelArchitecture::Arm64;
     return kernel;
   }
-  return Error(concat("not a Linux kernel: ", what_it_looks_like(head)));
+  return Error(concat("not a Linux kernel: ", what_it_looks_like(head), kAdvice));
 }
 
 }  // namespace curlingiron

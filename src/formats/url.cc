@@ -142,7 +142,8 @@ Result<Url> parse_absolute(std::string_view text) {
   } else if (scheme == "http") {
     url.scheme = UrlScheme::Http;
   } else {
-    return Error(concat("scheme '", printable(scheme, 20), "' is not http or https"));
+    return Error(concat("scheme '", printable(scheme, 20),
+                        "' is not http or https; write https://HOST/PATH"));
   }
   url.port = default_port(url.scheme);
   std::string_view rest = text.substr(colon + 3);

@@ -62,10 +62,9 @@ std::string what_to_expect(const FlashPlan& plan) {
           : "then its disk does not boot";
   return concat(
       "the installer is loaded; this machine goes down now and ", goal,
-      ". If this system answers again, nothing was written (within ",
+      ". If this system answers again, nothing was written; a step that gets nowhere ends after ",
       format_duration(settings.deadline),
-      " where nothing moves). If nothing answers for longer than that, it failed while it "
-      "wrote: ",
+      ". If nothing answers for much longer than all of it should take, it failed while it wrote: ",
       held);
 }
 

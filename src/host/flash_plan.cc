@@ -43,6 +43,12 @@ Result<void> check_machine(const UniqueFd& root) {
         "this is a container (a PID namespace of its own), which has no machine to replace; run it "
         "on the host");
   }
+  Result<std::string> disabled = read_line(root, "proc/sys/kernel/kexec_load_disabled");
+  if (disabled.ok() && disabled.value() == "1") {
+    return Error(
+        "kexec is switched off until the next restart (kernel.kexec_load_disabled=1); restart this "
+        "machine without that setting, then try again");
+  }
   return {};
 }
 
@@ -131,17 +137,25 @@ void measure_rate(ImageStream& image, FlashPlan& plan) {
     if (!n.ok() || n.value() == 0) return;  // It is the installer that meets it.
   }
   uint64_t came = image.downloaded() - before;
-  if (came >= 1_MiB) plan.per_mebibyte = (now() - start) / static_cast<int64_t>(came / 1_MiB);
+  constexpr uint64_t kSample = 256_KiB;  // fewer say nothing
+  if (came < kSample) return;
+  auto per_byte = static_cast<double>((now() - start).count()) / static_cast<double>(came);
+  plan.per_mebibyte = Duration(static_cast<int64_t>(per_byte * static_cast<double>(1_MiB)));
 }
 
-Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, FlashPlan& plan) {
-  const Settings& settings = checked.settings;
+Result<ImageOrigin> origin_to_fetch(const Settings& settings) {
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
   if (origin.kind != OriginKind::Http) {
     return Error(concat("IMAGE: ", origin.name(),
                         " is gone when this machine's memory is all there is; serve it by http or "
                         "https"));
   }
+  return origin;
+}
+
+Result<void> prove_source(const UniqueFd& root, const ImageOrigin& origin,
+                          const CheckedSettings& checked, FlashPlan& plan) {
+  const Settings& settings = checked.settings;
   std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Inspect));
   if (!image->head().empty()) {
     TRY(check_image_fits(image->head(), image->least_image_size(), plan.disk));
@@ -152,9 +166,12 @@ Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, 
                         "; choose a larger disk"));
   }
   plan.source = origin.name();
+  for (size_t i = 1; i < origin.mirrors.size(); ++i) {
+    plan.mirrors.push_back(origin.mirrors[i].display());
+  }
   plan.source_detail =
-      concat(describe_image(*image, settings), ", on a disk of ", format_size(plan.disk.size));
-  plan.proof = describe_proof(settings);
+      concat(describe_image(*image, settings), ", for a disk of ", format_size(plan.disk.size));
+  plan.proof = describe_proof(origin, settings);
   plan.served_size = image->served_size();
   if (image->served_size()) plan.memory_to_keep = image->memory_to_keep();
   measure_rate(*image, plan);
@@ -164,31 +181,41 @@ Result<void> prove_source(const UniqueFd& root, const CheckedSettings& checked, 
 // Whether the installer, on this machine, proves the image before it writes: it is told to, so that
 // what the plan says holds.
 Result<void> plan_proof(FlashPlan& plan) {
-  if (plan.proof.empty()) return {};
+  if (plan.proof.empty()) {
+    plan.proof_detail = concat("no digest is given (", as_typed("sha256=HEX"),
+                               "): what is damaged in it may show only while it is written");
+    return {};
+  }
   // What the installer's kernel keeps for itself and its modules, beside what /init reckons with:
   // 35 MiB of 256, 43 of 512 were measured (Debian 12), and it reserves more where there is more.
   uint64_t total = total_memory();
   uint64_t installer = 64_MiB + total / 64;
   uint64_t room = total > installer ? total - installer : 0;
   bool fits = plan.memory_to_keep != 0 && plan.memory_to_keep <= room;
-  std::string served =
-      plan.served_size ? format_size(*plan.served_size) : "a file of unknown length";
   ProveWhen wanted = plan.settings.prove;
-  if (wanted == ProveWhen::First && !fits) {
-    return Error(
-        concat(plan.source, ": ", served, " with what the installer needs does not fit into ",
-               "this machine's memory of ", format_size(total),
-               ", so that it cannot be proven first; leave out ", as_typed("prove=first")));
+  std::string total_text = format_size(total);
+  // A file of unknown length is one that the installer tries to keep, where that is asked for.
+  if (wanted == ProveWhen::First && !fits && plan.served_size) {
+    return Error(concat(plan.source, ": ", format_size(*plan.served_size),
+                        " with what the installer needs do not fit into this machine's memory of ",
+                        total_text, ", so that it cannot be proven first; leave out ",
+                        as_typed("prove=first")));
   }
-  if (fits && wanted != ProveWhen::After) {
+  if (wanted == ProveWhen::First || (fits && wanted != ProveWhen::After)) {
+    plan.is_proven_first = true;
     if (wanted != ProveWhen::First) plan.config += TRY(format_setting("prove", "first"));
-    plan.proof_detail = concat(served, ", fits into this machine's memory: compared with ",
-                               plan.proof, " before the first byte is written");
+    plan.proof_detail = concat(plan.served_size ? concat(format_size(*plan.served_size),
+                                                         ", fits into this machine's memory")
+                                                : "kept in this machine's memory as it comes",
+                               ": compared with ", plan.proof, " before the first byte is written");
     return {};
   }
-  std::string why = wanted == ProveWhen::After
-                        ? "prove=stream"
-                        : concat(served, ", does not fit into this machine's memory");
+  std::string why = wanted == ProveWhen::After ? "prove=stream"
+                    : plan.served_size
+                        ? concat(format_size(*plan.served_size),
+                                 ", does not fit into this machine's memory of ", total_text)
+                        : concat("its length is not known (", as_typed("prove=first"),
+                                 " tries to keep it in memory)");
   plan.proof_detail = concat(why, ": compared with ", plan.proof,
                              " after it is written; if it does not match, this machine will not "
                              "boot and stays up until somebody comes");
@@ -319,10 +346,12 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   UniqueFd root = TRY(open_root("/"));
   TRY(check_machine(root));
   CheckedSettings checked = TRY(check_settings(options.settings));
+  ImageOrigin origin = TRY(origin_to_fetch(checked.settings));
 
   FlashPlan plan;
   plan.settings = checked.settings;
   plan.given = given_settings(checked.config);
+  if (!options.settings.ca.empty()) plan.given.push_back(concat("--ca ", options.settings.ca));
   std::vector<Disk> disks = TRY(list_disks(root));
   plan.disk = TRY(find_disk(root, disks, options.disk));
   if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
@@ -341,7 +370,7 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
         " runs; restart this machine first, or name the running kernel's image by --kernel FILE"));
   }
 
-  TRY(prove_source(root, checked, plan));
+  TRY(prove_source(root, origin, checked, plan));
 
   plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));

@@ -29,6 +29,7 @@ struct FlashPlan {
   std::vector<DiskPart> parts;  // what is on it
   std::vector<StayingDisk> others;
   std::string source;
+  std::vector<std::string> mirrors;  // other places of it
   std::string source_detail;
   std::optional<uint64_t> served_size;
   Duration
@@ -36,6 +37,7 @@ struct FlashPlan {
   std::string proof;   // what the image is proven by; empty: nothing
   uint64_t memory_to_keep = 0;  // bytes; 0: the file's length is not known
   std::string proof_detail;     // when it is proven, and what comes of it
+  bool is_proven_first = false;
   KernelImage kernel;
   std::vector<std::string> cards;
   NetworkConfig network;   // as captured or of a file; empty: the settings describe one

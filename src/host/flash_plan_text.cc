@@ -100,6 +100,7 @@ std::string describe(const FlashPlan& plan) {
   add_disk(plan, text);
   text += "with\n";
   add_line(text, "image", plan.source);
+  for (const std::string& mirror : plan.mirrors) add_line(text, "", concat("or ", mirror));
   add_line(text, "", plan.source_detail);
   if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
   text += "by starting\n";
@@ -110,10 +111,10 @@ std::string describe(const FlashPlan& plan) {
   add_network(plan, text);
   if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
   if (std::optional<Duration> time = expected_time(plan)) {
-    add_line(
-        text, "time",
-        concat("about ", format_duration(*time), ", at the ", format_rate(1_MiB, plan.per_mebibyte),
-               " measured just now, with two restarts"));
+    add_line(text, "time",
+             concat("about ", format_duration(*time), ", at the ",
+                    format_rate(1_MiB, plan.per_mebibyte), " measured just now, with two restarts",
+                    plan.is_proven_first ? "; the writing comes after it" : ""));
   }
   text += "If something fails\n";
   add_line(text, "before",

@@ -11,11 +11,21 @@
 #include "formats/checksums.h"
 #include "image/wanted.h"
 #include "sys/clock.h"
+#include "sys/file.h"
 #include "sys/terminal.h"
 
 namespace curlingiron {
 
 namespace {
+
+// A pipe of that name might never end.
+bool is_regular_file(const std::string& path) {
+  Result<std::string> real = real_path(path);
+  Result<UniqueFd> root = open_root("/");
+  if (!real.ok() || !root.ok()) return false;
+  Result<FileStatus> status = file_status(root.value(), real.value().substr(1));
+  return status.ok() && status.value().type == FileType::Regular;
+}
 
 // A digest that was mistyped is found here, where somebody publishes another one beside the image.
 void warn_of_another_digest(const ImageOrigin& origin, const Settings& settings,
@@ -25,15 +35,20 @@ void warn_of_another_digest(const ImageOrigin& origin, const Settings& settings,
     return;
   Result<std::string> file = file_name(origin);
   if (!file.ok()) return;
-  Result<ImageOrigin> beside = origin_beside(origin, "SHA256SUMS");
-  std::vector<ImageOrigin> lists = {origin_with_suffix(origin, ".sha256")};
-  if (beside.ok()) lists.push_back(std::move(beside).value());
+  ImageOrigin one = origin;
+  if (one.mirrors.size() > 1) one.mirrors.resize(1);
+  std::vector<ImageOrigin> lists = {origin_with_suffix(one, ".sha256")};
+  Result<ImageOrigin> sums = origin_beside(one, "SHA256SUMS");
+  if (sums.ok()) lists.push_back(std::move(sums).value());
   HttpOptions options = http_options(settings);
+  options.quiet = true;
   options.trusted = access.trusted;
   options.client_certificate = access.client_certificate;
   options.certificate_time = access.certificate_time;
+  Time deadline = now() + kPatience;
   for (const ImageOrigin& list : lists) {
-    Result<std::string> text = read_small(list, options, now() + kPatience);
+    if (list.kind == OriginKind::File && !is_regular_file(list.path)) continue;
+    Result<std::string> text = read_small(list, options, deadline);
     if (!text.ok()) continue;
     Result<ExpectedDigest> digest = find_checksum(text.value(), file.value());
     if (!digest.ok() || digest.value().kind != DigestKind::Sha256) continue;
@@ -92,14 +107,15 @@ std::string describe_image(const ImageStream& image, const Settings& settings) {
   return text;
 }
 
-std::string describe_proof(const Settings& settings) {
+std::string describe_proof(const ImageOrigin& origin, const Settings& settings) {
   ImageProofs proofs = wanted_proofs(settings);
   std::vector<std::string> by;
   if (proofs.sha256) by.emplace_back("its SHA-256");
   if (proofs.image_sha256) by.emplace_back("the SHA-256 of what is in it");
   if (!proofs.sums.empty()) {
-    by.push_back(
-        concat("its digest in ", proofs.sums, proofs.public_key.empty() ? "" : ", signed"));
+    Result<ImageOrigin> list = origin_beside(origin, proofs.sums);
+    by.push_back(concat("its digest in ", proofs.public_key.empty() ? "" : "the signed list ",
+                        list.ok() ? list.value().name() : "the list"));
   } else if (!proofs.public_key.empty()) {
     by.emplace_back("its signature");
   }

@@ -21,7 +21,7 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
 // "xz, 412.0 MiB, 2.0 GiB unpacked (by the index at its end), TLSv1.3, to be proven by sha256".
 std::string describe_image(const ImageStream& image, const Settings& settings);
 // What it is proven by: "its SHA-256". Empty: nothing.
-std::string describe_proof(const Settings& settings);
+std::string describe_proof(const ImageOrigin& origin, const Settings& settings);
 
 // True when the person at the terminal types the disk's name. `path` is what will be overwritten.
 Result<bool> confirm_overwrite(const std::string& path);

@@ -8,8 +8,8 @@
 namespace curlingiron {
 namespace {
 
-constexpr const char* kImage =
-    "URL or file of the image: raw, gzip, xz, zstd, bzip2, lz4, zip, qcow2 or vhd";
+constexpr std::string_view kForms =
+    " of the image: raw, gzip, xz, zstd, bzip2, lz4, zip, qcow2 or vhd";
 
 void add_setting_options(CLI::App& verb, SettingOptions& settings) {
   verb.add_option("--sha256", settings.sha256,
@@ -30,8 +30,8 @@ void add_setting_options(CLI::App& verb, SettingOptions& settings) {
                   "PEM file with the certificate and key to show to the server");
   verb.add_option(
           "--set", settings.set,
-          "another setting, KEY=VALUE, such as insecure, pin=sha256//BASE64, header=, proxy= "
-          "or boot=any: docs/settings.md lists them (repeatable)")
+          "another setting, KEY=VALUE, such as insecure, pin=sha256//BASE64, header=, proxy=, "
+          "prove=stream or boot=any: docs/settings.md lists them (repeatable)")
       ->allow_extra_args(false);
 }
 
@@ -88,7 +88,7 @@ Command parse_command(int argc, char** argv) {
   std::vector<std::string> mirrors;
   FlashOptions flash;
   CLI::App* flash_verb = app.add_subcommand("flash", "reimage this machine in place");
-  add_image_and_disk(*flash_verb, kImage, image, flash.disk, mirrors);
+  add_image_and_disk(*flash_verb, concat("URL", kForms).c_str(), image, flash.disk, mirrors);
   add_setting_options(*flash_verb, flash.settings);
   flash_verb->add_option("--kernel", flash.kernel,
                          "kernel to start (default: the running one's image)");
@@ -104,8 +104,8 @@ Command parse_command(int argc, char** argv) {
 
   WriteOptions write;
   CLI::App* write_verb = app.add_subcommand("write", "write an image to a disk that is not in use");
-  add_image_and_disk(*write_verb, concat(kImage, "; - is standard input").c_str(), image,
-                     write.disk, mirrors);
+  add_image_and_disk(*write_verb, concat("URL or file", kForms, "; - is standard input").c_str(),
+                     image, write.disk, mirrors);
   add_setting_options(*write_verb, write.settings);
   write_verb->add_flag("--dry-run", write.dry_run, "prove and show everything, change nothing");
   write_verb->add_flag("-y,--yes", write.yes, "do not ask");

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/text.h"
@@ -45,6 +46,7 @@ enum class Stage { Nothing, Unbootable, Complete };
 struct Outcome {
   CopyReport copied;
   Duration verifying{};
+  std::optional<Duration> proving;  // before it was written
   std::vector<std::string> proven_by;
 };
 
@@ -119,22 +121,33 @@ Result<void> check_free(const WriteTarget& target) {
                EBUSY);
 }
 
+// A file that is overwritten with itself is gone.
+Result<void> check_is_another(const ImageOrigin& origin, const WriteTarget& target) {
+  if (origin.kind != OriginKind::File) return {};
+  Result<std::string> image = real_path(origin.path);
+  Result<std::string> disk = real_path(target.path);
+  if (!image.ok() || !disk.ok() || image.value() != disk.value()) return {};
+  return Error(concat(target.path, ": is the image itself; name another disk"));
+}
+
 // When the image is proven, and what comes of one that is not the one that was meant.
-std::string describe_rehearsal(const ImageStream& image, const Settings& settings,
-                               const WriteTarget& target) {
-  std::string by = describe_proof(settings);
+std::string describe_rehearsal(const ImageStream& image, const ImageOrigin& origin,
+                               const Settings& settings, const WriteTarget& target) {
+  std::string by = describe_proof(origin, settings);
   if (by.empty()) return {};
-  std::string size = image.served_size() ? format_size(*image.served_size()) : "its length unknown";
   switch (image.rehearsal()) {
     case Rehearsal::Kept:
-      return concat(size, ", fits into memory: proven by ", by,
-                    " before the first byte is written");
+      return concat(image.served_size() ? "fits into memory" : "kept in memory as it comes",
+                    ": proven by ", by, " before the first byte is written");
     case Rehearsal::ReadTwice:
       return concat("read twice: proven by ", by, " before the first byte is written");
     case Rehearsal::None: break;
   }
   std::string why = settings.prove == ProveWhen::After ? "prove=stream"
-                                                       : concat(size, ", does not fit into memory");
+                    : image.served_size()
+                        ? "does not fit into memory"
+                        : concat("its length is not known (", as_typed("prove=first"),
+                                 " tries to keep it in memory)");
   return concat(why, ": proven by ", by, " after it is written; if that fails, ", target.path,
                 " holds no system");
 }
@@ -187,9 +200,10 @@ class ProgressBar {
   std::optional<Ticker> ticker_;
 };
 
-// What holds up an image on its way.
-std::string_view waited_for(const ImageStream& image) {
-  return image.waits_for_server() ? "the server" : "the disk";
+// What holds up an image on its way to `to`.
+std::string_view waited_for(const ImageStream& image, std::string_view to) {
+  std::string_view from = image.waits_for();
+  return from.empty() ? to : from;
 }
 
 // Proves all of it before anything is written, where that can be.
@@ -198,7 +212,7 @@ Result<void> rehearse(ImageStream& image, const WriteTarget& target) {
   {
     ProgressBar bar(
         "proving", [&] { return image.consumed(); }, image.total(),
-        [&] { return waited_for(image); });
+        [&] { return waited_for(image, "the decoder"); });
     TRY(image.rehearse(target.disk.size));
   }
   return image.start_again();
@@ -214,7 +228,7 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   CopiedImage copied = TRY([&] {
     ProgressBar bar(
         "writing", [&] { return image.consumed(); }, image.total(),
-        [&] { return waited_for(image); });
+        [&] { return waited_for(image, "the disk"); });
     return begun.copy();
   }());
   Time start = now();
@@ -230,7 +244,7 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   TRY(proven.make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
-  return Outcome{copied.report(), now() - start, proven.proven_by()};
+  return Outcome{copied.report(), now() - start, std::nullopt, proven.proven_by()};
 }
 
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
@@ -247,6 +261,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"downloaded", outcome.copied.downloaded},
                                      {"resumed", outcome.copied.resumptions},
                                      {"seconds", seconds(outcome.copied.took)},
+                                     {"proof_seconds", seconds(outcome.proving.value_or(0s))},
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proven_by}};
     std::printf("%s\n",
@@ -257,7 +272,9 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                            ? "not verified"
                            : concat("verified in ", format_seconds(outcome.verifying), " s by ",
                                     join(outcome.proven_by, ", "));
-  std::printf("%s: %s written in %s s (%s), %s\n", target.path.c_str(),
+  std::string first =
+      outcome.proving ? concat("proven in ", format_seconds(*outcome.proving), " s, ") : "";
+  std::printf("%s: %s%s written in %s s (%s), %s\n", target.path.c_str(), first.c_str(),
               format_size(outcome.copied.image_size).c_str(),
               format_seconds(outcome.copied.took).c_str(),
               format_rate(outcome.copied.image_size, outcome.copied.took).c_str(), proven.c_str());
@@ -290,6 +307,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
       TRY(InterruptWatch::start("\ncurlingiron: interrupted; nothing was written\n"));
 
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
+  TRY(check_is_another(origin, target));
   std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Write));
   // The server has shown that it can: drops are retried without end, be it while a person decides.
   image->set_deadline(std::nullopt);
@@ -304,7 +322,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
   if (!options.json) {
     show(target, origin.name(),
-         {describe_image(*image, settings), describe_rehearsal(*image, settings, target)});
+         {describe_image(*image, settings), describe_rehearsal(*image, origin, settings, target)});
   }
   if (options.dry_run) {
     log_info("dry run: everything is there and fits; nothing was changed");
@@ -317,8 +335,12 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   // Had the download failed for good meanwhile, this is the last moment at which that costs
   // nothing.
   if (std::optional<Error> failure = image->failure()) return *failure;
+  bool is_rehearsed = image->rehearsal() != Rehearsal::None;
+  Time start = now();
   TRY(rehearse(*image, target));
+  Duration proving = now() - start;
   Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
+  if (is_rehearsed) outcome.proving = proving;
   writer.reset();
   device.reset();
   show_partitions(target);

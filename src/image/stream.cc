@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "base/advice.h"
@@ -107,6 +108,7 @@ struct ImageStream::State {
   Result<void> stage(std::string_view why);
   void close_stream();
   Result<void> choose_rehearsal();
+  uint64_t room_beside() const;
   Result<std::unique_ptr<SparseCopy>> begin_copy() const;
   Result<void> start_again();
   // What is read is what was proven: out of memory, which nobody else writes to.
@@ -119,19 +121,21 @@ struct ImageStream::State {
   bool proven = false;  // a digest or a signature will say whether the image is the one meant
   std::optional<ServedProofs> proofs;  // of the file as served
   std::unique_ptr<HttpSource> http;    // null: a file
-  std::unique_ptr<FileSource> local;
+  std::unique_ptr<Source> local;
   std::unique_ptr<RandomSource> at_end;  // standard input, where it is a file
   std::optional<uint64_t> served_size;
   std::string tls;
   Rehearsal rehearsal = Rehearsal::None;
-  UniqueFd again;  // where the rehearsal is over: the file, to be read once more
+  uint64_t most_kept = 0;  // of the file as served, in memory
+  UniqueFd original;       // a file of this machine, as it was opened first
+  UniqueFd again;          // where the rehearsal is over: the file, to be read once more
   std::unique_ptr<KeepingSource> kept;
   // Where there is room for it, what was decoded is kept, too, and the file need not be again.
   std::unique_ptr<SparseCopy> copy;
   std::unique_ptr<SparseFileSource> copied;
-  ImageProof rehearsed;            // what proved it
-  uint64_t rehearsed_size = 0;     // of the image
-  uint64_t downloaded_before = 0;  // it
+  ImageProof rehearsed;                      // what proved it
+  std::atomic<uint64_t> rehearsed_size = 0;  // of the image
+  uint64_t downloaded_before = 0;            // it
   unsigned resumptions_before = 0;
   std::unique_ptr<ReadAheadSource> ahead;
   std::unique_ptr<CountingSource> consumed;
@@ -170,6 +174,7 @@ Result<void> ImageStream::State::open_transport(std::optional<Time> deadline) {
     case OriginKind::File: {
       UniqueFd fd = TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
       served_size = TRY_CONTEXT(name, rewound_size(fd));
+      original = TRY_CONTEXT(name, duplicate(fd));
       local = std::make_unique<FileSource>(std::move(fd));
       return {};
     }
@@ -266,10 +271,8 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
   DecodeLimits limits = machine_limits();
   Source* packed = file.get();
   if (rehearsal == Rehearsal::Kept && !again.valid()) {
-    uint64_t beside = beside_kept(format);
-    uint64_t most = served_size.value_or(std::max(limits.memory, beside) - beside);
-    limits.memory = std::max(limits.memory, most) - most;
-    kept = TRY(KeepingSource::start(*file, most));
+    limits.memory = std::max(limits.memory, most_kept) - most_kept;
+    kept = TRY(KeepingSource::start(*file, most_kept));
     packed = kept.get();
   }
   limits.member = reading.member;
@@ -295,7 +298,7 @@ Result<void> ImageStream::State::open_decoded(ConstBytes magic, std::optional<Ti
 // be.
 Result<std::unique_ptr<RandomSource>> ImageStream::State::open_for_ending() {
   if (again.valid()) {
-    return std::unique_ptr<RandomSource>(TRY(FileRandomSource::open(TRY(reopen_read_only(again)))));
+    return std::unique_ptr<RandomSource>(TRY(FileRandomSource::open(TRY(duplicate(again)))));
   }
   switch (origin.kind) {
     case OriginKind::File: {
@@ -391,8 +394,7 @@ Result<void> ImageStream::State::open_random_access(std::optional<Time> deadline
       while (TRY(file->read(chunk)) != 0) continue;
     }
     close_stream();
-    UniqueFd fd = again.valid() ? TRY(reopen_read_only(again))
-                                : TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
+    UniqueFd fd = TRY_CONTEXT(name, duplicate(again.valid() ? again : original));
     random = TRY_CONTEXT(name, FileRandomSource::open(std::move(fd)));
     return {};
   }
@@ -462,7 +464,7 @@ Result<void> ImageStream::State::stage(std::string_view why) {
     resumptions_before = http->resumptions();
   }
   close_stream();
-  if (rehearsal == Rehearsal::Kept) staged = TRY(reopen_read_only(memory));
+  if (rehearsal == Rehearsal::Kept) staged = TRY(duplicate(memory));
   random = TRY_CONTEXT(name, FileRandomSource::open(std::move(memory)));
   return {};
 }
@@ -474,9 +476,7 @@ Result<void> ImageStream::State::choose_rehearsal() {
     rehearsal = Rehearsal::ReadTwice;
     return {};
   }
-  uint64_t available = available_memory();
-  uint64_t beside = beside_kept(format);
-  uint64_t room = available > beside ? available - beside : 0;
+  uint64_t room = room_beside();
   bool fits = served_size ? *served_size <= room : room != 0;
   if (reading.prove == ProveWhen::First && !fits) {
     return Error(
@@ -487,17 +487,25 @@ Result<void> ImageStream::State::choose_rehearsal() {
         ENOMEM);
   }
   // Of unknown length, it is tried where nothing else will do.
-  if (fits && (served_size || reading.prove == ProveWhen::First)) rehearsal = Rehearsal::Kept;
+  if (!fits || (!served_size && reading.prove != ProveWhen::First)) return {};
+  rehearsal = Rehearsal::Kept;
+  most_kept = served_size.value_or(room);
   return {};
+}
+
+// What is free of memory when the decoder and the rest have what they need; nothing where that is
+// not known.
+uint64_t ImageStream::State::room_beside() const {
+  uint64_t available = available_memory();
+  uint64_t beside = beside_kept(format);
+  return available != UINT64_MAX && available > beside ? available - beside : 0;
 }
 
 // Of what is decoded, where a second time would cost anything; null: there is no room.
 Result<std::unique_ptr<SparseCopy>> ImageStream::State::begin_copy() const {
-  uint64_t taken = rehearsal == Rehearsal::Kept ? served_size.value_or(0) : 0;
-  taken += beside_kept(format);
-  uint64_t available = available_memory();
-  if (format == Format::Raw || available <= taken) return std::unique_ptr<SparseCopy>();
-  return SparseCopy::create(available - taken);
+  uint64_t room = room_beside();
+  if (format == Format::Raw || room <= most_kept) return std::unique_ptr<SparseCopy>();
+  return SparseCopy::create(room - most_kept);
 }
 
 // From the first byte of what was read once.
@@ -511,9 +519,9 @@ Result<void> ImageStream::State::start_again() {
   if (copy != nullptr) {
     again = TRY(copy->finish());
   } else if (rehearsal == Rehearsal::ReadTwice) {
-    again = TRY_CONTEXT(name, open_path(origin.path, O_RDONLY));
+    again = std::move(original);
   } else {
-    again = staged.valid() ? std::move(staged) : TRY(kept->reopen());
+    again = staged.valid() ? std::move(staged) : kept->take();
   }
   head = {};
   image.reset();
@@ -527,11 +535,11 @@ Result<void> ImageStream::State::start_again() {
   staged.reset();
   close_stream();
   if (copy != nullptr) {
-    copied = TRY(SparseFileSource::open(TRY(reopen_read_only(again))));
+    copied = TRY(SparseFileSource::open(TRY(duplicate(again))));
     image = std::make_unique<PeekSource>(*copied);
     return {};
   }
-  local = std::make_unique<FileSource>(TRY(reopen_read_only(again)));
+  local = TRY_CONTEXT(name, SparseFileSource::open(TRY(duplicate(again))));
   return open_image(std::nullopt);
 }
 
@@ -589,15 +597,17 @@ Result<void> ImageStream::rehearse(uint64_t most) {
       size += n;
       if (s.copy != nullptr && !s.copy->add(ConstBytes(chunk).first(n))) s.copy.reset();
     }
+    s.rehearsed_size = size;
     if (size > most) {
       return Error(concat(s.name, ": the image is larger than the disk, which has ",
                           format_size(most), "; choose a larger disk"));
     }
   }
   s.rehearsed = TRY(prove(size));
-  s.rehearsed_size = size;
   return {};
 }
+
+uint64_t ImageStream::rehearsed() const { return state_->rehearsed_size; }
 
 Result<void> ImageStream::start_again() { return state_->start_again(); }
 
@@ -615,8 +625,15 @@ uint64_t ImageStream::consumed() const {
   return state_->disk != nullptr ? state_->disk->position() : state_->consumed->count();
 }
 
-bool ImageStream::waits_for_server() const {
-  return state_->http != nullptr && state_->ahead != nullptr && state_->ahead->is_starved();
+std::string_view ImageStream::waits_for() const {
+  const State& s = *state_;
+  if (s.copied != nullptr || s.ahead == nullptr || !s.ahead->is_starved()) return {};
+  switch (s.again.valid() ? OriginKind::File : s.origin.kind) {
+    case OriginKind::Http: return "the server";
+    case OriginKind::StandardInput: return "standard input";
+    case OriginKind::File: return "the file";
+  }
+  __builtin_unreachable();
 }
 
 std::optional<uint64_t> ImageStream::total() const {
@@ -642,8 +659,8 @@ unsigned ImageStream::resumptions() const {
 Result<ImageProof> ImageStream::prove(uint64_t image_size) {
   State& s = *state_;
   if (s.is_settled()) {
-    if (image_size == s.rehearsed_size) return s.rehearsed;
-    return Error(concat(s.name, ": ", image_size, " bytes were written of ", s.rehearsed_size));
+    if (image_size == rehearsed()) return s.rehearsed;
+    return Error(concat(s.name, ": ", image_size, " bytes were written of ", rehearsed()));
   }
   ImageProof proof;
   if (!s.reading.any_content && !s.end_is_judged) {

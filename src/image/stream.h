@@ -2,7 +2,8 @@
 // decoder, with its first bytes proven before anybody writes. The transport runs on a thread of its
 // own.
 //
-// Memory: 32 MiB and the decoder's own window, blocks and threads (io/decode.h). A qcow2 image from
+// Memory: 32 MiB and the decoder's own window, blocks and threads (io/decode.h). An image that is
+// rehearsed is held as it is served and, where there is room, as it is decoded. A qcow2 image from
 // where its bytes cannot be had in any order (standard input, a server without Range, or one whose
 // file is to be proven by a digest of the whole) is held in memory as it is served, if it fits.
 #pragma once
@@ -83,6 +84,7 @@ class ImageStream {
   // Unless Rehearsal::None: reads the image to its end, writes nothing, and proves it. An image of
   // more than `most` bytes is an error.
   Result<void> rehearse(uint64_t most);
+  uint64_t rehearsed() const;  // bytes of the image so far; from any thread
   // After rehearse(): what is read now begins at the first byte again; nothing is asked of a server
   // any more. No other thread may look on.
   Result<void> start_again();
@@ -96,8 +98,9 @@ class ImageStream {
   // What progress means: bytes that went through the decoder, of how many; of a qcow2 disk, bytes
   // of the disk. These are readable from another thread.
   uint64_t consumed() const;
-  // All that came was taken: the server is waited for.
-  bool waits_for_server() const;
+  // Where all that came was taken, what more is waited for: "the server", "standard input". Else
+  // empty. From any thread.
+  std::string_view waits_for() const;
   std::optional<uint64_t> total() const;
   uint64_t downloaded() const;
   unsigned resumptions() const;

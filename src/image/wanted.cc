@@ -36,6 +36,10 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
                                                        const Settings& settings,
                                                        const ImageAccess& access,
                                                        std::optional<Time> deadline, ImageUse use) {
+  if (settings.prove == ProveWhen::First && !wanted_proofs(settings).any()) {
+    return Error(concat("prove=first, but nothing is there to prove the image by; pass ",
+                        as_typed("sha256=HEX"), ", or leave it out"));
+  }
   HttpOptions http = http_options(settings);
   http.trusted = access.trusted;
   http.client_certificate = access.client_certificate;

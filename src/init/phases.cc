@@ -204,10 +204,33 @@ Facts Joined::facts() const {
 
 namespace {
 
-// One that comes no further for as long as the deadline is gets no nearer to the disk.
-Time next_deadline(const Configuration& configuration) {
-  return now() + configuration.settings.deadline;
-}
+// Puts the deadline off while an image comes, for as long as it comes at all quickly: one that
+// drips would hold the machine for days.
+class Postponement {
+ public:
+  Postponement(DeadMan& dead_man, Duration deadline) : dead_man_(dead_man), deadline_(deadline) {}
+
+  Time renew() {
+    Time next = now() + deadline_;
+    dead_man_.put_off(next + kDeadManGrace);
+    return next;
+  }
+
+  // The new deadline, where so much has come since the last one.
+  std::optional<Time> look(uint64_t bytes) {
+    constexpr int64_t kLeastRate = 16 << 10;  // bytes a second
+    int64_t least =
+        std::chrono::duration_cast<std::chrono::seconds>(deadline_).count() * kLeastRate;
+    if (bytes - seen_ < static_cast<uint64_t>(least)) return std::nullopt;
+    seen_ = bytes;
+    return renew();
+  }
+
+ private:
+  DeadMan& dead_man_;
+  Duration deadline_;
+  uint64_t seen_ = 0;
+};
 
 }  // namespace
 
@@ -222,7 +245,7 @@ Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
   {
     std::atomic<uint64_t> held = 0;
     access.on_held = [&](uint64_t bytes) { held = bytes; };
-    uint64_t seen = 0;
+    Postponement postponement(dead_man, settings.deadline);
     StallNote stall;
     Time start = now();
     Ticker progress(1s, [&, start] {
@@ -230,9 +253,7 @@ Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
       if (bytes == 0) return;
       journal.progress(progress_line("holding", bytes, std::nullopt, now() - start,
                                      stall.look(bytes, "the server", now())));
-      if (bytes == seen) return;
-      seen = bytes;
-      dead_man.put_off(next_deadline(configuration) + kDeadManGrace);
+      (void)postponement.look(bytes);
     });
     source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
   }
@@ -312,16 +333,19 @@ Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
   Time start = now();
   {
     std::optional<uint64_t> total = image.total();
-    uint64_t seen = 0;
+    Postponement postponement(dead_man, configuration.settings.deadline);
     StallNote stall;
+    image.set_deadline(postponement.renew());
     Ticker progress(1s, [&, start, total] {
       uint64_t consumed = image.consumed();
-      journal.progress(progress_line("proving", consumed, total, now() - start,
-                                     stall.look(consumed, "the server", now())));
-      if (consumed == seen) return;
-      seen = consumed;
-      image.set_deadline(next_deadline(configuration));
-      dead_man.put_off(next_deadline(configuration) + kDeadManGrace);
+      std::string_view from = image.waits_for();
+      journal.progress(
+          progress_line("proving", consumed, total, now() - start,
+                        stall.look(consumed, from.empty() ? "the decoder" : from, now())));
+      // Much of an image may come out of few bytes.
+      constexpr uint64_t kOfImage = 64;
+      uint64_t come = consumed + image.rehearsed() / kOfImage;
+      if (std::optional<Time> next = postponement.look(come)) image.set_deadline(*next);
     });
     TRY(image.rehearse(disk.disk.size));
   }
@@ -352,7 +376,8 @@ Result<Installed> install(Journal& journal, const BegunInstallation& begun,
   StallNote stall;
   Ticker progress(1s, [&, start, total] {
     uint64_t done = image.consumed();
-    std::string_view waited_for = image.waits_for_server() ? "the server" : "the disk";
+    std::string_view from = image.waits_for();
+    std::string_view waited_for = from.empty() ? "the disk" : from;
     journal.progress(
         progress_line("writing", done, total, now() - start, stall.look(done, waited_for, now())));
   });

@@ -80,8 +80,6 @@ struct ProvenDisk {
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
                               const DriversRunning& running, const ProvenSource& source);
 
-// The commit point was passed: the disk's old partition table is gone. An error means that the disk
-// was touched.
 // The whole image was fetched, decoded and proven, and nothing of it written.
 struct RehearsedImage {
   uint64_t bytes = 0;  // of the file as served
@@ -93,6 +91,8 @@ Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
                                    const Configuration& configuration, ProvenSource& source,
                                    const ProvenDisk& disk);
 
+// The commit point was passed: the disk's old partition table is gone. An error means that the disk
+// was touched.
 Result<BegunInstallation> commit(DeadMan& dead_man, ProvenSource& source, ProvenDisk& disk);
 
 // The whole image but its withheld ends is on the medium.

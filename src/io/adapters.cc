@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/advice.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -80,7 +81,10 @@ Result<std::unique_ptr<KeepingSource>> KeepingSource::start(Source& inner, uint6
 Result<size_t> KeepingSource::read(MutableBytes into) {
   size_t n = TRY(inner_.read(into));
   if (n > most_ - kept_) {
-    return Error(concat("more than the ", format_size(most_), " that fit into memory"), ENOMEM);
+    return Error(concat("is longer than the ", format_size(most_),
+                        " that memory holds, so that it cannot be proven first; leave out ",
+                        as_typed("prove=first")),
+                 ENOMEM);
   }
   TRY(write_all(memory_, into.first(n)));
   kept_ += n;
@@ -110,7 +114,7 @@ bool SparseCopy::add(ConstBytes bytes) {
 
 Result<UniqueFd> SparseCopy::finish() {
   TRY(resize_file(memory_, size_));
-  return reopen_read_only(memory_);
+  return std::move(memory_);
 }
 
 Result<std::unique_ptr<SparseFileSource>> SparseFileSource::open(UniqueFd fd) {

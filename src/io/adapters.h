@@ -81,8 +81,8 @@ class KeepingSource final : public Source {
   // More than `most` bytes are an error.
   static Result<std::unique_ptr<KeepingSource>> start(Source& inner, uint64_t most);
   Result<size_t> read(MutableBytes into) override;
-  // What has passed so far, from its first byte.
-  Result<UniqueFd> reopen() const { return reopen_read_only(memory_); }
+  // All that has passed. Nothing may pass any more.
+  UniqueFd take() { return std::move(memory_); }
 
  private:
   KeepingSource(Source& inner, uint64_t most, UniqueFd memory)
@@ -103,7 +103,7 @@ class SparseCopy {
   bool add(ConstBytes bytes);
   void add_zeros(uint64_t count) { size_ += count; }
   uint64_t size() const { return size_; }
-  // All of it, to be read from its first byte.
+  // All of it. Nothing may be added any more.
   Result<UniqueFd> finish();
 
  private:
@@ -115,7 +115,8 @@ class SparseCopy {
   UniqueFd memory_;
 };
 
-// A file with holes, which it shows as zeros ahead. Its position is readable from another thread.
+// A file from its first byte, wherever its descriptor stands (pread(2)). Holes are shown as zeros
+// ahead. Its position is readable from another thread.
 class SparseFileSource final : public Source {
  public:
   static Result<std::unique_ptr<SparseFileSource>> open(UniqueFd fd);

@@ -29,11 +29,11 @@ Result<ModuleTree> ModuleTree::load(const UniqueFd& root, const std::string& rel
   if (tree.directory_.empty()) {
     std::vector<std::string> found = TRY(releases(root));
     std::string there = found.empty() ? "there are none" : join(found, ", ");
-    return Error(
-        concat("no modules of kernel ", release, " in lib/modules (", there,
-               "); if the kernel was upgraded since this system started, restart it and try again; "
-               "those of another kernel are named with build --modules-dir"),
-        ENOENT);
+    return Error(concat("no modules of kernel ", release, " in lib/modules (", there,
+                        "); if the kernel was upgraded since this system started, restart this "
+                        "machine and try again; "
+                        "those of another kernel are named with build --modules-dir"),
+                 ENOENT);
   }
   UniqueFd directory =
       TRY_CONTEXT(tree.directory_, open_at(root, tree.directory_, O_RDONLY | O_DIRECTORY));

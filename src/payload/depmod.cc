@@ -126,8 +126,9 @@ Result<ModuleTables> scan_modules(const UniqueFd& directory) {
   std::vector<std::string> found;
   TRY(find_modules(directory, "", 0, found));
   if (found.empty()) {
-    return Error("holds no modules; install the kernel's package, or name another --modules-dir",
-                 ENOENT);
+    return Error(
+        "holds no modules; install the kernel's package, or name another by build --modules-dir",
+        ENOENT);
   }
   std::vector<std::string> paths = TRY(ordered(directory, std::move(found)));
   std::vector<ModuleInfo> infos(paths.size());

@@ -24,6 +24,8 @@ auto retry_interrupted(Call call) {
   }
 }
 
+Error is_directory() { return Error("is a directory; name the file in it", EISDIR); }
+
 }  // namespace
 
 UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
@@ -59,15 +61,9 @@ Result<UniqueFd> open_path(const std::string& path, int flags, mode_t mode) {
   return UniqueFd(fd);
 }
 
-Result<UniqueFd> duplicate(const UniqueFd& fd) {
-  int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) return last_system_error("cannot duplicate a descriptor");
-  return UniqueFd(copy);
-}
-
 Result<size_t> read_some(const UniqueFd& fd, MutableBytes buffer) {
   ssize_t n = retry_interrupted([&] { return ::read(fd.get(), buffer.data(), buffer.size()); });
-  if (n < 0) return last_system_error("read");
+  if (n < 0) return errno == EISDIR ? is_directory() : last_system_error("read");
   return static_cast<size_t>(n);
 }
 
@@ -135,7 +131,7 @@ Result<std::optional<uint64_t>> rewound_size(const UniqueFd& fd) {
     return last_system_error("cannot find the size");
   struct stat status {};
   if (::fstat(fd.get(), &status) < 0) return last_system_error("cannot find the size");
-  if (S_ISDIR(status.st_mode)) return Error("is a directory; name the file in it", EISDIR);
+  if (S_ISDIR(status.st_mode)) return is_directory();
   if (S_ISCHR(status.st_mode)) return std::optional<uint64_t>();
   return std::optional<uint64_t>(static_cast<uint64_t>(end));
 }
@@ -169,6 +165,12 @@ Result<UniqueFd> create_memory_file(const std::string& name) {
 
 Result<UniqueFd> reopen_read_only(const UniqueFd& fd) {
   return open_path(concat("/proc/self/fd/", fd.get()), O_RDONLY);
+}
+
+Result<UniqueFd> duplicate(const UniqueFd& fd) {
+  int copy = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (copy < 0) return last_system_error("cannot duplicate a file descriptor");
+  return UniqueFd(copy);
 }
 
 Result<bool> poll_items(std::span<PollItem> items, std::optional<Duration> timeout) {

@@ -120,6 +120,7 @@ Result<std::string> read_link(const UniqueFd& root, const std::string& path) {
 Result<std::string> real_path(const std::string& path) {
   char resolved[PATH_MAX];
   if (::realpath(path.c_str(), resolved) == nullptr) {
+    if (errno == ENOENT) return Error(concat(path, ": does not exist; check the path"), ENOENT);
     return last_system_error("cannot resolve").with_context(path);
   }
   return std::string(resolved);

@@ -9,7 +9,8 @@ namespace curlingiron {
 
 // All that the kernel has (MemTotal).
 uint64_t total_memory();
-// What can be used without swapping (MemAvailable).
+// What can be used without swapping (MemAvailable), and what this process's control groups leave of
+// it (cgroups(7)).
 uint64_t available_memory();
 // The same with what swap would still take (SwapFree).
 uint64_t available_memory_with_swap();

@@ -87,13 +87,45 @@ class Words(unittest.TestCase):
         url = f"{self.serve()}/debian.raw"
         digest = ("--sha256", self.sha256)
         fits = self.write(url, self.disk, *digest, "--dry-run")
-        self.assertRegex(" ".join(fits.split()), r"6\.0 MiB, fits into .*memory.* before the first byte is written")
+        self.assertRegex(" ".join(fits.split()), r"raw, 6\.0 MiB fits into memory: proven by its SHA-256 before the first byte is written")
         after = self.write(url, self.disk, *digest, "--set", "prove=stream", "--dry-run")
         self.assertRegex(" ".join(after.split()), r"prove=stream: .*after it is written; if that "
                          r"fails, \S*disk holds no system")
         self.assertNotRegex(self.write(self.file, self.disk, "--dry-run"), "proven")
         self.assertIn("nothing was changed", fits)
         self.assertEqual(self.disk.read_bytes(), self.before)
+
+    def test_what_cannot_be_proven_first_is_said(self):
+        self.assertIn("--sha256 HEX", self.refused(self.file, self.disk, "--set", "prove=first"))
+        pipe = f"cat {self.file} | {PROGRAM} write - {self.disk} --sha256 {self.sha256} --dry-run"
+        text = " ".join(run("sh", "-c", pipe).stderr.decode().split())
+        self.assertRegex(text, r"its length is not known \(--set prove=first tries to keep it in memory\)")
+        first = run("sh", "-c", pipe.replace("--dry-run", "--set prove=first").replace(self.sha256, "ab" * 32))
+        self.assertEqual(first.returncode, 1)
+        self.assertEqual(self.disk.read_bytes(), self.before, "the disk was written to")
+
+    def test_no_secret_is_shown(self):
+        (self.home / "SHA256SUMS").write_text(f"{self.sha256}  debian.raw\n")
+        url = self.serve().replace("://", "://joe:geheim@")
+        text = self.write(f"{url}/debian.raw", self.disk, "--sums", f"{url}/SHA256SUMS?token=schatz",
+                          "--set", "header=X-Key: perle", "--dry-run")
+        self.assertNotRegex(text, "geheim|schatz|perle")
+        self.assertIn("SHA256SUMS", text)
+
+    def test_an_image_is_not_written_over_itself(self):
+        done = run(PROGRAM, "write", self.file, self.home / "." / "debian.raw")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is the image itself", done.stderr.decode())
+        self.assertEqual(self.file.read_bytes(), self.image)
+
+    def test_without_proc(self):
+        """In a chroot: a file of this machine is proven first, and of a server's, memory is not known."""
+        for source in (self.file, f"{self.serve()}/debian.raw"):
+            self.disk.write_bytes(self.before)
+            done = run("unshare", "--mount", "sh", "-c",
+                       f"mount -t tmpfs none /proc && {PROGRAM} write {source} {self.disk} --sha256 {self.sha256}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.disk.read_bytes()[:len(self.image)], self.image)
 
     def test_a_list_from_where_the_image_is_proves_nothing(self):
         (self.home / "SHA256SUMS").write_text(f"{self.sha256}  debian.raw\n")

@@ -47,6 +47,8 @@ struct HttpOptions {
   // the connection ends, the file ends, or was cut. The caller proves which
   // (HttpAnswer::marks_its_end).
   bool open_end = false;
+  // Nobody asked for it by name: that it is not there, or comes badly, is nobody's concern.
+  bool quiet = false;
   Duration stall = kStall;  // shorter in tests
   // So long is waited for the first bytes of a connection, where smaller packets may help.
   Duration first_bytes = kFirstBytes;

@@ -7,9 +7,9 @@
 namespace curlingiron {
 
 std::string Stall::advice() const {
-  if (!smaller_segment) return {};
-  return concat("; big packets may be lost on the path, so TCP segments are at most ",
-                *smaller_segment, " bytes from now on");
+  if (!smaller_segment) return "; check the server and the path to it";
+  return concat("; big packets may be lost on the path, check its MTU: TCP segments are now ",
+                *smaller_segment, " bytes at most");
 }
 
 void StallWatch::begin(const HttpExchange& wire, Time time) {

@@ -25,7 +25,7 @@ struct Stall {
   // The limit of TCP segments to go on with; absent: it cannot be the size of packets.
   std::optional<uint16_t> smaller_segment;
 
-  std::string advice() const;  // "; big packets may be …" or empty
+  std::string advice() const;  // "; big packets may be …"
 };
 
 class StallWatch {

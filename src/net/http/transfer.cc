@@ -12,6 +12,11 @@
 namespace curlingiron {
 namespace {
 
+// The same again is said at the 4th, 16th, 64th ... time; all of these end in "th".
+bool is_said(unsigned times) {
+  return times == 0 || (std::has_single_bit(times) && std::countr_zero(times) % 2 == 0);
+}
+
 constexpr size_t kBuffer = 1_MiB;  // what arrived beyond the reader's own buffer
 constexpr Duration kLongestPoll = 1s;
 constexpr unsigned kMaxRedirects = 10;
@@ -322,8 +327,13 @@ void HttpTransfer::take_answer(const HttpHead& head) {
   } else if (connection_.fresh) {
     ++watched_.resumptions;
     bool again = *request_.verdict == HttpVerdict::FromStart && run_.next > 0;
-    log_info(concat(target_.url.display(), ": resumed at byte ", run_.next,
-                    again ? ", by reading again from the start" : ""));
+    std::string line = concat(target_.url.display(), ": resumed at byte ", run_.next,
+                              again ? ", by reading again from the start" : "");
+    if (is_said(mirror().same_cause)) {
+      log_info(line);
+    } else {
+      log_debug(line);
+    }
   }
   connection_.fresh = false;
   request_.waited = Duration(0);
@@ -369,6 +379,7 @@ void HttpTransfer::first_answer(const HttpHead& head) {
 
 // Better known before it happens.
 void HttpTransfer::say_what_a_drop_means() const {
+  if (options_.quiet) return;
   std::string subject = target_.url.display();
   if (mode_ == HttpMode::Ranges) {
     if (file_.pin.etag.empty() && file_.pin.modified.empty()) {
@@ -533,7 +544,7 @@ std::optional<HttpFailure> HttpTransfer::request_ended() {
   // With a known length the end would have been seen; less than that is a server that sent less.
   bool all_compared = request_.compared >= compared_until();
   if (run_.end != kUnknownEnd || !all_compared) {
-    return transient_failure(concat(url.host, ": the answer ended early, at byte ", run_.next));
+    return transient_failure(concat(url.host, ": the answer ended early", at_byte()));
   }
   run_.ended = true;  // the last chunk's mark was seen; or nothing marks the end (open_end)
   return std::nullopt;
@@ -571,20 +582,25 @@ std::optional<HttpFailure> HttpTransfer::step() {
   return wait_for_bytes();
 }
 
+std::string HttpTransfer::at_byte() const {
+  std::string text = concat(", at byte ", run_.next);
+  if (options_.proxy) text += concat(", through the proxy ", options_.proxy->host);
+  return text;
+}
+
 // While nothing comes: another path may be there long before this one counts as stalled.
 std::optional<HttpFailure> HttpTransfer::look_for_paths(Time time) {
   PathChooser& paths = *options_.paths;
   if (paths.is_gone(request_.path)) {
     return transient_failure(concat(target_.url.host, ": ", request_.path.interface,
-                                    " has lost its connection, at byte ", run_.next));
+                                    " has lost its connection", at_byte()));
   }
   Duration silence = connection_.stalls.silence(time);
   if (silence < options_.first_bytes) {
     request_.asked_for_paths = false;
     return std::nullopt;
   }
-  std::string what =
-      concat(target_.url.host, ": no data for ", seconds_text(silence), ", at byte ", run_.next);
+  std::string what = concat(target_.url.host, ": no data for ", seconds_text(silence), at_byte());
   if (!std::exchange(request_.asked_for_paths, true)) paths.failed(request_.path, Error(what));
   HttpPath now_best = paths.path();
   if (same_nic(now_best, request_.path)) return std::nullopt;
@@ -598,7 +614,7 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
     if (stall->smaller_segment) connection_.max_segment = *stall->smaller_segment;
     HttpFailure failure =
         transient_failure(concat(target_.url.host, ": no data for ", seconds_text(stall->after),
-                                 ", at byte ", run_.next, stall->advice()));
+                                 at_byte(), stall->advice()));
     failure.stage = stall->stage;
     return failure;
   }
@@ -613,7 +629,8 @@ std::optional<HttpFailure> HttpTransfer::wait_for_bytes() {
         std::chrono::duration_cast<std::chrono::duration<double>>(request_.waited).count());
     if (got < least) {
       return transient_failure(concat(target_.url.host, ": only ", got, " bytes in ",
-                                      seconds_text(request_.waited), ", at byte ", run_.next));
+                                      seconds_text(request_.waited), at_byte(),
+                                      "; check the server and the path to it"));
     }
     request_.waited = Duration(0);
     request_.arrived_at_window = arrived;
@@ -695,10 +712,7 @@ Result<void> HttpTransfer::recover(HttpFailure cause) {
              cause.error.message(), failed.excluded ? "; this mirror is given up" : "",
              "; next try ", elsewhere ? concat("on ", mirror().url.display(), ' ') : "",
              wait == Duration(0) ? "now" : concat("in ", seconds_text(wait)));
-  // The same again is said at the 4th, 16th, 64th ... time; all of these end in "th".
-  bool says =
-      std::has_single_bit(failed.same_cause) && std::countr_zero(failed.same_cause) % 2 == 0;
-  if (says) {
+  if (is_said(failed.same_cause) && !options_.quiet) {
     log_warning(line);
   } else {
     log_debug(line);

@@ -111,6 +111,7 @@ class HttpTransfer final : private HttpReceiver {
   std::optional<HttpFailure> request_ended();
   std::optional<HttpFailure> wait_for_bytes();
   std::optional<HttpFailure> look_for_paths(Time time);
+  std::string at_byte() const;  // ", at byte N", and through which proxy
   Taken on_head(const Result<HttpHead>& head) override;
   Taken on_body(ConstBytes bytes) override;
   bool gave_up() const override;

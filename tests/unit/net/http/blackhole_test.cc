@@ -52,8 +52,8 @@ TEST_F(HttpBlackholeTest, SegmentsBecomeSmallerStepByStepUntilBytesCome) {
   EXPECT_THAT(segments_, ElementsAre(Ge(9000), 1440 - kTimestamps, 1220 - kTimestamps));
   EXPECT_THAT(log_.text(),
               HasSubstr("127.0.0.1: no data for 0.4 s, at byte 0; big packets may be "
-                        "lost on the path, so TCP segments are at most 1440 bytes from "
-                        "now on; next try now"));
+                        "lost on the path, check its MTU: TCP segments are now 1440 bytes at "
+                        "most; next try now"));
 }
 
 TEST_F(HttpBlackholeTest, ABeginningThatComesAloneIsNoAnswer) {
