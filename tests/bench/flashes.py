@@ -19,7 +19,8 @@ WAYS = ("stream", "first")
 class Flashes:
     """{form: {way: {phase: [seconds]}}} of `runs` of each, which take turns; `say` reports what is going on."""
 
-    def __init__(self, runs, say):
+    def __init__(self, program, runs, say):
+        harness.BINARY = program
         shutil.rmtree(ARTIFACTS, ignore_errors=True)
         self.web = ARTIFACTS / "web"
         self.web.mkdir(parents=True)
