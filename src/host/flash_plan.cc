@@ -210,13 +210,10 @@ Result<void> plan_proof(FlashPlan& plan) {
                                ": compared with ", plan.proof, " before the first byte is written");
     return {};
   }
-  std::string why = wanted == ProveWhen::After ? "prove=stream"
-                    : plan.served_size
-                        ? concat(format_size(*plan.served_size),
-                                 ", does not fit into this machine's memory of ", total_text)
-                        : concat("its length is not known (", as_typed("prove=first"),
-                                 " tries to keep it in memory)");
-  plan.proof_detail = concat(why, ": compared with ", plan.proof,
+  std::string does_not_fit = concat(format_size(plan.served_size.value_or(0)),
+                                    ", does not fit into this machine's memory of ", total_text);
+  plan.proof_detail = concat(why_proven_after(plan.served_size, plan.settings, does_not_fit),
+                             ": compared with ", plan.proof,
                              " after it is written; if it does not match, this machine will not "
                              "boot and stays up until somebody comes");
   return {};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/advice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -40,11 +41,8 @@ void warn_of_another_digest(const ImageOrigin& origin, const Settings& settings,
   std::vector<ImageOrigin> lists = {origin_with_suffix(one, ".sha256")};
   Result<ImageOrigin> sums = origin_beside(one, "SHA256SUMS");
   if (sums.ok()) lists.push_back(std::move(sums).value());
-  HttpOptions options = http_options(settings);
+  HttpOptions options = http_options(settings, access);
   options.quiet = true;
-  options.trusted = access.trusted;
-  options.client_certificate = access.client_certificate;
-  options.certificate_time = access.certificate_time;
   Time deadline = now() + kPatience;
   for (const ImageOrigin& list : lists) {
     if (list.kind == OriginKind::File && !is_regular_file(list.path)) continue;
@@ -120,6 +118,14 @@ std::string describe_proof(const ImageOrigin& origin, const Settings& settings) 
     by.emplace_back("its signature");
   }
   return join(by, " and ");
+}
+
+std::string why_proven_after(std::optional<uint64_t> served_size, const Settings& settings,
+                             std::string_view does_not_fit) {
+  if (settings.prove == ProveWhen::After) return "prove=stream";
+  if (served_size) return std::string(does_not_fit);
+  return concat("its length is not known (", as_typed("prove=first"),
+                " tries to keep it in memory)");
 }
 
 Result<bool> confirm_overwrite(const std::string& path) {

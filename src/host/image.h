@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -22,6 +24,9 @@ Result<std::unique_ptr<ImageStream>> open_image(const ImageOrigin& origin,
 std::string describe_image(const ImageStream& image, const Settings& settings);
 // What it is proven by: "its SHA-256". Empty: nothing.
 std::string describe_proof(const ImageOrigin& origin, const Settings& settings);
+// Why that is only after it is written: "prove=stream". `does_not_fit`: where memory is why.
+std::string why_proven_after(std::optional<uint64_t> served_size, const Settings& settings,
+                             std::string_view does_not_fit);
 
 // True when the person at the terminal types the disk's name. `path` is what will be overwritten.
 Result<bool> confirm_overwrite(const std::string& path);

@@ -47,13 +47,17 @@ struct Block {
   std::vector<std::string> paths;  // "/dev/dm-0", "/dev/mapper/vg0-root"
 };
 
-Block block_of(const UniqueFd& root, const std::string& name) {
-  std::string folder = concat("sys/class/block/", name);
-  if (!exists(root, folder)) folder = concat("sys/block/", name);
+// `folder`: in sysfs.
+Block block_in(const UniqueFd& root, const std::string& name, const std::string& folder) {
   Block block{name, line_of(root, concat(folder, "/dev")), {concat("/dev/", name)}};
   std::string mapped = line_of(root, concat(folder, "/dm/name"));
   if (!mapped.empty()) block.paths.push_back(concat("/dev/mapper/", mapped));
   return block;
+}
+
+Block block_of(const UniqueFd& root, const std::string& name) {
+  std::string folder = concat("sys/class/block/", name);
+  return block_in(root, name, exists(root, folder) ? folder : concat("sys/block/", name));
 }
 
 // The devices of each btrfs that is mounted (/sys/fs/btrfs/UUID/devices).
@@ -148,18 +152,35 @@ class Tables {
   std::string swaps_;
 };
 
+enum class VolumeKind { None, Logical, Encrypted, Multipath, Mapped, Raid };
+
+// By the prefix of its UUID a volume of the device mapper says who made it (dm-ioctl.h).
+VolumeKind kind_of_volume(const UniqueFd& root, const std::string& name) {
+  std::string folder = concat("sys/class/block/", name);
+  std::string uuid = line_of(root, concat(folder, "/dm/uuid"));
+  if (uuid.starts_with("LVM-")) return VolumeKind::Logical;
+  if (uuid.starts_with("CRYPT-")) return VolumeKind::Encrypted;
+  if (uuid.starts_with("mpath-")) return VolumeKind::Multipath;
+  if (exists(root, concat(folder, "/dm"))) return VolumeKind::Mapped;
+  return exists(root, concat(folder, "/md")) ? VolumeKind::Raid : VolumeKind::None;
+}
+
 // "LVM vg0-root": what a holder makes of what it holds.
 std::string layer_name(const UniqueFd& root, const std::string& name) {
   std::string folder = concat("sys/class/block/", name);
-  std::string uuid = line_of(root, concat(folder, "/dm/uuid"));
   std::string mapped = printable(line_of(root, concat(folder, "/dm/name")));
-  if (uuid.starts_with("LVM-")) return concat("LVM ", mapped);
-  if (uuid.starts_with("CRYPT-")) return concat("encrypted ", mapped);
-  if (uuid.starts_with("mpath-")) return concat("multipath ", mapped);
-  if (!mapped.empty()) return concat("device mapper ", mapped);
-  std::string level = line_of(root, concat(folder, "/md/level"));
-  if (!level.empty()) return concat("RAID ", name, " (", printable(level), ")");
-  return name;
+  switch (kind_of_volume(root, name)) {
+    case VolumeKind::Logical: return concat("LVM ", mapped);
+    case VolumeKind::Encrypted: return concat("encrypted ", mapped);
+    case VolumeKind::Multipath: return concat("multipath ", mapped);
+    case VolumeKind::Mapped: return concat("device mapper ", mapped);
+    case VolumeKind::Raid: {
+      std::string level = line_of(root, concat(folder, "/md/level"));
+      return concat("RAID ", name, level.empty() ? "" : concat(" (", printable(level), ")"));
+    }
+    case VolumeKind::None: return name;
+  }
+  __builtin_unreachable();
 }
 
 // "Btrfs over vda2 and vdb": a file system that lies on more than one device.
@@ -242,8 +263,7 @@ std::vector<DiskPart> parts_of(const UniqueFd& root, const std::string& name) {
   auto add = [&](const std::string& part_name, const std::string& folder) {
     DiskPart part{part_name, size_of(root, folder), {}, {}, false, {}};
     part.content = content_of(root, part_name, part.size);
-    Block block{part_name, line_of(root, concat(folder, "/dev")), {concat("/dev/", part_name)}};
-    add_uses(root, tables, block, folder, "", 0, part);
+    add_uses(root, tables, block_in(root, part_name, folder), folder, "", 0, part);
     // No table says which devices its pools are made of.
     if (part.content == "ZFS" && is_claimed(root, part_name)) {
       part.uses.emplace_back("ZFS pool in use");
@@ -311,14 +331,15 @@ std::vector<std::string> uses_of_file(const UniqueFd& root, const std::string& p
 }
 
 std::string volume_kind(const UniqueFd& root, const std::string& name) {
-  std::string uuid = line_of(root, concat("sys/class/block/", name, "/dm/uuid"));
-  if (uuid.starts_with("LVM-")) return "a logical volume";
-  if (uuid.starts_with("CRYPT-")) return "an encrypted volume";
-  if (!uuid.empty() || exists(root, concat("sys/class/block/", name, "/dm"))) {
-    return "a volume of the device mapper";
+  switch (kind_of_volume(root, name)) {
+    case VolumeKind::Logical: return "a logical volume";
+    case VolumeKind::Encrypted: return "an encrypted volume";
+    case VolumeKind::Multipath: return "a multipath device";
+    case VolumeKind::Mapped: return "a volume of the device mapper";
+    case VolumeKind::Raid: return "a RAID";
+    case VolumeKind::None: return {};
   }
-  if (exists(root, concat("sys/class/block/", name, "/md"))) return "a RAID";
-  return {};
+  __builtin_unreachable();
 }
 
 std::vector<std::string> disks_under(const UniqueFd& root, const std::string& name) {

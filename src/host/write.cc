@@ -46,7 +46,6 @@ enum class Stage { Nothing, Unbootable, Complete };
 struct Outcome {
   CopyReport copied;
   Duration verifying{};
-  std::optional<Duration> proving;  // before it was written
   std::vector<std::string> proven_by;
 };
 
@@ -143,12 +142,8 @@ std::string describe_rehearsal(const ImageStream& image, const ImageOrigin& orig
       return concat("read twice: proven by ", by, " before the first byte is written");
     case Rehearsal::None: break;
   }
-  std::string why = settings.prove == ProveWhen::After ? "prove=stream"
-                    : image.served_size()
-                        ? "does not fit into memory"
-                        : concat("its length is not known (", as_typed("prove=first"),
-                                 " tries to keep it in memory)");
-  return concat(why, ": proven by ", by, " after it is written; if that fails, ", target.path,
+  return concat(why_proven_after(image.served_size(), settings, "does not fit into memory"),
+                ": proven by ", by, " after it is written; if that fails, ", target.path,
                 " holds no system");
 }
 
@@ -200,22 +195,18 @@ class ProgressBar {
   std::optional<Ticker> ticker_;
 };
 
-// What holds up an image on its way to `to`.
-std::string_view waited_for(const ImageStream& image, std::string_view to) {
-  std::string_view from = image.waits_for();
-  return from.empty() ? to : from;
-}
-
-// Proves all of it before anything is written, where that can be.
-Result<void> rehearse(ImageStream& image, const WriteTarget& target) {
-  if (image.rehearsal() == Rehearsal::None) return {};
+// Proves all of it before anything is written, where that can be, and returns how long it took.
+Result<std::optional<Duration>> rehearse(ImageStream& image, const WriteTarget& target) {
+  if (image.rehearsal() == Rehearsal::None) return std::optional<Duration>();
+  Time start = now();
   {
     ProgressBar bar(
         "proving", [&] { return image.consumed(); }, image.total(),
-        [&] { return waited_for(image, "the decoder"); });
+        [&] { return image.waits_for("the decoder"); });
     TRY(image.rehearse(target.disk.size));
   }
-  return image.start_again();
+  TRY(image.start_again());
+  return std::optional(now() - start);
 }
 
 // From the first to the last byte. `stage` says what an error leaves on the disk.
@@ -228,7 +219,7 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   CopiedImage copied = TRY([&] {
     ProgressBar bar(
         "writing", [&] { return image.consumed(); }, image.total(),
-        [&] { return waited_for(image, "the disk"); });
+        [&] { return image.waits_for("the disk"); });
     return begun.copy();
   }());
   Time start = now();
@@ -244,11 +235,11 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   TRY(proven.make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
-  return Outcome{copied.report(), now() - start, std::nullopt, proven.proven_by()};
+  return Outcome{copied.report(), now() - start, proven.proven_by()};
 }
 
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
-            const Outcome& outcome) {
+            std::optional<Duration> proving, const Outcome& outcome) {
   if (options.json) {
     auto seconds = [](Duration duration) {
       return std::chrono::duration<double>(duration).count();
@@ -261,7 +252,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"downloaded", outcome.copied.downloaded},
                                      {"resumed", outcome.copied.resumptions},
                                      {"seconds", seconds(outcome.copied.took)},
-                                     {"proof_seconds", seconds(outcome.proving.value_or(0s))},
+                                     {"proof_seconds", seconds(proving.value_or(0s))},
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proven_by}};
     std::printf("%s\n",
@@ -272,8 +263,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                            ? "not verified"
                            : concat("verified in ", format_seconds(outcome.verifying), " s by ",
                                     join(outcome.proven_by, ", "));
-  std::string first =
-      outcome.proving ? concat("proven in ", format_seconds(*outcome.proving), " s, ") : "";
+  std::string first = proving ? concat("proven in ", format_seconds(*proving), " s, ") : "";
   std::printf("%s: %s%s written in %s s (%s), %s\n", target.path.c_str(), first.c_str(),
               format_size(outcome.copied.image_size).c_str(),
               format_seconds(outcome.copied.took).c_str(),
@@ -335,16 +325,12 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   // Had the download failed for good meanwhile, this is the last moment at which that costs
   // nothing.
   if (std::optional<Error> failure = image->failure()) return *failure;
-  bool is_rehearsed = image->rehearsal() != Rehearsal::None;
-  Time start = now();
-  TRY(rehearse(*image, target));
-  Duration proving = now() - start;
+  std::optional<Duration> proving = TRY(rehearse(*image, target));
   Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
-  if (is_rehearsed) outcome.proving = proving;
   writer.reset();
   device.reset();
   show_partitions(target);
-  report(options, target, origin.name(), outcome);
+  report(options, target, origin.name(), proving, outcome);
   return {};
 }
 

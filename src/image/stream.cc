@@ -16,6 +16,7 @@
 #include "io/ending.h"
 #include "io/qcow2.h"
 #include "io/random.h"
+#include "io/sparse.h"
 #include "io/vhd.h"
 #include "net/http/file.h"
 #include "net/http/source.h"
@@ -131,7 +132,7 @@ struct ImageStream::State {
   UniqueFd again;          // where the rehearsal is over: the file, to be read once more
   std::unique_ptr<KeepingSource> kept;
   // Where there is room for it, what was decoded is kept, too, and the file need not be again.
-  std::unique_ptr<SparseCopy> copy;
+  UniqueFd copy;
   std::unique_ptr<SparseFileSource> copied;
   ImageProof rehearsed;                      // what proved it
   std::atomic<uint64_t> rehearsed_size = 0;  // of the image
@@ -505,7 +506,7 @@ uint64_t ImageStream::State::room_beside() const {
 Result<std::unique_ptr<SparseCopy>> ImageStream::State::begin_copy() const {
   uint64_t room = room_beside();
   if (format == Format::Raw || room <= most_kept) return std::unique_ptr<SparseCopy>();
-  return SparseCopy::create(room - most_kept);
+  return SparseCopy::start(room - most_kept);
 }
 
 // From the first byte of what was read once.
@@ -516,12 +517,13 @@ Result<void> ImageStream::State::start_again() {
   } else if (disk == nullptr) {
     downloaded_before = consumed->count();
   }
-  if (copy != nullptr) {
-    again = TRY(copy->finish());
+  bool is_decoded = copy.valid();
+  if (is_decoded) {
+    again = std::move(copy);
   } else if (rehearsal == Rehearsal::ReadTwice) {
     again = std::move(original);
   } else {
-    again = staged.valid() ? std::move(staged) : kept->take();
+    again = staged.valid() ? std::move(staged) : TRY(kept->take());
   }
   head = {};
   image.reset();
@@ -534,7 +536,7 @@ Result<void> ImageStream::State::start_again() {
   kept.reset();
   staged.reset();
   close_stream();
-  if (copy != nullptr) {
+  if (is_decoded) {
     copied = TRY(SparseFileSource::open(TRY(duplicate(again))));
     image = std::make_unique<PeekSource>(*copied);
     return {};
@@ -585,17 +587,17 @@ Result<void> ImageStream::rehearse(uint64_t most) {
   State& s = *state_;
   ByteVector chunk(kChunk);
   uint64_t size = 0;
-  s.copy = TRY(s.begin_copy());
+  std::unique_ptr<SparseCopy> copy = TRY(s.begin_copy());
   for (;;) {
     if (uint64_t zeros = s.image->zeros_ahead(); zeros != 0) {
       s.image->skip_zeros(zeros);
       size += zeros;
-      if (s.copy != nullptr) s.copy->add_zeros(zeros);
+      if (copy != nullptr) copy->add_zeros(zeros);
     } else {
       size_t n = TRY(s.image->read(chunk));
       if (n == 0) break;
       size += n;
-      if (s.copy != nullptr && !s.copy->add(ConstBytes(chunk).first(n))) s.copy.reset();
+      if (copy != nullptr && !copy->add(chunk, n)) copy.reset();
     }
     s.rehearsed_size = size;
     if (size > most) {
@@ -603,6 +605,7 @@ Result<void> ImageStream::rehearse(uint64_t most) {
                           format_size(most), "; choose a larger disk"));
     }
   }
+  if (copy != nullptr) s.copy = TRY(copy->finish());
   s.rehearsed = TRY(prove(size));
   return {};
 }
@@ -625,9 +628,9 @@ uint64_t ImageStream::consumed() const {
   return state_->disk != nullptr ? state_->disk->position() : state_->consumed->count();
 }
 
-std::string_view ImageStream::waits_for() const {
+std::string_view ImageStream::waits_for(std::string_view taker) const {
   const State& s = *state_;
-  if (s.copied != nullptr || s.ahead == nullptr || !s.ahead->is_starved()) return {};
+  if (s.copied != nullptr || s.ahead == nullptr || !s.ahead->is_starved()) return taker;
   switch (s.again.valid() ? OriginKind::File : s.origin.kind) {
     case OriginKind::Http: return "the server";
     case OriginKind::StandardInput: return "standard input";

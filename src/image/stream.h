@@ -98,9 +98,9 @@ class ImageStream {
   // What progress means: bytes that went through the decoder, of how many; of a qcow2 disk, bytes
   // of the disk. These are readable from another thread.
   uint64_t consumed() const;
-  // Where all that came was taken, what more is waited for: "the server", "standard input". Else
-  // empty. From any thread.
-  std::string_view waits_for() const;
+  // What it waits for, where it does not go on: "the server", "standard input", where all that came
+  // was taken; else `taker`, what takes it: "the disk". From any thread.
+  std::string_view waits_for(std::string_view taker) const;
   std::optional<uint64_t> total() const;
   uint64_t downloaded() const;
   unsigned resumptions() const;

@@ -23,8 +23,12 @@ ImageProofs wanted_proofs(const Settings& settings) {
           settings.signature};
 }
 
-HttpOptions http_options(const Settings& settings) {
+HttpOptions http_options(const Settings& settings, const ImageAccess& access) {
   HttpOptions options;
+  options.trusted = access.trusted;
+  options.client_certificate = access.client_certificate;
+  options.certificate_time = access.certificate_time;
+  options.paths = access.paths;
   options.insecure = settings.insecure;
   options.headers = settings.headers;
   options.proxy = settings.proxy;
@@ -40,17 +44,12 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
     return Error(concat("prove=first, but nothing is there to prove the image by; pass ",
                         as_typed("sha256=HEX"), ", or leave it out"));
   }
-  HttpOptions http = http_options(settings);
-  http.trusted = access.trusted;
-  http.client_certificate = access.client_certificate;
-  http.certificate_time = access.certificate_time;
-  http.paths = access.paths;
   ImageReading reading{.use = use,
                        .member = settings.member,
                        .any_content = settings.any_boot_mode,
                        .prove = settings.prove,
                        .on_held = access.on_held};
-  return ImageStream::open(origin, http, wanted_proofs(settings), deadline, reading);
+  return ImageStream::open(origin, http_options(settings, access), wanted_proofs(settings), deadline, reading);
 }
 
 std::string why_not_vouched_for(const Settings& settings) {

@@ -29,8 +29,8 @@ struct ImageAccess {
 Result<ImageAccess> read_access(ConstBytes ca_bundle, ConstBytes client_certificate);
 
 ImageProofs wanted_proofs(const Settings& settings);
-// How to ask a server, but for what ImageAccess adds.
-HttpOptions http_options(const Settings& settings);
+// How to ask a server.
+HttpOptions http_options(const Settings& settings, const ImageAccess& access = {});
 
 // `origin` is what settings.sources name (parse_origin).
 Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin,

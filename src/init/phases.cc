@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 
 #include "base/log.h"
 #include "base/progress.h"
@@ -169,8 +170,7 @@ Result<NetworkOrder> network_order(const Configuration& configuration) {
   order.hostname = settings.hostname;
   order.mtu = settings.mtu;
   order.sources = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources)).mirrors;
-  order.http = http_options(settings);
-  order.http.trusted = configuration.access.trusted;
+  order.http = http_options(settings, configuration.access);
   return order;
 }
 
@@ -203,6 +203,40 @@ Facts Joined::facts() const {
 }
 
 namespace {
+
+// What goes on, for a line a second. Its functions are called from another thread.
+struct Watched {
+  std::string_view verb;               // "writing"
+  std::optional<uint64_t> total = {};  // bytes
+  // Bytes; nullopt: it has not begun, and there is nothing to say.
+  std::function<std::optional<uint64_t>()> done;
+  // What holds it up where it does not go on.
+  std::function<std::string_view()> waits_for = [] { return std::string_view("the disk"); };
+  // Looks on, too.
+  std::function<void(uint64_t done)> look = [](uint64_t) {};
+};
+
+// Says how far it is for as long as this lives.
+class ProgressLines {
+ public:
+  ProgressLines(Journal& journal, Watched watched)
+      : journal_(journal), watched_(std::move(watched)), ticker_(1s, [this] { say(); }) {}
+
+ private:
+  void say() {
+    std::optional<uint64_t> done = watched_.done();
+    if (!done) return;
+    std::string stall = stall_.look(*done, watched_.waits_for(), now());
+    journal_.progress(progress_line(watched_.verb, *done, watched_.total, now() - start_, stall));
+    watched_.look(*done);
+  }
+
+  Journal& journal_;
+  Watched watched_;
+  Time start_ = now();
+  StallNote stall_;
+  Ticker ticker_;  // last: it calls say()
+};
 
 // Puts the deadline off while an image comes, for as long as it comes at all quickly: one that
 // drips would hold the machine for days.
@@ -246,15 +280,12 @@ Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
     std::atomic<uint64_t> held = 0;
     access.on_held = [&](uint64_t bytes) { held = bytes; };
     Postponement postponement(dead_man, settings.deadline);
-    StallNote stall;
-    Time start = now();
-    Ticker progress(1s, [&, start] {
-      uint64_t bytes = held;
-      if (bytes == 0) return;
-      journal.progress(progress_line("holding", bytes, std::nullopt, now() - start,
-                                     stall.look(bytes, "the server", now())));
-      (void)postponement.look(bytes);
-    });
+    ProgressLines lines(
+        journal,
+        {.verb = "holding",
+         .done = [&] { return held == 0 ? std::nullopt : std::optional<uint64_t>(held); },
+         .waits_for = [] { return std::string_view("the server"); },
+         .look = [&](uint64_t bytes) { (void)postponement.look(bytes); }});
     source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
   }
   if (!is_vouched_for(origin, settings)) {
@@ -332,21 +363,19 @@ Result<RehearsedImage> prove_image(Journal& journal, DeadMan& dead_man,
   ImageStream& image = *source.image;
   Time start = now();
   {
-    std::optional<uint64_t> total = image.total();
     Postponement postponement(dead_man, configuration.settings.deadline);
-    StallNote stall;
     image.set_deadline(postponement.renew());
-    Ticker progress(1s, [&, start, total] {
-      uint64_t consumed = image.consumed();
-      std::string_view from = image.waits_for();
-      journal.progress(
-          progress_line("proving", consumed, total, now() - start,
-                        stall.look(consumed, from.empty() ? "the decoder" : from, now())));
+    auto put_off = [&](uint64_t consumed) {
       // Much of an image may come out of few bytes.
       constexpr uint64_t kOfImage = 64;
       uint64_t come = consumed + image.rehearsed() / kOfImage;
       if (std::optional<Time> next = postponement.look(come)) image.set_deadline(*next);
-    });
+    };
+    ProgressLines lines(journal, {.verb = "proving",
+                                  .total = image.total(),
+                                  .done = [&] { return image.consumed(); },
+                                  .waits_for = [&] { return image.waits_for("the decoder"); },
+                                  .look = put_off});
     TRY(image.rehearse(disk.disk.size));
   }
   uint64_t fetched = image.downloaded();
@@ -370,17 +399,11 @@ Result<BegunInstallation> commit(DeadMan& dead_man, ProvenSource& source, Proven
 
 Result<Installed> install(Journal& journal, const BegunInstallation& begun,
                           const ProvenSource& source) {
-  Time start = now();
   const ImageStream& image = *source.image;
-  std::optional<uint64_t> total = image.total();
-  StallNote stall;
-  Ticker progress(1s, [&, start, total] {
-    uint64_t done = image.consumed();
-    std::string_view from = image.waits_for();
-    std::string_view waited_for = from.empty() ? "the disk" : from;
-    journal.progress(
-        progress_line("writing", done, total, now() - start, stall.look(done, waited_for, now())));
-  });
+  ProgressLines lines(journal, {.verb = "writing",
+                                .total = image.total(),
+                                .done = [&] { return image.consumed(); },
+                                .waits_for = [&] { return image.waits_for("the disk"); }});
   return Installed{TRY(begun.copy())};
 }
 
@@ -399,10 +422,9 @@ Result<Verified> verify(Journal& journal, const Configuration& configuration,
   Time start = now();
   ProvenImage proven = TRY(installed.image.prove());
   if (configuration.settings.verify == Verify::ReadBack) {
-    Ticker progress(1s, [&, start] {
-      journal.progress(progress_line("verifying", disk.writer->counters().verified.load(),
-                                     installed.image.report().image_size, now() - start));
-    });
+    ProgressLines lines(journal, {.verb = "verifying",
+                                  .total = installed.image.report().image_size,
+                                  .done = [&] { return disk.writer->counters().verified.load(); }});
     TRY(proven.read_back());
   }
   TRY(proven.make_bootable());

@@ -75,66 +75,6 @@ class CountingSource final : public Source {
   std::atomic<uint64_t> count_{0};
 };
 
-// Keeps all that passes through in memory, to be read again.
-class KeepingSource final : public Source {
- public:
-  // More than `most` bytes are an error.
-  static Result<std::unique_ptr<KeepingSource>> start(Source& inner, uint64_t most);
-  Result<size_t> read(MutableBytes into) override;
-  // All that has passed. Nothing may pass any more.
-  UniqueFd take() { return std::move(memory_); }
-
- private:
-  KeepingSource(Source& inner, uint64_t most, UniqueFd memory)
-      : inner_(inner), most_(most), memory_(std::move(memory)) {}
-
-  Source& inner_;
-  uint64_t most_;
-  uint64_t kept_ = 0;
-  UniqueFd memory_;
-};
-
-// What passes by, in memory without its zeros.
-class SparseCopy {
- public:
-  // At most `most` bytes that are not zeros.
-  static Result<std::unique_ptr<SparseCopy>> create(uint64_t most);
-  // False where it does not fit: then it is of no use any more.
-  bool add(ConstBytes bytes);
-  void add_zeros(uint64_t count) { size_ += count; }
-  uint64_t size() const { return size_; }
-  // All of it. Nothing may be added any more.
-  Result<UniqueFd> finish();
-
- private:
-  SparseCopy(uint64_t most, UniqueFd memory) : most_(most), memory_(std::move(memory)) {}
-
-  uint64_t most_;
-  uint64_t kept_ = 0;
-  uint64_t size_ = 0;
-  UniqueFd memory_;
-};
-
-// A file from its first byte, wherever its descriptor stands (pread(2)). Holes are shown as zeros
-// ahead. Its position is readable from another thread.
-class SparseFileSource final : public Source {
- public:
-  static Result<std::unique_ptr<SparseFileSource>> open(UniqueFd fd);
-  Result<size_t> read(MutableBytes into) override;
-  uint64_t zeros_ahead() override;
-  void skip_zeros(uint64_t count) override;
-  uint64_t size() const { return size_; }
-  uint64_t position() const { return position_.load(std::memory_order_relaxed); }
-
- private:
-  SparseFileSource(UniqueFd fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
-
-  UniqueFd fd_;
-  uint64_t size_;
-  std::atomic<uint64_t> position_{0};
-  uint64_t data_end_ = 0;  // up to there no hole is looked for
-};
-
 inline constexpr size_t kReadAhead = 4_MiB;
 
 // Pulls from `inner` on a thread of its own, up to kReadAhead bytes ahead: network and decoder

@@ -10,18 +10,24 @@
 namespace curlingiron {
 namespace {
 
-std::optional<uint64_t> memory_of(std::string_view name) {
-  Result<UniqueFd> root = open_root("/");
-  if (!root.ok()) return std::nullopt;
-  Result<std::string> text = read_text(root.value(), "proc/meminfo");
+// Of "inactive_file 4096" and the like.
+std::optional<uint64_t> field_in(const UniqueFd& root, const std::string& path,
+                                 std::string_view name) {
+  Result<std::string> text = read_text(root, path);
   if (!text.ok()) return std::nullopt;
   for (std::string_view line : split(text.value(), '\n')) {
     std::vector<std::string_view> words = split_blank(line);
-    if (words.size() != 3 || words[0] != name) continue;
-    Result<uint64_t> kibibytes = parse_u64(words[1]);
-    if (kibibytes.ok()) return kibibytes.value() << 10;
+    if (words.size() < 2 || words[0] != name) continue;
+    Result<uint64_t> number = parse_u64(words[1]);
+    if (number.ok()) return number.value();
   }
   return std::nullopt;
+}
+
+// "MemTotal:  997756 kB"
+std::optional<uint64_t> memory_of(const UniqueFd& root, std::string_view name) {
+  std::optional<uint64_t> kibibytes = field_in(root, "proc/meminfo", name);
+  return kibibytes ? std::optional(*kibibytes << 10) : std::nullopt;
 }
 
 std::optional<uint64_t> number_in(const UniqueFd& root, const std::string& path) {
@@ -29,19 +35,6 @@ std::optional<uint64_t> number_in(const UniqueFd& root, const std::string& path)
   if (!line.ok()) return std::nullopt;
   Result<uint64_t> number = parse_u64(line.value());
   return number.ok() ? std::optional(number.value()) : std::nullopt;
-}
-
-// Of "inactive_file 4096" and the like.
-uint64_t field_in(const UniqueFd& root, const std::string& path, std::string_view name) {
-  Result<std::string> text = read_text(root, path);
-  if (!text.ok()) return 0;
-  for (std::string_view line : split(text.value(), '\n')) {
-    std::vector<std::string_view> words = split_blank(line);
-    if (words.size() != 2 || words[0] != name) continue;
-    Result<uint64_t> number = parse_u64(words[1]);
-    if (number.ok()) return number.value();
-  }
-  return 0;
 }
 
 // Where limits of a control group stand, and under which names.
@@ -71,8 +64,9 @@ uint64_t left_by_groups(const UniqueFd& root) {
       std::optional<uint64_t> limit = number_in(root, concat(folder, files.limit));
       std::optional<uint64_t> used = number_in(root, concat(folder, files.used));
       if (limit && used) {
-        uint64_t reclaimable = field_in(root, concat(folder, "memory.stat"), files.reclaimable);
-        uint64_t needed = *used - std::min(*used, reclaimable);
+        std::optional<uint64_t> reclaimable =
+            field_in(root, concat(folder, "memory.stat"), files.reclaimable);
+        uint64_t needed = *used - std::min(*used, reclaimable.value_or(0));
         left = std::min(left, *limit - std::min(*limit, needed));
       }
       size_t slash = path.rfind('/');
@@ -85,17 +79,23 @@ uint64_t left_by_groups(const UniqueFd& root) {
 
 }  // namespace
 
-uint64_t total_memory() { return memory_of("MemTotal:").value_or(UINT64_MAX); }
+uint64_t total_memory() {
+  Result<UniqueFd> root = open_root("/");
+  return root.ok() ? memory_of(root.value(), "MemTotal:").value_or(UINT64_MAX) : UINT64_MAX;
+}
 
 uint64_t available_memory() {
-  uint64_t available = memory_of("MemAvailable:").value_or(UINT64_MAX);
   Result<UniqueFd> root = open_root("/");
-  return root.ok() ? std::min(available, left_by_groups(root.value())) : available;
+  if (!root.ok()) return UINT64_MAX;
+  uint64_t available = memory_of(root.value(), "MemAvailable:").value_or(UINT64_MAX);
+  return std::min(available, left_by_groups(root.value()));
 }
 
 uint64_t available_memory_with_swap() {
-  std::optional<uint64_t> available = memory_of("MemAvailable:");
-  return available ? *available + memory_of("SwapFree:").value_or(0) : UINT64_MAX;
+  Result<UniqueFd> root = open_root("/");
+  if (!root.ok()) return UINT64_MAX;
+  std::optional<uint64_t> available = memory_of(root.value(), "MemAvailable:");
+  return available ? *available + memory_of(root.value(), "SwapFree:").value_or(0) : UINT64_MAX;
 }
 
 }  // namespace curlingiron

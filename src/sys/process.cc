@@ -150,19 +150,42 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
+// Which files a program gets as its standard streams.
+class FileActions {
+ public:
+  FileActions() { ::posix_spawn_file_actions_init(&actions_); }
+  ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  void open(int as, const char* path, int flags) {
+    ::posix_spawn_file_actions_addopen(&actions_, as, path, flags, 0);
+  }
+  void copy(int from, int as) { ::posix_spawn_file_actions_adddup2(&actions_, from, as); }
+  void change_directory(const char* path) {
+    ::posix_spawn_file_actions_addchdir_np(&actions_, path);
+  }
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+// argv[0] is found on PATH.
+Result<pid_t> spawn(const std::vector<std::string>& argv, const FileActions& files) {
+  pid_t child = 0;
+  SpawnAttributes attributes;
+  int rc = ::posix_spawnp(&child, argv[0].c_str(), files.get(), attributes.get(),
+                          pointers_to(argv).data(), environ);
+  if (rc != 0) return system_error(concat("cannot run ", argv[0]), rc);
+  return child;
+}
+
 // As a shell counts it.
 int exit_status(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-}  // namespace
-
-Result<int> run_program(const std::vector<std::string>& argv) {
-  pid_t child = 0;
-  SpawnAttributes attributes;
-  int rc = ::posix_spawnp(&child, argv[0].c_str(), nullptr, attributes.get(),
-                          pointers_to(argv).data(), environ);
-  if (rc != 0) return system_error(concat("cannot run ", argv[0]), rc);
+Result<int> wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return last_system_error("waitpid");
@@ -170,47 +193,41 @@ Result<int> run_program(const std::vector<std::string>& argv) {
   return exit_status(status);
 }
 
+}  // namespace
+
+Result<int> run_program(const std::vector<std::string>& argv) {
+  return wait_for(TRY(spawn(argv, FileActions())));
+}
+
 Result<int> run_quiet_on_success(const std::vector<std::string>& argv) {
   UniqueFd output = TRY(create_memory_file("output"));
-  SpawnAttributes attributes;
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDERR_FILENO);
-  pid_t child = 0;
-  int rc = ::posix_spawnp(&child, argv[0].c_str(), &actions, attributes.get(),
-                          pointers_to(argv).data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (rc != 0) return system_error(concat("cannot run ", argv[0]), rc);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return last_system_error("waitpid");
-  }
-  if (exit_status(status) != 0) {
+  FileActions files;
+  files.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  files.copy(output.get(), STDOUT_FILENO);
+  files.copy(output.get(), STDERR_FILENO);
+  int status = TRY(wait_for(TRY(spawn(argv, files))));
+  if (status != 0) {
     std::array<uint8_t, 4096> chunk{};
     UniqueFd again = TRY(reopen_read_only(output));
     for (size_t n = TRY(read_some(again, chunk)); n != 0; n = TRY(read_some(again, chunk))) {
       std::fwrite(chunk.data(), 1, n, stderr);
     }
   }
-  return exit_status(status);
+  return status;
 }
 
 Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,
                             const std::vector<std::string>& environment) {
   SpawnAttributes attributes(POSIX_SPAWN_SETSID);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
+  FileActions files;
   // The first terminal that a session's leader opens becomes its controlling terminal.
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, device.c_str(), O_RDWR, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDERR_FILENO);
-  ::posix_spawn_file_actions_addchdir_np(&actions, "/");
+  files.open(STDIN_FILENO, device.c_str(), O_RDWR);
+  files.copy(STDIN_FILENO, STDOUT_FILENO);
+  files.copy(STDIN_FILENO, STDERR_FILENO);
+  files.change_directory("/");
   pid_t child = 0;
-  int rc = ::posix_spawn(&child, argv[0].c_str(), &actions, attributes.get(),
+  int rc = ::posix_spawn(&child, argv[0].c_str(), files.get(), attributes.get(),
                          pointers_to(argv).data(), pointers_to(environment).data());
-  ::posix_spawn_file_actions_destroy(&actions);
   if (rc != 0) return system_error(concat("cannot run ", argv[0], " on ", device), rc);
   for (;;) {
     int status = 0;
@@ -239,17 +256,13 @@ bool program_exists(const std::string& name) {
 }
 
 std::optional<int> run_quietly(const std::vector<std::string>& argv, Duration limit) {
-  SpawnAttributes attributes;
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-  pid_t child = 0;
-  int rc = ::posix_spawnp(&child, argv[0].c_str(), &actions, attributes.get(),
-                          pointers_to(argv).data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (rc != 0) return std::nullopt;
+  FileActions files;
+  files.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  files.open(STDOUT_FILENO, "/dev/null", O_WRONLY);
+  files.copy(STDOUT_FILENO, STDERR_FILENO);
+  Result<pid_t> spawned = spawn(argv, files);
+  if (!spawned.ok()) return std::nullopt;
+  pid_t child = spawned.value();
   // A pidfd becomes readable when the process ends.
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   PollItem item{process.get(), true, false, false};

@@ -1,5 +1,6 @@
 // One stage of the transfer engine alone, for tests/bench/transfer: prints the seconds it took.
 //   transfer_stages fetch URL CA        from the server to nowhere
+//   transfer_stages prove URL CA        the same, with its SHA-256
 //   transfer_stages decode FILE         from a file (in the page cache) to nowhere
 //   transfer_stages write DISK IMAGE    a raw image, read into memory before, to a disk
 //   transfer_stages digest KIND FILE    sha256, sha512 or blake2b of a file in memory
@@ -38,14 +39,16 @@ Result<uint64_t> drain(Source& source) {
   }
 }
 
-Result<Duration> fetch(const std::string& url, const std::string& ca) {
+Result<Duration> fetch(const std::string& url, const std::string& ca, bool with_digest) {
   HttpOptions options;
   UniqueFd root = TRY(open_root("/"));
   options.trusted = TRY(TrustStore::parse(TRY(read_file(root, TRY(real_path(ca)), 16_MiB))));
   Time start = now();
   std::unique_ptr<HttpSource> source =
       TRY(HttpSource::open({TRY(parse_url(url))}, options, now() + 10s));
-  TRY(drain(*source));
+  MessageDigest digest(DigestKind::Sha256);
+  DigestSource hashed(*source, digest);
+  TRY(drain(with_digest ? static_cast<Source&>(hashed) : *source));
   return now() - start;
 }
 
@@ -95,12 +98,14 @@ Result<Duration> digest(const std::string& kind, const std::string& file) {
 }
 
 Result<Duration> run(const std::vector<std::string>& words) {
-  if (words.size() == 3 && words[0] == "fetch") return fetch(words[1], words[2]);
+  if (words.size() == 3 && words[0] == "fetch") return fetch(words[1], words[2], false);
+  if (words.size() == 3 && words[0] == "prove") return fetch(words[1], words[2], true);
   if (words.size() == 2 && words[0] == "decode") return decode(words[1]);
   if (words.size() == 3 && words[0] == "write") return write(words[1], words[2]);
   if (words.size() == 3 && words[0] == "digest") return digest(words[1], words[2]);
   return Error(
-      "usage: transfer_stages fetch URL CA | decode FILE | write DISK IMAGE | digest KIND FILE");
+      "usage: transfer_stages fetch URL CA | prove URL CA | decode FILE | write DISK IMAGE | "
+      "digest KIND FILE");
 }
 
 }  // namespace
