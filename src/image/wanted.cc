@@ -49,7 +49,8 @@ Result<std::unique_ptr<ImageStream>> open_wanted_image(const ImageOrigin& origin
                        .any_content = settings.any_boot_mode,
                        .prove = settings.prove,
                        .on_held = access.on_held};
-  return ImageStream::open(origin, http_options(settings, access), wanted_proofs(settings), deadline, reading);
+  return ImageStream::open(origin, http_options(settings, access), wanted_proofs(settings),
+                           deadline, reading);
 }
 
 std::string why_not_vouched_for(const Settings& settings) {

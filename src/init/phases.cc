@@ -281,11 +281,10 @@ Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
     access.on_held = [&](uint64_t bytes) { held = bytes; };
     Postponement postponement(dead_man, settings.deadline);
     ProgressLines lines(
-        journal,
-        {.verb = "holding",
-         .done = [&] { return held == 0 ? std::nullopt : std::optional<uint64_t>(held); },
-         .waits_for = [] { return std::string_view("the server"); },
-         .look = [&](uint64_t bytes) { (void)postponement.look(bytes); }});
+        journal, {.verb = "holding",
+                  .done = [&] { return held == 0 ? std::nullopt : std::optional<uint64_t>(held); },
+                  .waits_for = [] { return std::string_view("the server"); },
+                  .look = [&](uint64_t bytes) { (void)postponement.look(bytes); }});
     source.image = TRY(open_wanted_image(origin, settings, access, configuration.deadline));
   }
   if (!is_vouched_for(origin, settings)) {

@@ -79,7 +79,7 @@ struct SparseCopy::State {
   };
 
   const uint64_t most;
-  const UniqueFd memory;
+  UniqueFd memory;    // the thread's, until it is joined
   uint64_t size = 0;  // of what was handed in
   Thread copier;
 
@@ -122,7 +122,7 @@ Result<std::unique_ptr<SparseCopy>> SparseCopy::start(uint64_t most) {
   return std::unique_ptr<SparseCopy>(new SparseCopy(std::move(state)));
 }
 
-SparseCopy::~SparseCopy() { (void)finish(); }
+SparseCopy::~SparseCopy() { stop(); }
 
 bool SparseCopy::add(ByteVector& chunk, size_t size) {
   State& s = *state_;
@@ -144,17 +144,21 @@ bool SparseCopy::add(ByteVector& chunk, size_t size) {
 
 void SparseCopy::add_zeros(uint64_t count) { state_->size += count; }
 
-Result<UniqueFd> SparseCopy::finish() {
-  State& s = *state_;
+void SparseCopy::stop() {
   {
-    std::lock_guard lock(s.mutex);
-    s.ended = true;
+    std::lock_guard lock(state_->mutex);
+    state_->ended = true;
   }
-  s.changed.notify_all();
-  s.copier.join();
+  state_->changed.notify_all();
+  state_->copier.join();
+}
+
+Result<UniqueFd> SparseCopy::finish() {
+  stop();
+  State& s = *state_;
   if (!s.fits) return UniqueFd();
   TRY(resize_file(s.memory, s.size));
-  return duplicate(s.memory);
+  return std::move(s.memory);
 }
 
 Result<std::unique_ptr<SparseFileSource>> SparseFileSource::open(UniqueFd fd) {

@@ -46,6 +46,9 @@ class SparseCopy {
  private:
   struct State;
   explicit SparseCopy(std::unique_ptr<State> state);
+  // All that was handed in is copied after it.
+  void stop();
+
   std::unique_ptr<State> state_;
 };
 
