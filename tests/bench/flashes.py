@@ -17,7 +17,8 @@ WAYS = ("stream", "first")
 
 
 class Flashes:
-    """{form: {way: {phase: [seconds]}}} of `runs` of each, which take turns; `say` reports what is going on."""
+    """times: {form: {way: {phase: [seconds]}}} of `runs` of each, which take turns; sizes: {form: bytes as served};
+    `say` reports what is going on."""
 
     def __init__(self, program, runs, say):
         harness.BINARY = program
@@ -79,11 +80,12 @@ class Flashes:
                 begin = ended[phase]
         seconds.setdefault("all", []).append(ended["leave"])
 
-    def table(self):
-        rows = []
-        for form, ways in self.times.items():
-            stream, first = ({phase: statistics.median(values) for phase, values in ways[way].items()} for way in WAYS)
-            rows.append([form, f"{self.sizes[form] / MIB:.0f}", f"{stream['all']:.1f}", f"{first['all']:.1f}",
-                         f"{stream['install']:.1f}", f"{first['proof']:.1f}", f"{first['install']:.1f}"])
-        return table(["https", "MiB", "prove=stream, s", "prove=first, s", "stream's writing, s", "first's proof, s",
-                      "first's writing, s"], rows)
+
+def flash_table(times, sizes):
+    rows = []
+    for form, ways in times.items():
+        stream, first = ({phase: statistics.median(values) for phase, values in ways[way].items()} for way in WAYS)
+        rows.append([form, f"{sizes[form] / MIB:.0f}", f"{stream['all']:.1f}", f"{first['all']:.1f}",
+                     f"{stream['install']:.1f}", f"{first['proof']:.1f}", f"{first['install']:.1f}"])
+    return table(["https", "MiB", "prove=stream, s", "prove=first, s", "stream's writing, s", "first's proof, s",
+                  "first's writing, s"], rows)

@@ -46,6 +46,7 @@ Result<Duration> fetch(const std::string& url, const std::string& ca, bool with_
   Time start = now();
   std::unique_ptr<HttpSource> source =
       TRY(HttpSource::open({TRY(parse_url(url))}, options, now() + 10s));
+  source->set_deadline(std::nullopt);
   MessageDigest digest(DigestKind::Sha256);
   DigestSource hashed(*source, digest);
   TRY(drain(with_digest ? static_cast<Source&>(hashed) : *source));
