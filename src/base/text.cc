@@ -56,6 +56,8 @@ std::string plural(uint64_t count, std::string_view one, std::string_view many) 
   return concat(count, " ", count == 1 ? one : many);
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
@@ -109,6 +111,22 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
     text += part;
   }
   return text;
+}
+
+void append_wrapped(std::string& text, std::string line, std::string_view words, size_t indent,
+                    size_t columns) {
+  size_t begin = line.size();
+  for (std::string_view word : split_blank(words)) {
+    if (line.size() + word.size() >= columns && line.size() > begin) {
+      while (line.ends_with(' ')) line.pop_back();
+      text += concat(line, "\n");
+      line.assign(indent, ' ');
+      begin = line.size();
+    }
+    line += concat(word, " ");
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  text += concat(line, "\n");
 }
 
 std::string to_lower(std::string_view text) {

@@ -49,12 +49,18 @@ std::string concat(const Pieces&... pieces) {
 // "1 byte", "2 bytes".
 std::string plural(uint64_t count, std::string_view one, std::string_view many);
 
+// Of ASCII.
+bool is_digit(char c);
 std::string_view trim(std::string_view text);
 // Every field between separators, empty ones included; "" gives one empty field.
 std::vector<std::string_view> split(std::string_view text, char separator);
 // Runs of characters that are not blank (space, tab, CR, LF).
 std::vector<std::string_view> split_blank(std::string_view text);
 std::string join(std::span<const std::string> parts, std::string_view separator);
+// Adds a line to `text` that begins with `line`, and goes on with the words that fit before
+// `columns`; the others follow in lines that begin with `indent` blanks. A longer word is not cut.
+void append_wrapped(std::string& text, std::string line, std::string_view words, size_t indent,
+                    size_t columns = 80);
 // At the end, where it is not among them.
 void append_unique(std::vector<std::string>& texts, std::string_view text);
 // Names from a folder on that stay below it: no empty part, "." or "..".

@@ -23,8 +23,6 @@ constexpr uint64_t kSysfsSector = 512;  // of /sys/block/NAME/size, whatever the
 constexpr std::string_view kNotDisks[] = {"loop", "ram", "zram", "dm-",    "md",   "md_d",    "sr",
                                           "fd",   "nbd", "zd",   "bcache", "drbd", "mtdblock"};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 bool is_no_disk(std::string_view name) {
   for (std::string_view prefix : kNotDisks) {
     if (name.starts_with(prefix) && name.size() > prefix.size() && is_digit(name[prefix.size()])) {

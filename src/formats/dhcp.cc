@@ -143,6 +143,14 @@ Result<std::vector<DhcpRoute>> classless_routes(ConstBytes value) {
   return routes;
 }
 
+Result<std::string> setting_words(ConstBytes value) {
+  constexpr size_t kLongest = 4096;
+  if (value.size() > kLongest) return Error("is longer than 4096 bytes");
+  // Some servers end texts with a NUL.
+  std::string_view text = as_text(value);
+  return std::string(text.substr(0, std::min(text.find('\0'), text.size())));
+}
+
 // Stores the option's value in `into` where it is there and good, else says why not.
 template <typename T, typename Parse>
 void read_option(const Options& options, DhcpOption option, Parse parse, T& into,
@@ -308,6 +316,7 @@ Result<DhcpLease> lease_of(const DhcpPacket& packet) {
   read(DhcpOption::DnsServer, addresses, lease.nameservers);
   read(DhcpOption::NtpServer, addresses, lease.time_servers);
   read(DhcpOption::HostName, name, lease.host_name);
+  read(DhcpOption::Settings, setting_words, lease.settings);
   std::vector<std::string> domains;
   read(DhcpOption::DomainName, names, domains);
   if (!domains.empty()) lease.domain = domains[0];

@@ -50,6 +50,7 @@ enum class DhcpOption : uint8_t {
   ClientId = 61,
   DomainSearch = 119,
   ClasslessRoutes = 121,
+  Settings = 224,  // for sites to use (RFC 3942): what docs/settings.md says of it
   MicrosoftRoutes = 249,
 };
 
@@ -97,6 +98,7 @@ struct DhcpLease {
   std::string domain;               // without a dot at the end
   std::vector<std::string> search;  // option 119, else what 15 holds beyond one name
   std::optional<uint16_t> mtu;      // at least 576
+  std::string settings;             // option 224, as it came: foreign bytes, 4 KiB at most
   std::optional<Ipv4> broadcast;
   std::optional<Duration> duration;   // nullopt: for ever
   std::optional<Duration> renewal;    // T1

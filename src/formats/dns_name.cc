@@ -25,8 +25,6 @@ void append_label(ConstBytes label, std::string& name) {
   }
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 // "\DDD", or '\' before a character that stands for itself; `text` begins after the backslash.
 Result<uint8_t> take_escape(std::string_view& text) {
   if (text.empty()) return Error("a lone backslash");

@@ -183,4 +183,65 @@ std::string partition_table_id(ConstBytes head, uint32_t logical_sector) {
   return to_hex(bytes);
 }
 
+ByteVector format_gpt_header(const GptHeader& header, uint32_t logical_sector) {
+  auto fields = [&](uint32_t crc) {
+    ByteWriter out;
+    out.append(kGptSignature);
+    out.le32(0x00010000);  // revision 1.0
+    out.le32(kSmallestGptHeader);
+    out.le32(crc);
+    out.le32(0);
+    out.le64(header.own_sector);
+    out.le64(header.other_sector);
+    out.le64(header.first_usable);
+    out.le64(header.last_usable);
+    out.append(header.disk);
+    out.le64(header.entries_sector);
+    out.le32(header.entry_count);
+    out.le32(header.entry_size);
+    out.le32(header.entries_crc);
+    return std::move(out).bytes();
+  };
+  ByteVector sector = fields(crc32(fields(0)));
+  sector.resize(logical_sector);
+  return sector;
+}
+
+Result<ByteVector> format_gpt_entries(const std::vector<GptPartition>& partitions, uint32_t count) {
+  constexpr size_t kMostName = 36;
+  if (partitions.size() > count) return Error(concat("more than ", count, " partitions"));
+  ByteWriter out;
+  for (const GptPartition& partition : partitions) {
+    bool plain = std::ranges::all_of(partition.name, [](char c) { return c >= ' ' && c <= '~'; });
+    if (partition.name.size() > kMostName || !plain) {
+      return Error(concat("\"", printable(partition.name, 40),
+                          "\": a partition's name has 36 characters at most, of ASCII"));
+    }
+    out.append(partition.type);
+    out.append(partition.id);
+    out.le64(partition.first_sector);
+    out.le64(partition.last_sector);
+    out.le64(partition.attributes);
+    for (char c : partition.name) out.le16(static_cast<uint8_t>(c));
+    out.zeros(2 * (kMostName - partition.name.size()));
+  }
+  out.zeros((count - partitions.size()) * kSmallestGptEntry);
+  return std::move(out).bytes();
+}
+
+ByteVector format_protective_mbr(uint64_t disk_sectors, ConstBytes boot_code) {
+  ByteWriter out;
+  out.append(boot_code.first(std::min(boot_code.size(), kMbrSignatureOffset)));
+  out.zeros(446 - out.size());
+  out.u8(0);
+  out.append(ConstBytes(std::array<uint8_t, 3>{0x00, 0x02, 0x00}));  // cylinder, head, sector
+  out.u8(kProtectiveType);
+  out.append(ConstBytes(std::array<uint8_t, 3>{0xff, 0xff, 0xff}));
+  out.le32(1);
+  out.le32(static_cast<uint32_t>(std::min<uint64_t>(disk_sectors - 1, 0xffffffff)));
+  out.zeros(48);
+  out.le16(kMbrMark);
+  return std::move(out).bytes();
+}
+
 }  // namespace curlingiron

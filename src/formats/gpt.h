@@ -81,6 +81,14 @@ std::optional<uint32_t> find_gpt_sector_size(ConstBytes head);
 // has them; empty where there is neither. `head`: at least the first two sectors.
 std::string partition_table_id(ConstBytes head, uint32_t logical_sector);
 
+// A header's sector, with its checksum: what is parsed of it is what was given.
+ByteVector format_gpt_header(const GptHeader& header, uint32_t logical_sector);
+// So many entries of 128 bytes. Errors: more partitions than entries, a name of more than 36
+// characters or one that is no ASCII.
+Result<ByteVector> format_gpt_entries(const std::vector<GptPartition>& partitions, uint32_t count);
+// The first 512 bytes of a disk of so many sectors, with this code in their first 440.
+ByteVector format_protective_mbr(uint64_t disk_sectors, ConstBytes boot_code);
+
 // CRC-32 as in zlib and GPT (polynomial 0xEDB88320, reflected).
 uint32_t crc32(ConstBytes bytes);
 

@@ -26,8 +26,6 @@ uint32_t cache_flags(uint16_t machine) {
   return 0;
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 // Negative, zero or positive: the order of names that the loader's binary search relies on, where
 // runs of digits are numbers ("libx.so.9" before "libx.so.10").
 int compare_names(std::string_view a, std::string_view b) {

@@ -44,6 +44,11 @@ Result<void> parse_record(std::string_view line, ModuleIndex& index) {
     index.load.push_back(normalize_module_name(words[1]));
     return {};
   }
+  if (kind == "builtin" && words.size() == 2) {
+    if (index.builtin.size() == kMaxIndexedModules) return Error("too many modules");
+    index.builtin.push_back(normalize_module_name(words[1]));
+    return {};
+  }
   if (kind == "why" && words.size() >= 3) {
     size_t reason = static_cast<size_t>(words[2].data() - line.data());
     index.reasons.push_back({std::string(words[1]), std::string(line.substr(reason))});
@@ -85,6 +90,7 @@ Result<ModuleIndex> parse_module_index(std::string_view text) {
   }
   std::sort(index.modules.begin(), index.modules.end(),
             [](const IndexedModule& a, const IndexedModule& b) { return a.name < b.name; });
+  std::sort(index.builtin.begin(), index.builtin.end());
   TRY_CONTEXT("module index", check_references(index));
   return index;
 }
@@ -100,6 +106,7 @@ std::string format_module_index(const ModuleIndex& index) {
     text += concat("alias ", alias.pattern, " ", alias.module, "\n");
   }
   for (const std::string& name : index.load) text += concat("load ", name, "\n");
+  for (const std::string& name : index.builtin) text += concat("builtin ", name, "\n");
   for (const IndexedReason& reason : index.reasons) {
     text += concat("why ", reason.name, " ", reason.reason, "\n");
   }

@@ -5,14 +5,17 @@
 //   module virtio_net lib/modules/virtio_net.ko net_failover failover
 //   alias virtio:d00000001v* virtio_net
 //   load af_packet
+//   builtin nvme
 //   why virtio_net virtio:d00000001v00001AF4
 //   why lib/firmware/bnx2/rv2p.fw firmware of bnx2
 // "module NAME PATH [DEPENDENCY...]": the dependencies in load order, all of them before NAME.
 // "load NAME": loaded at start whatever the hardware. Names are normalised ('-' is '_').
-// "why NAME REASON": for people (`curlingiron inspect why`): what brought a module that no other
-// module asks for, or a file (by its path), into the initramfs. /init does not read it.
-// Some dependencies are soft (a faster CRC for a CPU that may not be there), so a dependency that
-// the kernel refuses is no reason to give up NAME: finit_module(2) of NAME reports what is missing.
+// "builtin NAME": the kernel has it without a module; said only where somebody else than the
+// builder starts it with that kernel, and has to know what it drives. /init does not need it. "why
+// NAME REASON": for people (`curlingiron inspect why`): what brought a module that no other module
+// asks for, or a file (by its path), into the initramfs. /init does not read it. Some dependencies
+// are soft (a faster CRC for a CPU that may not be there), so a dependency that the kernel refuses
+// is no reason to give up NAME: finit_module(2) of NAME reports what is missing.
 #pragma once
 
 #include <string>
@@ -45,6 +48,7 @@ struct ModuleIndex {
   std::vector<IndexedModule> modules;  // sorted by name
   std::vector<IndexedAlias> aliases;
   std::vector<std::string> load;
+  std::vector<std::string> builtin;  // sorted
   std::vector<IndexedReason> reasons;
 };
 

@@ -294,7 +294,8 @@ Result<SettingWord> split_setting(std::string_view word) {
   size_t equals = word.find('=');
   if (equals == std::string_view::npos) return SettingWord{trim(word), {}};
   SettingWord split{trim(word.substr(0, equals)), trim(word.substr(equals + 1))};
-  if (split.value.empty()) return Error("a value is missing").with_context(split.key);
+  if (split.value.empty())
+    return Error("a value is missing").with_context(printable(split.key, 60));
   return split;
 }
 
@@ -402,6 +403,22 @@ Result<void> check_complete(const Settings& settings) {
         "config");
   }
   return {};
+}
+
+void complete_settings(Settings& settings, Settings more) {
+  if (settings.sources.empty() && !more.sources.empty()) {
+    settings.sources = std::move(more.sources);
+    settings.headers = std::move(more.headers);
+    if (!settings.sha256) settings.sha256 = std::move(more.sha256);
+    if (!settings.image_sha256) settings.image_sha256 = std::move(more.image_sha256);
+    if (settings.sums.empty()) settings.sums = std::move(more.sums);
+    if (settings.signature.empty()) settings.signature = std::move(more.signature);
+    if (settings.member.empty()) settings.member = std::move(more.member);
+    if (!settings.pinned_key) settings.pinned_key = std::move(more.pinned_key);
+    if (!settings.proxy) settings.proxy = std::move(more.proxy);
+    if (settings.public_key.empty()) settings.public_key = std::move(more.public_key);
+  }
+  if (settings.destination.empty()) settings.destination = std::move(more.destination);
 }
 
 bool is_secret_key(std::string_view key) {

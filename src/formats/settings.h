@@ -72,6 +72,10 @@ Result<SettingWord> split_setting(std::string_view word);
 Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings);
 // What must be there and fit together before anything starts: src, dst.
 Result<void> check_complete(const Settings& settings);
+// What `settings` lack of what is to be installed where, out of `more`: the image with all that
+// proves it and how its server is asked, and the disk. Nothing that is there is replaced, and
+// nothing makes it trust more than it did. Headers that are there are not for another's image.
+void complete_settings(Settings& settings, Settings more);
 // Keys whose values hold secrets (credentials): these go into the config, never on the command
 // line.
 bool is_secret_key(std::string_view key);

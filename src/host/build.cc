@@ -7,8 +7,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "host/form.h"
 #include "host/machine.h"
+#include "host/manifest.h"
+#include "host/rescue_system.h"
 #include "host/settings.h"
+#include "image/origin.h"
 #include "sys/file.h"
 #include "sys/power.h"
 
@@ -33,21 +37,33 @@ Result<std::string> choose_release(const UniqueFd& modules_root, const BuildOpti
                       "; say which with --kernel FILE"));
 }
 
-void print_summary(const BuildOptions& options, const std::string& release,
-                   const Initramfs& initramfs) {
+struct Sizes {
+  uint64_t form = 0;
+  uint64_t initramfs = 0;
+};
+
+void print_summary(const BuildOptions& options, const std::string& output, const Sizes& sizes,
+                   const std::string& release, const Initramfs& initramfs) {
   if (!options.json) {
-    std::printf("%s: for kernel %s\n%s", options.output.c_str(), release.c_str(),
+    std::string whole = options.format == "initramfs"
+                            ? ""
+                            : concat(options.format, ", ", format_size(sizes.form), ", ");
+    std::printf("%s: %sfor kernel %s\n%s", output.c_str(), whole.c_str(), release.c_str(),
                 summarize(initramfs).c_str());
     return;
   }
   nlohmann::ordered_json parts = nlohmann::ordered_json::array();
   for (const InitramfsPart& part : initramfs.parts)
     parts.push_back({{"path", part.path}, {"bytes", part.size}});
-  nlohmann::ordered_json summary = {
-      {"file", options.output},          {"release", release},
-      {"bytes", initramfs.bytes.size()}, {"unpacked", initramfs.unpacked_size},
-      {"modules", initramfs.modules},    {"parts", parts},
-      {"warnings", initramfs.warnings}};
+  nlohmann::ordered_json summary = {{"file", output},
+                                    {"format", options.format},
+                                    {"release", release},
+                                    {"size", sizes.form},
+                                    {"bytes", sizes.initramfs},
+                                    {"unpacked", initramfs.unpacked_size},
+                                    {"modules", initramfs.modules},
+                                    {"parts", parts},
+                                    {"warnings", initramfs.warnings}};
   std::printf("%s\n", summary.dump(2).c_str());
 }
 
@@ -99,11 +115,176 @@ Result<Compression> choose_compression(const UniqueFd& modules_root, const Build
   return quickest_compression(TRY(kernel_decompressors(modules_root, release)));
 }
 
-Result<void> run_build(const BuildOptions& options) {
+// The kernel that goes into a form, with its command line.
+Result<Bootable> bootable_kernel(const UniqueFd& modules_root, const BuildOptions& options,
+                                 const std::string& release) {
+  constexpr size_t kLargestKernel = 256_MiB;
+  // What the kernel's own buffer holds (COMMAND_LINE_SIZE of x86), and its NUL.
+  constexpr size_t kLongestCommandLine = 2047;
+  UniqueFd root = TRY(open_root("/"));
+  bool named = !options.kernel.empty();
+  KernelImage image = TRY(named ? wanted_kernel_image(root, options.kernel)
+                                : running_kernel_image(modules_root, release));
+  Bootable payload;
+  payload.release = release;
+  payload.kernel = TRY(read_file(named ? root : modules_root, image.path, kLargestKernel));
+  // What goes wrong before /init runs ends in a restart.
+  payload.command_line = "panic=30 oops=panic loglevel=4";
+  if (!options.append.empty()) payload.command_line += concat(" ", options.append);
+  if (payload.command_line.size() > kLongestCommandLine) {
+    return Error(concat("--append: the kernel's command line would have ",
+                        payload.command_line.size(), " characters; it takes ", kLongestCommandLine,
+                        ": give settings by --set, which go into the initramfs"));
+  }
+  return payload;
+}
+
+Result<void> write_files(const std::string& folder, const std::vector<BootFile>& files,
+                         unsigned mask) {
+  UniqueFd here = TRY(open_root("."));
+  TRY_CONTEXT(folder, make_directory(here, folder));
+  UniqueFd base = TRY_CONTEXT(folder, open_root(folder));
+  for (const BootFile& file : files) {
+    for (size_t slash = file.path.find('/'); slash != std::string::npos;
+         slash = file.path.find('/', slash + 1)) {
+      TRY_CONTEXT(folder, make_directory(base, file.path.substr(0, slash)));
+    }
+    TRY(write_file_atomically(concat(folder, "/", file.path), file.bytes, file.mode & mask));
+  }
+  return {};
+}
+
+// The files with their manifest and digests, which are written last. Returns the form's bytes.
+Result<uint64_t> write_form(const std::string& output, Form form, std::vector<BootFile> files,
+                            const Manifest& manifest, unsigned mask) {
+  uint64_t size = 0;
+  for (const BootFile& file : files) size += file.bytes.size();
+  if (is_directory(form)) {
+    files.push_back(text_file("manifest.json", format_manifest(manifest, files)));
+    files.push_back(text_file("SHA256SUMS", format_sums(files)));
+    TRY(write_files(output, files, mask));
+    return size;
+  }
+  BootFile& file = files.front();
+  file.path = output.substr(output.rfind('/') + 1);
+  TRY(write_file_atomically(output, file.bytes, file.mode & mask));
+  TRY(write_file_atomically(concat(output, ".json"), as_bytes(format_manifest(manifest, files)),
+                            0644 & mask));
+  TRY(write_file_atomically(concat(output, ".sha256"), as_bytes(format_sums(files)), 0644 & mask));
+  return size;
+}
+
+// What holds credentials is for its owner alone.
+unsigned mask_for(const BuildOptions& options, const CheckedSettings& checked) {
+  bool secret = !options.settings.certificate.empty();
+  std::vector<std::string> words = split_command_line(options.append);
+  for (std::string_view line : split(checked.config, '\n')) words.emplace_back(line);
+  for (std::string_view word : words) {
+    constexpr std::string_view kPrefix = "curlingiron.";
+    if (word.starts_with(kPrefix)) word.remove_prefix(kPrefix.size());
+    size_t equals = word.find('=');
+    if (equals == std::string_view::npos) continue;
+    secret = secret || holds_secret(word.substr(0, equals), word.substr(equals + 1));
+  }
+  return secret ? 0700 : 0755;
+}
+
+// A script without a kernel makes its initramfs where it runs, of what it finds there.
+Result<void> build_plain_script(const BuildOptions& options, const CheckedSettings& checked) {
+  bool of_a_kernel = !options.profiles.empty() || !options.also.empty() ||
+                     !options.hardware.empty() || !options.modules.empty() ||
+                     !options.omit.empty() || !options.firmware.empty() || !options.add.empty() ||
+                     !options.network.empty() || !options.append.empty() || options.rescue;
+  if (of_a_kernel) {
+    return Error(
+        "a script without a kernel takes kernel, drivers and network of the machine that runs it; "
+        "put a kernel into it by --kernel FILE, or leave the options for drivers out");
+  }
+  ScriptSettings settings;
+  settings.config = checked.config;
+  if (!options.settings.ca.empty()) settings.ca_bundle = checked.ca_bundle;
+  settings.client_certificate = checked.client_certificate;
+  MadeForm made = TRY(make_plain_script(settings));
+  std::string output = options.output.empty() ? default_name(Form::Script) : options.output;
+  Manifest manifest{options.format, "", "", checked.config, {}};
+  uint64_t size = TRY(write_form(output, Form::Script, std::move(made.files), manifest,
+                                 mask_for(options, checked)));
+  if (options.json) {
+    nlohmann::ordered_json summary = {{"file", output}, {"format", options.format}, {"size", size}};
+    std::printf("%s\n", summary.dump(2).c_str());
+  } else {
+    std::printf("%s: script, %s, for any x86-64 machine with its own kernel\n", output.c_str(),
+                format_size(size).c_str());
+  }
+  return {};
+}
+
+// A kernel of ours comes with its tree of modules, in which there are none.
+Result<BuildOptions> with_own_kernel(BuildOptions options) {
+  std::string_view kernel = options.kernel;
+  if (!kernel.starts_with(kOwnKernel)) return options;
+  if (options.modules_dir != "/") {
+    return Error(concat("--modules-dir: ", kernel, " has its own; leave it out"));
+  }
+  options.modules_dir = TRY(find_own_kernel(kernel.substr(kOwnKernel.size()))).root;
+  if (options.profiles.empty() && options.hardware.empty()) options.profiles = {"none"};
+  return options;
+}
+
+// What has no meaning in a form is no wish that may go unheard.
+Result<void> check_form_options(Form form, const BuildOptions& options) {
+  if (options.sign_key.empty() != options.sign_certificate.empty()) {
+    return Error("--sign-key and --sign-cert belong together; give both");
+  }
+  if (!options.append.empty() && form == Form::Initramfs) {
+    return Error(
+        "--append: an initramfs holds no kernel command line; give it to what starts it, or "
+        "settings by --set");
+  }
+  if (form == Form::Netboot && options.append.find("${") != std::string::npos) {
+    return Error("--append: iPXE would put something in place of \"${...}\"; leave it out");
+  }
+  bool has_program = form == Form::Uki || form == Form::Netboot;
+  if (!has_program && !(options.sign_key.empty() && options.stub.empty())) {
+    return Error(concat(options.stub.empty() ? "--sign-key" : "--stub", ": --format ",
+                        options.format,
+                        " holds no UEFI program of ours; choose --format uki or netboot"));
+  }
+  if (!options.ssh_keys.empty() && !options.rescue) {
+    return Error("--ssh-key is for the system that --rescue adds; give that, too");
+  }
+  return {};
+}
+
+// For people.
+BuiltIn built_in(const Settings& settings) {
+  BuiltIn text;
+  if (!settings.sources.empty()) {
+    Result<ImageOrigin> origin = parse_origin(settings.sources);
+    text.image = origin.ok() ? origin.value().name() : "an image";
+  }
+  text.disk = settings.destination;
+  return text;
+}
+
+// What is in it besides drivers.
+Result<std::vector<ExtraEntry>> choose_extras(const UniqueFd& root, const BuildOptions& options,
+                                              const Settings& settings) {
+  if (!options.rescue) return collect_added(root, options.add, settings);
+  RescueSystem system = TRY(collect_rescue_system(root, options.ssh_keys, options.add));
+  for (const std::string& key : system.keys) log_info(concat("may log in: ", key));
+  return std::move(system.extras);
+}
+
+Result<void> run_build(const BuildOptions& given) {
+  BuildOptions options = TRY(with_own_kernel(given));
+  Form form = TRY(parse_form(options.format));
+  TRY(check_form_options(form, options));
+  CheckedSettings checked = TRY(check_settings(options.settings));
+  if (form == Form::Script && options.kernel.empty()) return build_plain_script(options, checked);
   UniqueFd modules_root = TRY_CONTEXT(options.modules_dir, open_root(options.modules_dir));
   InitramfsPlan plan;
-  CheckedSettings checked = TRY(check_settings(options.settings));
-  plan.config = checked.config;
+  plan.settings.config = checked.config;
   plan.release = TRY(choose_release(modules_root, options));
   plan.compression = TRY(choose_compression(modules_root, options, plan.release));
   plan.effort = options.fast ? Effort::Fast : Effort::Best;
@@ -112,31 +293,40 @@ Result<void> run_build(const BuildOptions& options) {
   TRY(choose_hardware(root, options, plan));
   plan.omit = options.omit;
   plan.firmware = options.firmware;
-  plan.extras = TRY(collect_added(root, options.add, checked.settings));
+  plan.extras = TRY(choose_extras(root, options, checked.settings));
   plan.modules = options.modules;
   NetworkConfig network;
   if (!options.network.empty()) network = TRY(load_network(options.network));
   set_network(network, checked.settings, plan);
   plan.signatures = signatures_for(root, options.secure_boot);
   plan.init.assign(embedded_init().begin(), embedded_init().end());
-  plan.ca_bundle = checked.ca_bundle;
-  if (!checked.settings.insecure && plan.ca_bundle.empty()) {
+  plan.settings.ca_bundle = checked.ca_bundle;
+  if (!checked.settings.insecure && plan.settings.ca_bundle.empty()) {
     log_warning(
         "this machine has no CA bundle, so the installer can verify no https server; install "
         "ca-certificates, or pass --ca FILE");
   }
-  plan.client_certificate = checked.client_certificate;
+  plan.settings.client_certificate = checked.client_certificate;
 
+  Bootable payload;
+  plan.says_builtin = form != Form::Initramfs;
+  if (form != Form::Initramfs) {
+    payload = TRY(bootable_kernel(modules_root, options, plan.release));
+  }
   Initramfs initramfs = TRY(build_initramfs(modules_root, plan));
   for (const std::string& warning : initramfs.warnings) log_warning(warning);
-  // The archive holds the settings: credentials are for its owner alone.
-  bool secret = !plan.client_certificate.empty() ||
-                std::any_of(options.settings.set.begin(), options.settings.set.end(),
-                            [](const std::string& setting) {
-                              return is_secret_key(setting.substr(0, setting.find('=')));
-                            });
-  TRY(write_file_atomically(options.output, initramfs.bytes, secret ? 0600 : 0644));
-  print_summary(options, plan.release, initramfs);
+  Manifest manifest{options.format, plan.release, payload.command_line, plan.settings.config,
+                    initramfs.modules};
+  payload.initramfs = initramfs.bytes;
+  FormTools tools{
+      options.stub, {options.sign_key, options.sign_certificate}, built_in(checked.settings)};
+  uint64_t initramfs_size = payload.initramfs.size();
+  MadeForm made = TRY(make_form(root, form, std::move(payload), tools));
+  for (const std::string& note : made.notes) log_info(note);
+  std::string output = options.output.empty() ? default_name(form) : options.output;
+  uint64_t size =
+      TRY(write_form(output, form, std::move(made.files), manifest, mask_for(options, checked)));
+  print_summary(options, output, {size, initramfs_size}, plan.release, initramfs);
   return {};
 }
 

@@ -76,17 +76,22 @@ Result<std::vector<DrivenDevice>> devices_behind(const UniqueFd& root, const std
 }
 
 Result<void> check_covered(const std::string& what, const std::vector<DrivenDevice>& chain,
-                           const Initramfs& initramfs) {
-  std::set<std::string> loaded = loaded_for(chain, initramfs.index);
-  ModuleLookup lookup(initramfs.index);
+                           const ModuleIndex& index, MadeWhere made) {
+  std::set<std::string> loaded = loaded_for(chain, index);
+  ModuleLookup lookup(index);
   for (const DrivenDevice& device : chain) {
     if (loaded.contains(device.module)) continue;
+    if (std::ranges::binary_search(index.builtin, device.module)) continue;
     std::string whose =
         concat(what, ": its driver ", device.module, " (of ", last_part(device.path), ")");
+    if (lookup.find(device.module) == nullptr && made == MadeWhere::Elsewhere) {
+      return Error(concat(whose, " is not in the payload for kernel ", index.release,
+                          "; build it with --profile all, or with --module ", device.module));
+    }
     if (lookup.find(device.module) == nullptr) {
       return Error(concat(
-          whose, " is not in the initramfs, as the modules found in lib/modules/",
-          initramfs.index.release, " lack it or do not name this device (",
+          whose, " is not in the initramfs, as the modules found in lib/modules/", index.release,
+          " lack it or do not name this device (",
           device.modaliases.empty() ? "which has no modalias" : join(device.modaliases, ", "),
           "); install the complete package of the running kernel, or pass --module ",
           device.module));

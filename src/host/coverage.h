@@ -29,10 +29,13 @@ Result<std::vector<DrivenDevice>> driven_devices(const UniqueFd& root, const std
 // machine only: links are followed in /sys.
 Result<std::vector<DrivenDevice>> devices_behind(const UniqueFd& root, const std::string& device);
 
+// Where an initramfs is from, for advice.
+enum class MadeWhere { Here, Elsewhere };
+
 // Nothing when each device's module is in the initramfs and /init will load it: by one of the
 // device's modaliases, at start, or as what another of the chain needs. Else an error that names
 // `what`, the module, and where modules were looked for.
 Result<void> check_covered(const std::string& what, const std::vector<DrivenDevice>& chain,
-                           const Initramfs& initramfs);
+                           const ModuleIndex& index, MadeWhere made);
 
 }  // namespace curlingiron

@@ -10,11 +10,11 @@
 #include "base/units.h"
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
-#include "host/coverage.h"
+#include "formats/payload_layout.h"
+#include "host/given_payload.h"
 #include "host/image.h"
 #include "host/settings.h"
 #include "image/stream.h"
-#include "net/capture/capture.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/memory.h"
@@ -22,35 +22,6 @@
 
 namespace curlingiron {
 namespace {
-
-// What this machine must be for a flash, before anything is looked at.
-Result<void> check_machine(const UniqueFd& root) {
-  // The first PID namespace has this number (include/uapi/linux/nsfs.h, PROC_PID_INIT_INO).
-  constexpr std::string_view kFirst = "pid:[4026531836]";
-  if (!exists(root, "sys/block")) {
-    return Error(
-        "/sys is not mounted here, so this machine's disks cannot be seen; run it on the machine "
-        "itself, or mount it with \"mount -t sysfs sysfs /sys\"");
-  }
-  Result<std::string> processes = read_link(root, "proc/self/ns/pid");
-  if (!processes.ok()) {
-    return Error(
-        "/proc is not mounted here; run it on the machine itself, or mount it with \"mount -t proc "
-        "proc /proc\"");
-  }
-  if (processes.value() != kFirst) {
-    return Error(
-        "this is a container (a PID namespace of its own), which has no machine to replace; run it "
-        "on the host");
-  }
-  Result<std::string> disabled = read_line(root, "proc/sys/kernel/kexec_load_disabled");
-  if (disabled.ok() && disabled.value() == "1") {
-    return Error(
-        "kexec is switched off until the next restart (kernel.kexec_load_disabled=1); restart this "
-        "machine without that setting, then try again");
-  }
-  return {};
-}
 
 // The kernel's name of a device node, which may have any other name in /dev.
 std::string device_name(const UniqueFd& root, const std::string& path) {
@@ -84,47 +55,6 @@ Result<Disk> find_disk(const UniqueFd& root, const std::vector<Disk>& disks,
   return choose_disk(disks, typed.starts_with("/") ? path : typed);
 }
 
-// Settings of the running kernel that the next one needs to find its hardware and its consoles.
-std::string next_command_line(const UniqueFd& root) {
-  static constexpr std::string_view kKept[] = {
-      "console=",  "earlycon", "earlyprintk=", "acpi",         "pci",       "noapic",
-      "nolapic",   "iommu",    "intel_iommu=", "amd_iommu=",   "nomodeset", "mem=",
-      "memmap=",   "video=",   "efi",          "nvme_core.",   "libata.",   "quiet",
-      "loglevel=", "debug",    "usbcore.",     "clocksource=", "tsc=",      "nosmp",
-      "maxcpus=",  "irqpoll",  "reboot="};
-  std::string line;
-  bool console = false;
-  Result<std::string> running = read_text(root, "proc/cmdline");
-  if (running.ok()) {
-    for (const std::string& word : split_command_line(running.value())) {
-      for (std::string_view kept : kKept) {
-        if (!word.starts_with(kept)) continue;
-        // split_command_line() dropped the quotes; a word that is quoted as a whole means the same.
-        std::string_view quote = word.find_first_of(" \t") != std::string::npos ? "\"" : "";
-        line += concat(line.empty() ? "" : " ", quote, word, quote);
-        console = console || word.starts_with("console=");
-        break;
-      }
-    }
-  }
-  // A framebuffer console takes seconds for what the kernel says while it starts.
-  bool says_level = line.find("quiet") != std::string::npos ||
-                    line.find("loglevel=") != std::string::npos ||
-                    line.find("debug") != std::string::npos;
-  if (!says_level) line += concat(line.empty() ? "" : " ", "loglevel=4");
-  // A console that the kernel chose by itself (ACPI SPCR, a device tree) is named, so that it is
-  // kept.
-  Result<std::string> active = read_line(root, "sys/class/tty/console/active");
-  if (!console && active.ok()) {
-    for (std::string_view name : split_blank(active.value())) {
-      line += concat(line.empty() ? "" : " ", "console=", name);
-    }
-  }
-  // What goes wrong before /init runs ends in the old system, too.
-  line += " panic=30 oops=panic";
-  return line;
-}
-
 // At which rate it comes, read for a moment.
 void measure_rate(ImageStream& image, FlashPlan& plan) {
   constexpr Duration kMoment = 1s;
@@ -144,6 +74,7 @@ void measure_rate(ImageStream& image, FlashPlan& plan) {
 }
 
 Result<ImageOrigin> origin_to_fetch(const Settings& settings) {
+  if (settings.sources.empty()) return Error("no image is given; name its URL, and then the disk");
   ImageOrigin origin = TRY_CONTEXT("IMAGE", parse_origin(settings.sources));
   if (origin.kind != OriginKind::Http) {
     return Error(concat("IMAGE: ", origin.name(),
@@ -219,85 +150,7 @@ Result<void> plan_proof(FlashPlan& plan) {
   return {};
 }
 
-// That the kernel can take in the installer beside this system, without ending other programs for
-// it.
-Result<void> check_memory(const UniqueFd& root, const FlashPlan& plan) {
-  FileStatus kernel =
-      TRY_CONTEXT(concat("/", plan.kernel.path), file_status(root, plan.kernel.path));
-  uint64_t initramfs = plan.initramfs.bytes.size();
-  uint64_t loaded = plan.kernel.memory_size + initramfs;
-  std::string beside = " to be loaded beside this system; ";
-  // More than half of it is EINVAL (kernel/kexec_core.c, sanity_check_segment_list).
-  if (uint64_t total = total_memory(); loaded > total / 2) {
-    return Error(concat("this machine has ", format_size(total),
-                        " of memory, and the installer with its kernel needs ",
-                        format_size(2 * loaded), beside, "give the machine more memory meanwhile"));
-  }
-  // Both files as they are handed over, and as the kernel reads them.
-  uint64_t needed = loaded + kernel.size + 2 * initramfs;
-  if (uint64_t available = available_memory_with_swap(); needed > available) {
-    return Error(concat("of this machine's memory ", format_size(available),
-                        " are free, and the installer with its kernel needs ", format_size(needed),
-                        beside, "stop services that use much of it, then try again"));
-  }
-  return {};
-}
-
-// "eth0 (e1000), 52:54:00:12:34:56, no carrier"
-std::string describe_card(const UniqueFd& root, const Link& card) {
-  Result<std::string> driver =
-      read_link(root, concat("sys/class/net/", card.name, "/device/driver"));
-  std::string name = driver.ok() ? driver.value().substr(driver.value().rfind('/') + 1) : "?";
-  return concat(card.name, " (", name, "), ", format_mac(card.permanent_mac.value_or(card.mac)),
-                card.carrier ? "" : ", no carrier");
-}
-
-Result<void> prove_network(const UniqueFd& root, const std::vector<Link>& cards, FlashPlan& plan) {
-  bool usable = false;
-  for (const Link& card : cards) {
-    std::string sysfs = concat("/sys/class/net/", card.name);
-    Result<std::string> device = real_path(concat(sysfs, "/device"));
-    if (!device.ok()) continue;
-    std::vector<DrivenDevice> chain = TRY(driven_devices(root, device.value().substr(1)));
-    // A PHY hangs beside its card, on a bus of its own.
-    if (Result<std::string> phy = real_path(concat(sysfs, "/phydev")); phy.ok()) {
-      std::vector<DrivenDevice> more = TRY(driven_devices(root, phy.value().substr(1)));
-      chain.insert(chain.end(), more.begin(), more.end());
-    }
-    Result<void> covered = check_covered(card.name, chain, plan.initramfs);
-    if (!covered.ok() && card.carrier) return covered;
-    plan.cards.push_back(describe_card(root, card));
-    usable = usable || (covered.ok() && card.carrier);
-  }
-  if (!usable)
-    return Error("no Ethernet card with a carrier; the installer needs one to fetch the image");
-  return {};
-}
-
-// The user's file or settings, else what this machine has.
-Result<void> choose_network(const UniqueFd& root, const FlashOptions& options,
-                            const Settings& settings, const KernelNetwork& state, FlashPlan& plan) {
-  if (settings.network.says_how()) {
-    if (!options.network.empty()) {
-      return Error("--network and --set both give a network; give one of them");
-    }
-    plan.network_of = "set up as --set says";
-    return {};
-  }
-  if (!options.network.empty()) {
-    plan.network = TRY(load_network(options.network));
-    plan.network_of = concat("set up as in ", options.network);
-    return {};
-  }
-  CapturedNetwork captured = config_of(state, read_resolver_files(root));
-  for (const std::string& note : captured.notes) log_info(note);
-  TRY_CONTEXT("the network as captured", check_network_config(captured.config));
-  plan.network = std::move(captured.config);
-  plan.network_of = "set up as on this machine now:";
-  return {};
-}
-
-// The initramfs for this machine, proven to hold the disk's drivers.
+// The initramfs for this machine.
 Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& options,
                                   const CheckedSettings& checked, const FlashPlan& plan) {
   InitramfsPlan build;
@@ -307,21 +160,63 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   for (const std::string& name : options.also) build.profiles.push_back(TRY(parse_profile(name)));
   build.modules = options.modules;
   build.extras = TRY(collect_added(root, options.add, checked.settings));
-  build.config = plan.config;
-  set_network(plan.network, checked.settings, build);
-  // A plain URL may lead to an https one.
-  build.ca_bundle = checked.ca_bundle;
-  build.client_certificate = checked.client_certificate;
+  add_settings(checked, plan.config, plan.network.config, build);
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.
   std::optional<std::vector<Compression>> compressors =
       TRY(kernel_decompressors(root, plan.kernel.release));
   build.compression = quickest_compression(compressors);
   build.effort = Effort::Fast;
-  Initramfs initramfs = TRY(build_initramfs(root, build));
+  return build_initramfs(root, build);
+}
+
+// The drivers of the disk are in it.
+Result<void> prove_disk_covered(const UniqueFd& root, const FlashPlan& plan) {
   std::string device = TRY(real_path(concat("/sys/block/", plan.disk.name, "/device")));
-  TRY(check_covered(plan.disk.path(), TRY(devices_behind(root, device.substr(1))), initramfs));
-  return initramfs;
+  return check_covered(plan.disk.path(), TRY(devices_behind(root, device.substr(1))),
+                       plan.initramfs.index, plan.made);
+}
+
+// This machine's kernel, or that of the payload.
+Result<void> choose_kernel(const UniqueFd& root, const FlashOptions& options,
+                           std::optional<GivenPayload>& given, FlashPlan& plan) {
+  if (given) {
+    plan.made = MadeWhere::Elsewhere;
+    plan.kernel = given->kernel;
+    plan.kernel_bytes = std::move(given->bootable.kernel);
+    plan.command_line = next_command_line(root, given->bootable.command_line);
+    return {};
+  }
+  KernelName running = TRY(kernel_name());
+  plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
+  if (plan.kernel.release != running.release) {
+    return Error(concat(
+        "/", plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
+        " runs; restart this machine first, or name the running kernel's image by --kernel FILE"));
+  }
+  // What goes wrong before /init runs ends in the old system, too.
+  plan.command_line = next_command_line(root, "panic=30 oops=panic");
+  return {};
+}
+
+Result<std::string> read_config(const std::string& file) {
+  UniqueFd root = TRY(open_root("/"));
+  std::string text = TRY_CONTEXT(
+      file, read_text(root, TRY_CONTEXT(file, real_path(file)).substr(1), kConfigFile.largest));
+  return concat("\n", text);
+}
+
+// The payload, and the settings that were built into it.
+Result<std::optional<GivenPayload>> find_payload(const FlashOptions& options) {
+  if (options.payload.empty()) return std::optional<GivenPayload>();
+  bool builds = !options.kernel.empty() || !options.also.empty() || !options.modules.empty() ||
+                !options.add.empty();
+  if (builds) {
+    return Error(
+        "--payload is started as it is: leave out --kernel, --also, --module and --add, or give "
+        "them to build");
+  }
+  return std::optional(TRY(read_payload(options.payload)));
 }
 
 // Settings as they were given, but for what the plan shows elsewhere.
@@ -330,9 +225,10 @@ std::vector<std::string> given_settings(const std::string& config) {
                                                     "sums", "pubkey", "sig"};
   std::vector<std::string> given;
   for (std::string_view line : split(config, '\n')) {
-    std::string_view key = line.substr(0, line.find('='));
+    size_t equals = std::min(line.find('='), line.size());
+    std::string_view key = line.substr(0, equals);
     if (key.empty() || std::ranges::find(kElsewhere, key) != std::end(kElsewhere)) continue;
-    given.push_back(is_secret_key(key) ? concat(key, "=(not shown)") : printable(line, 100));
+    given.push_back(shown_setting(key, line.substr(std::min(equals + 1, line.size()))));
   }
   return given;
 }
@@ -342,7 +238,11 @@ std::vector<std::string> given_settings(const std::string& config) {
 Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   UniqueFd root = TRY(open_root("/"));
   TRY(check_machine(root));
-  CheckedSettings checked = TRY(check_settings(options.settings));
+  std::optional<GivenPayload> given = TRY(find_payload(options));
+  InitramfsSettings built_in;
+  if (given) built_in = given->contents.settings;
+  if (!options.config.empty()) built_in.config += TRY(read_config(options.config));
+  CheckedSettings checked = TRY(check_settings(options.settings, built_in));
   ImageOrigin origin = TRY(origin_to_fetch(checked.settings));
 
   FlashPlan plan;
@@ -350,7 +250,9 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   plan.given = given_settings(checked.config);
   if (!options.settings.ca.empty()) plan.given.push_back(concat("--ca ", options.settings.ca));
   std::vector<Disk> disks = TRY(list_disks(root));
-  plan.disk = TRY(find_disk(root, disks, options.disk));
+  std::string wanted = options.disk.empty() ? checked.settings.destination : options.disk;
+  if (wanted.empty()) return Error("no disk is given; name it after IMAGE");
+  plan.disk = TRY(find_disk(root, disks, wanted));
   if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
   // sda may be sdb in the next kernel: from here on the disk is known by what it is.
   plan.identity = TRY(identity_of(plan.disk, disks));
@@ -359,30 +261,31 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
     if (disk.name != plan.disk.name) plan.others.push_back({disk, parts_of(root, disk.name)});
   }
 
-  KernelName running = TRY(kernel_name());
-  plan.kernel = TRY(wanted_kernel_image(root, options.kernel));
-  if (plan.kernel.release != running.release) {
-    return Error(concat(
-        "/", plan.kernel.path, ": is kernel ", plan.kernel.release, ", but ", running.release,
-        " runs; restart this machine first, or name the running kernel's image by --kernel FILE"));
-  }
-
+  TRY(choose_kernel(root, options, given, plan));
   TRY(prove_source(root, origin, checked, plan));
 
   plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));
-  KernelNetwork network = TRY_CONTEXT("network", read_kernel_network(root));
-  TRY(choose_network(root, options, plan.settings, network, plan));
+  plan.network = TRY(choose_network(root, options.network, plan.settings, built_in.network));
   // A machine whose battery clock is wrong but that asked a time server still passes a right clock
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
   TRY(plan_proof(plan));
-  plan.initramfs = TRY(build_installer(root, options, checked, plan));
-  TRY(check_memory(root, plan));
-  TRY(prove_network(root, cards_of(network), plan));
-  plan.command_line = next_command_line(root);
+  plan.initramfs = given ? TRY(equip_payload(*given, checked, plan.config, plan.network.config))
+                         : TRY(build_installer(root, options, checked, plan));
+  TRY(prove_disk_covered(root, plan));
+  TRY(check_memory(root, next_system(plan)));
+  ProvenCards cards = TRY(prove_cards(root, plan.network.cards, plan.initramfs.index, plan.made));
+  if (!cards.usable) {
+    return Error("no Ethernet card with a carrier; the installer needs one to fetch the image");
+  }
+  plan.cards = std::move(cards.shown);
   return plan;
+}
+
+NextSystem next_system(const FlashPlan& plan) {
+  return {"the installer", plan.kernel, plan.kernel_bytes, plan.initramfs.bytes, plan.command_line};
 }
 
 }  // namespace curlingiron

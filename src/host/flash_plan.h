@@ -7,10 +7,12 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "disk/choose.h"
-#include "formats/network_config.h"
 #include "formats/settings.h"
+#include "host/carried_network.h"
+#include "host/coverage.h"
 #include "host/in_use.h"
 #include "host/machine.h"
+#include "host/next_system.h"
 #include "host/options.h"
 #include "payload/initramfs.h"
 
@@ -40,17 +42,20 @@ struct FlashPlan {
   bool is_proven_first = false;
   KernelImage kernel;
   std::vector<std::string> cards;
-  NetworkConfig network;   // as captured or of a file; empty: the settings describe one
-  std::string network_of;  // for people: where it comes from
+  CarriedNetwork network;
   Settings settings;
   std::vector<std::string> given;  // settings, for people: without secrets
   std::string config;
+  ByteVector kernel_bytes;  // where the kernel is no file of its own; empty: kernel.path
   Initramfs initramfs;
+  MadeWhere made = MadeWhere::Here;  // it
   std::string command_line;
 };
 
 // Nothing is changed; an error says what stands in the way.
 Result<FlashPlan> make_flash_plan(const FlashOptions& options);
+// It as the kernel takes it.
+NextSystem next_system(const FlashPlan& plan);
 // For a terminal of 80 columns; several lines.
 std::string describe(const FlashPlan& plan);
 // How long all of it takes, where the download's rate is known.

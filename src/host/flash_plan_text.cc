@@ -64,8 +64,8 @@ void add_network(const FlashPlan& plan, std::string& text) {
     add_line(text, title, card);
     title = "";
   }
-  add_line(text, title, plan.network_of);
-  std::string network = describe_network(plan.network);
+  add_line(text, title, plan.network.of);
+  std::string network = describe_network(plan.network.config);
   for (std::string_view line : split(network, '\n')) {
     if (!line.empty()) add_line(text, "", line, line.find_first_not_of(' '));
   }

@@ -128,18 +128,20 @@ std::string why_proven_after(std::optional<uint64_t> served_size, const Settings
                 " tries to keep it in memory)");
 }
 
-Result<bool> confirm_overwrite(const std::string& path) {
+Result<bool> confirm(const std::string& what, const std::vector<std::string>& words) {
   if (!is_terminal(STDIN_FILENO)) {
     return Error("nobody to ask: standard input is not a terminal; pass --yes if you mean it");
   }
-  std::string name = path.substr(path.rfind('/') + 1);
-  std::fprintf(stderr, "\nAll data on %s will be lost. Type %s to go on: ", path.c_str(),
-               name.c_str());
+  std::fprintf(stderr, "\n%s Type %s to go on: ", what.c_str(), words.front().c_str());
   std::string answer;
   for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar())
     answer += static_cast<char>(c);
-  std::string_view typed = trim(answer);
-  return typed == name || typed == path;
+  return std::ranges::find(words, trim(answer)) != words.end();
+}
+
+Result<bool> confirm_overwrite(const std::string& path) {
+  return confirm(concat("All data on ", path, " will be lost."),
+                 {path.substr(path.rfind('/') + 1), path});
 }
 
 }  // namespace curlingiron

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -28,7 +29,9 @@ std::string describe_proof(const ImageOrigin& origin, const Settings& settings);
 std::string why_proven_after(std::optional<uint64_t> served_size, const Settings& settings,
                              std::string_view does_not_fit);
 
-// True when the person at the terminal types the disk's name. `path` is what will be overwritten.
+// True when the person at the terminal, who is told this, types one of these words.
+Result<bool> confirm(const std::string& what, const std::vector<std::string>& words);
+// The same with the disk's name, or its path, which is what will be overwritten.
 Result<bool> confirm_overwrite(const std::string& path);
 
 }  // namespace curlingiron

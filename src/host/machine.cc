@@ -11,11 +11,15 @@
 extern "C" {
 extern const uint8_t curlingiron_init_begin[];
 extern const uint8_t curlingiron_init_end[];
+extern const uint8_t curlingiron_unpack_begin[];
+extern const uint8_t curlingiron_unpack_end[];
 }
 
 namespace curlingiron {
 
 ConstBytes embedded_init() { return {curlingiron_init_begin, curlingiron_init_end}; }
+
+ConstBytes embedded_unpacker() { return {curlingiron_unpack_begin, curlingiron_unpack_end}; }
 
 Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string& release) {
   const std::string places[] = {
@@ -45,7 +49,33 @@ Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string
              "and try again; else name the image by --kernel FILE"));
 }
 
+Result<OwnKernel> find_own_kernel(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"vm", "metal"};
+  if (std::ranges::find(kNames, name) == std::end(kNames)) {
+    return Error(concat(kOwnKernel, printable(name, 40), ": there are ours:vm and ours:metal"));
+  }
+  std::string program = TRY(real_path("/proc/self/exe"));
+  std::string folder = program.substr(0, program.rfind('/'));
+  const std::string places[] = {concat(folder, "/kernel/", name),
+                                concat(folder, "/../../kernel/", name),
+                                concat("/usr/lib/curlingiron/kernel/", name)};
+  for (const std::string& place : places) {
+    Result<UniqueFd> root = open_root(place);
+    if (!root.ok()) continue;
+    OwnKernel kernel;
+    kernel.root = TRY(real_path(place));
+    kernel.release = TRY_CONTEXT(place, read_line(root.value(), "release"));
+    return kernel;
+  }
+  return Error(concat(kOwnKernel, name,
+                      ": is not there; make it in the source tree, with scripts/kernel ", name));
+}
+
 Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path) {
+  if (path.starts_with(kOwnKernel)) {
+    OwnKernel own = TRY(find_own_kernel(std::string_view(path).substr(kOwnKernel.size())));
+    return read_kernel_image(root, concat(own.root.substr(1), "/boot/vmlinuz-", own.release));
+  }
   if (!path.empty()) return read_kernel_image(root, TRY(real_path(path)).substr(1));
   KernelName running = TRY(kernel_name());
   return running_kernel_image(root, running.release);

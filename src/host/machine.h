@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -15,10 +16,22 @@ namespace curlingiron {
 
 // The /init that was linked into this program.
 ConstBytes embedded_init();
+// The program of src/unpack, likewise.
+ConstBytes embedded_unpacker();
 
 // The image of the running kernel: /boot/vmlinuz-RELEASE and the other places distributions use;
 // its own version string must say RELEASE. The error lists where it was looked for.
 Result<KernelImage> running_kernel_image(const UniqueFd& root, const std::string& release);
+// Where a kernel of ours is (scripts/kernel), by its name: a root with boot/vmlinuz-RELEASE and
+// lib/modules/RELEASE. Looked for beside this program, in the tree that it was built in, and in
+// /usr/lib/curlingiron.
+struct OwnKernel {
+  std::string root;  // absolute
+  std::string release;
+};
+inline constexpr std::string_view kOwnKernel = "ours:";
+Result<OwnKernel> find_own_kernel(std::string_view name);
+
 // `path` when given, else running_kernel_image().
 Result<KernelImage> wanted_kernel_image(const UniqueFd& root, const std::string& path);
 

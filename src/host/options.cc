@@ -38,9 +38,8 @@ void add_setting_options(CLI::App& verb, SettingOptions& settings) {
 // IMAGE DISK, and other places of IMAGE.
 void add_image_and_disk(CLI::App& verb, const char* image_help, std::string& image,
                         std::string& disk, std::vector<std::string>& mirrors) {
-  verb.add_option("IMAGE", image, image_help)->required();
-  verb.add_option("DISK", disk, "the disk to overwrite: /dev/sda, serial:..., only, ...")
-      ->required();
+  verb.add_option("IMAGE", image, image_help);
+  verb.add_option("DISK", disk, "the disk to overwrite: /dev/sda, serial:..., only, ...");
   verb.add_option("--mirror", mirrors, "another URL of the same file (repeatable)")
       ->allow_extra_args(false);
 }
@@ -90,6 +89,12 @@ Command parse_command(int argc, char** argv) {
   CLI::App* flash_verb = app.add_subcommand("flash", "reimage this machine in place");
   add_image_and_disk(*flash_verb, concat("URL", kForms).c_str(), image, flash.disk, mirrors);
   add_setting_options(*flash_verb, flash.settings);
+  flash_verb->add_option("--config", flash.config,
+                         "file of settings, KEY=VALUE a line, which options win over; IMAGE and "
+                         "DISK may be among them");
+  flash_verb->add_option("--payload", flash.payload,
+                         "start this directory or uki of build, instead of building for this "
+                         "machine; IMAGE and DISK may be built into it");
   flash_verb->add_option("--kernel", flash.kernel,
                          "kernel to start (default: the running one's image)");
   add_also(*flash_verb, flash.also);
@@ -101,6 +106,22 @@ Command parse_command(int argc, char** argv) {
   flash_verb->footer(
       "Example:\n  sudo curlingiron flash https://example.org/debian.img.zst /dev/sda --sha256 "
       "DIGEST");
+
+  StartOptions start;
+  CLI::App* start_verb = app.add_subcommand(
+      "start", "start a payload in place of the running system, for what it finds to do");
+  start_verb->add_option("PAYLOAD", start.payload, "a directory (tree) or uki of build")
+      ->required();
+  start_verb
+      ->add_option("--set", start.settings.set,
+                   "a setting, KEY=VALUE: docs/settings.md lists them (repeatable)")
+      ->allow_extra_args(false);
+  add_network(*start_verb, start.network, "this machine's, unless --set gives one");
+  start_verb->add_flag("--dry-run", start.dry_run, "prove and show everything, change nothing");
+  start_verb->add_flag("-y,--yes", start.yes, "do not ask");
+  start_verb->footer(
+      "Example:\n  curlingiron build --format tree --rescue --ssh-key ~/.ssh/id_ed25519.pub -o "
+      "rescue\n  sudo curlingiron start rescue");
 
   WriteOptions write;
   CLI::App* write_verb = app.add_subcommand("write", "write an image to a disk that is not in use");
@@ -115,10 +136,22 @@ Command parse_command(int argc, char** argv) {
       "SHA256SUMS");
 
   BuildOptions build;
-  CLI::App* build_verb = app.add_subcommand("build", "write an initramfs that installs an image");
-  build_verb->add_option("-o,--output", build.output, "file to write")->capture_default_str();
+  CLI::App* build_verb = app.add_subcommand("build", "write an installer that others can start");
+  build_verb
+      ->add_option(
+          "--format", build.format,
+          "initramfs; with a kernel: tree (directory for kexec), uki (one UEFI program), "
+          "script (for curl URL | sudo sh; the kernel only with --kernel), usb (disk image "
+          "for a stick), iso (CD and stick) or netboot (directory for iPXE, PXE and UEFI "
+          "HTTP boot)")
+      ->check(CLI::IsMember({"initramfs", "tree", "script", "uki", "usb", "iso", "netboot"}))
+      ->capture_default_str();
+  build_verb->add_option("-o,--output", build.output,
+                         "file or directory to write (default: curlingiron.img, -tree, .sh, .efi, "
+                         "-usb.img, .iso or -netboot, by the format)");
   build_verb->add_option("--kernel", build.kernel,
-                         "kernel image that it is for (default: the running one's)");
+                         "kernel image that it is for, or ours:vm, ours:metal of scripts/kernel "
+                         "(default: the running one's)");
   build_verb
       ->add_option("--modules-dir", build.modules_dir, "directory that holds lib/modules/RELEASE")
       ->capture_default_str();
@@ -151,6 +184,22 @@ Command parse_command(int argc, char** argv) {
   build_verb->add_flag("--secure-boot", build.secure_boot,
                        "keep the modules' signatures; they are kept by themselves where this "
                        "kernel enforces them");
+  build_verb->add_flag("--rescue", build.rescue,
+                       "add a system in memory (busybox, dropbear) that starts where no image is "
+                       "named, to log in to by ssh");
+  build_verb
+      ->add_option("--ssh-key", build.ssh_keys,
+                   "rescue: file of public keys that may log in (repeatable)")
+      ->allow_extra_args(false);
+  build_verb->add_option("--append", build.append,
+                         "more kernel command line, such as console=ttyS0");
+  build_verb->add_option("--sign-key", build.sign_key,
+                         "sign UEFI programs by this key, a PEM file (sbsign)");
+  build_verb->add_option("--sign-cert", build.sign_certificate,
+                         "the certificate of that key, a PEM file");
+  build_verb->add_option("--stub", build.stub,
+                         "what starts the kernel of a uki (default: systemd's "
+                         "linuxx64.efi.stub)");
   build_verb->add_flag("--json", build.json, "print the summary as JSON");
   add_setting_options(*build_verb, build.settings);
   build_verb->footer(
@@ -186,19 +235,32 @@ Command parse_command(int argc, char** argv) {
 
   RunOptions run;
   CLI::App* run_verb = app.add_subcommand("run", "boot a payload in QEMU with a scratch disk");
-  run_verb->add_option("PAYLOAD", run.payload, "initramfs made by build")->required();
+  run_verb->add_option("PAYLOAD", run.payload, "what build made, in any format")->required();
   run_verb->add_option("--kernel", run.kernel, "kernel image to boot (default: the running one's)");
   run_verb
       ->add_option("--disk", run.disks,
-                   "disk image to attach (repeatable; default: a scratch disk of 4 GiB)")
+                   "FILE[:MODEL]: disk image to attach, as virtio, scsi, sata, nvme or usb "
+                   "(repeatable; default: a scratch disk of 4 GiB)")
       ->allow_extra_args(false);
   run_verb->add_option("--append", run.append,
                        "more kernel command line, such as curlingiron.src=URL");
+  run_verb->add_option("--serve", run.serve,
+                       "directory whose files the machine gets from http://10.0.2.100/");
+  run_verb->add_flag("--keep", run.keep,
+                     "write to the disk images (default: what is written is gone at the end)");
+  run_verb
+      ->add_option("--firmware", run.firmware,
+                   "bios, uefi or secure-boot (with Microsoft's keys, or those of --variables)")
+      ->check(CLI::IsMember({"bios", "uefi", "secure-boot"}))
+      ->capture_default_str();
+  run_verb->add_option("--variables", run.variables,
+                       "file of UEFI variables to start with (default: the distribution's)");
+  run_verb->add_option("--nic", run.nic, "network card, as QEMU calls it")->capture_default_str();
   run_verb->add_option("--memory", run.memory, "memory of the machine")->capture_default_str();
   run_verb->add_option("QEMU_OPTIONS", run.qemu, "after --: passed to QEMU as they are");
   run_verb->footer(
       "Example:\n  curlingiron run installer.img --append "
-      "\"curlingiron.src=http://10.0.2.2:8000/debian.img curlingiron.dst=only\"");
+      "\"curlingiron.src=http://10.0.2.100/debian.img curlingiron.dst=only\" --serve .");
 
   // An empty value is what an unset variable of a shell leaves: it must not mean "not given", as
   // that would leave out a proof that was asked for.
@@ -210,7 +272,7 @@ Command parse_command(int argc, char** argv) {
   }
 
   // CLI11 says only that a subcommand is missing.
-  static constexpr std::string_view kVerbs[] = {"flash",   "write",   "build",
+  static constexpr std::string_view kVerbs[] = {"flash",   "start",   "write", "build",
                                                 "inspect", "capture", "run"};
   if (argc > 1 && argv[1][0] != '-' &&
       std::find(std::begin(kVerbs), std::end(kVerbs), argv[1]) == std::end(kVerbs)) {
@@ -231,11 +293,21 @@ Command parse_command(int argc, char** argv) {
     log_error(concat(error.what(), "; see curlingiron ", verb, "--help"));
     return Usage{kExitUsage};
   }
-  mirrors.insert(mirrors.begin(), image);
+  bool needs_both = write_verb->parsed() ||
+                    (flash_verb->parsed() && flash.payload.empty() && flash.config.empty());
+  bool has_both = !image.empty() && !(flash.disk.empty() && write.disk.empty());
+  if (needs_both && !has_both) {
+    std::string verb = write_verb->parsed() ? "write" : "flash";
+    log_error(concat(image.empty() ? "IMAGE and DISK are missing" : "DISK is missing",
+                     "; see curlingiron ", verb, " --help"));
+    return Usage{kExitUsage};
+  }
+  if (!image.empty()) mirrors.insert(mirrors.begin(), image);
   if (flash_verb->parsed()) {
     flash.settings.sources = std::move(mirrors);
     return flash;
   }
+  if (start_verb->parsed()) return start;
   if (write_verb->parsed()) {
     write.settings.sources = std::move(mirrors);
     return write;

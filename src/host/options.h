@@ -27,13 +27,23 @@ struct SettingOptions {
 };
 
 struct FlashOptions {
-  std::string disk;
+  std::string disk;     // empty: as the payload has it
+  std::string config;   // file of settings that hold where no option says otherwise
+  std::string payload;  // a directory or file of build; empty: it is built here
   SettingOptions settings;
   std::string kernel;                // empty: that of the running system
   std::vector<std::string> also;     // profiles beside this machine's drivers
   std::vector<std::string> modules;  // to include besides
   std::vector<std::string> add;      // SRC[:DST]
   std::string network;               // file of a network; empty: this machine's, unless it is set
+  bool dry_run = false;
+  bool yes = false;
+};
+
+struct StartOptions {
+  std::string payload;  // a directory or file of build
+  SettingOptions settings;
+  std::string network;  // as in FlashOptions
   bool dry_run = false;
   bool yes = false;
 };
@@ -47,8 +57,9 @@ struct WriteOptions {
 };
 
 struct BuildOptions {
-  std::string output = "curlingiron.img";
-  std::string kernel;  // empty: that of the running system
+  std::string format = "initramfs";  // host/form.h
+  std::string output;                // empty: as the format is called (host/form.h)
+  std::string kernel;                // empty: that of the running system
   std::string modules_dir = "/";
   std::vector<std::string> profiles;  // names; empty: host, unless modules are named
   std::vector<std::string> also;      // more of them
@@ -61,6 +72,12 @@ struct BuildOptions {
   std::string compression;  // empty: xz, or with `fast` what the kernel unpacks and is quickest
   bool fast = false;
   bool secure_boot = false;
+  bool rescue = false;                // with a system to log in to
+  std::vector<std::string> ssh_keys;  // files of public keys that may
+  std::string append;                 // of the kernel's command line
+  std::string stub;                   // of a UKI; empty: systemd's
+  std::string sign_key;               // PEM files
+  std::string sign_certificate;
   bool json = false;
   SettingOptions settings;
 };
@@ -72,9 +89,14 @@ struct CaptureOptions {
 struct RunOptions {
   std::string payload;
   std::string kernel;
-  std::vector<std::string> disks;
+  std::vector<std::string> disks;  // FILE[:MODEL]
   std::string append;
   std::string memory = "512M";
+  std::string firmware = "bios";  // host/qemu.h
+  std::string variables;          // file of UEFI's; empty: the distribution's
+  std::string nic = "virtio-net-pci";
+  std::string serve;  // directory that the machine gets at http://10.0.2.100/; empty: none
+  bool keep = false;  // what is written to disks stays
   std::vector<std::string> qemu;
 };
 
@@ -93,7 +115,7 @@ struct Usage {
       kExitDone;  // --help and --version were answered; kExitUsage: a mistake was reported
 };
 
-using Command = std::variant<FlashOptions, WriteOptions, BuildOptions, InspectOptions,
+using Command = std::variant<FlashOptions, StartOptions, WriteOptions, BuildOptions, InspectOptions,
                              CaptureOptions, RunOptions, Usage>;
 
 Command parse_command(int argc, char** argv);

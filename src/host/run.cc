@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "forms/tree.h"
+#include "forms/uki.h"
 #include "host/machine.h"
+#include "host/qemu.h"
 #include "sys/file.h"
 #include "sys/process.h"
 
@@ -15,104 +18,120 @@ namespace curlingiron {
 namespace {
 
 constexpr uint64_t kScratchSize = 4_GiB;
-constexpr const char* kQemu = "qemu-system-x86_64";
 
-// "DISK,serial=…" would be parsed by QEMU as options: a comma in a file name is doubled.
-std::string escape_commas(const std::string& text) {
-  std::string escaped;
-  for (char c : text) escaped += c == ',' ? ",," : std::string(1, c);
-  return escaped;
+enum class PayloadKind { Initramfs, Tree, Uki, Disk, Iso, Netboot };
+
+// The first 64 KiB say what a file is.
+Result<PayloadKind> kind_of(const std::string& path) {
+  UniqueFd here = TRY(open_root("."));
+  Result<FileStatus> status = file_status(here, path);
+  if (!status.ok()) {
+    return Error(concat(path, ": no such file; make one with curlingiron build"));
+  }
+  if (status.value().type == FileType::Directory) {
+    UniqueFd folder = TRY(open_root(path));
+    if (exists(folder, "boot.ipxe")) return PayloadKind::Netboot;
+    if (exists(folder, std::string(kTreeKernel))) return PayloadKind::Tree;
+    return Error(concat(path, ": holds neither vmlinuz nor boot.ipxe; name a directory of build"));
+  }
+  constexpr std::string_view kIsoMark = "CD001";  // ECMA-119, 8.4.2
+  constexpr size_t kIsoMarkAt = 32769;
+  UniqueFd file = TRY(open_path(path, O_RDONLY));
+  ByteVector head(std::min<uint64_t>(status.value().size, 64_KiB));
+  TRY_CONTEXT(path, pread_exact(file, head, 0));
+  if (has(head, kIsoMarkAt, kIsoMark)) return PayloadKind::Iso;
+  if (has(head, 512, std::string_view("EFI PART"))) return PayloadKind::Disk;
+  // A kernel alone is a UEFI program, too.
+  constexpr size_t kLargestUki = 1_GiB;
+  if (has(head, 0, std::string_view("MZ"))) {
+    ByteVector whole = TRY(read_file(here, path, kLargestUki));
+    if (looks_like_uki(whole)) return PayloadKind::Uki;
+    return Error(concat(path, ": a UEFI program, but none of build's (--format uki)"));
+  }
+  return PayloadKind::Initramfs;
 }
 
-// qcow2 by its magic; everything else is taken as it is.
-Result<std::string> disk_format(const std::string& path) {
-  UniqueFd fd = TRY_CONTEXT(path, open_path(path, O_RDONLY));
-  std::array<uint8_t, 4> magic{};
-  size_t n = TRY_CONTEXT(path, read_some(fd, magic));
-  static constexpr std::array<uint8_t, 4> kQcow2 = {'Q', 'F', 'I', 0xfb};
-  return std::string(n == magic.size() && magic == kQcow2 ? "qcow2" : "raw");
+std::string absolute(const std::string& path) {
+  Result<std::string> real = real_path(path);
+  return real.ok() ? std::move(real).value() : path;
 }
 
-// A guest of three instructions, with which QEMU itself ends: opening /dev/kvm is no proof, nor
-// that the kernel runs a guest. Nested or filtered machines offer it and then hang, or QEMU aborts.
-bool qemu_runs_with_kvm(const TemporaryDirectory& scratch) {
-  constexpr size_t kBiosSize = 64_KiB;
-  constexpr size_t kResetVector = 16;  // from the end
-  // mov al, 0x10; mov dx, 0x501; out dx, al; hlt
-  constexpr std::array<uint8_t, 7> kProgram = {0xb0, 0x10, 0xba, 0x01, 0x05, 0xee, 0xf4};
-  constexpr int kStatus = 0x10 << 1 | 1;  // QEMU, hw/misc/debugexit.c
-  constexpr Duration kPatience = 10s;
-  ByteVector bios(kBiosSize, 0xf4);
-  std::copy(kProgram.begin(), kProgram.end(), bios.end() - kResetVector);
-  std::string path = concat(scratch.path(), "/probe.bin");
-  Result<UniqueFd> file = open_path(path, O_WRONLY | O_CREAT, 0600);
-  if (!file.ok() || !write_all(file.value(), bios).ok()) return false;
-  return run_quietly({kQemu, "-machine", "q35,accel=kvm", "-cpu", "host", "-nodefaults", "-display",
-                      "none", "-no-reboot", "-device", "isa-debug-exit", "-bios", path},
-                     kPatience) == kStatus;
+Result<std::string> command_line_of_tree(const std::string& path) {
+  UniqueFd folder = TRY(open_root(path));
+  std::string text = TRY(read_text(folder, std::string(kTreeCommandLine)));
+  return std::string(trim(text));
+}
+
+// The payload as the machine finds it.
+Result<void> add_payload(const RunOptions& options, Machine& machine) {
+  PayloadKind kind = TRY(kind_of(options.payload));
+  std::string console = concat("console=ttyS0", options.append.empty() ? "" : " ", options.append);
+  bool takes_words = kind == PayloadKind::Initramfs || kind == PayloadKind::Tree;
+  if (!options.append.empty() && !takes_words) {
+    return Error("--append: this payload has its own command line; give it to build");
+  }
+  if (!options.kernel.empty() && kind != PayloadKind::Initramfs) {
+    return Error("--kernel: this payload has a kernel of its own; leave it out");
+  }
+  switch (kind) {
+    case PayloadKind::Initramfs: {
+      UniqueFd root = TRY(open_root("/"));
+      KernelImage kernel = TRY(wanted_kernel_image(root, options.kernel));
+      machine.direct.push_back({concat("/", kernel.path), options.payload, console});
+      break;
+    }
+    case PayloadKind::Tree:
+      machine.direct.push_back({concat(options.payload, "/", kTreeKernel),
+                                concat(options.payload, "/", kTreeInitramfs),
+                                concat(TRY(command_line_of_tree(options.payload)), " ", console)});
+      break;
+    case PayloadKind::Uki:
+      if (machine.firmware == Firmware::Bios) machine.firmware = Firmware::Uefi;
+      machine.direct.push_back({options.payload, "", ""});
+      break;
+    case PayloadKind::Disk:
+      machine.disks.push_back({options.payload, DiskModel::Usb, true, true});
+      break;
+    case PayloadKind::Iso: machine.cdrom = options.payload; break;
+    case PayloadKind::Netboot:
+      machine.tftp = absolute(options.payload);
+      machine.bootfile = machine.firmware == Firmware::Bios ? "boot.ipxe" : "curlingiron.efi";
+      if (!exists(TRY(open_root(options.payload)), machine.bootfile)) {
+        return Error(concat(options.payload, ": holds no ", machine.bootfile,
+                            ", which this firmware starts; build it where systemd's stub is "
+                            "(package systemd-boot-efi), or leave --firmware out"));
+      }
+      break;
+  }
+  return {};
 }
 
 Result<int> run_in_qemu(const RunOptions& options) {
-  UniqueFd root = TRY(open_root("/"));
-  UniqueFd here = TRY(open_root("."));
-  if (!exists(here, options.payload)) {
-    return Error(concat(options.payload, ": no such file; make one with curlingiron build"));
+  Machine machine;
+  machine.firmware = TRY(parse_firmware(options.firmware));
+  machine.variables = options.variables;
+  machine.memory = options.memory;
+  machine.nic = options.nic;
+  machine.keep = options.keep;
+  if (!options.serve.empty()) {
+    machine.served = TRY_CONTEXT("--serve", real_path(options.serve));
+    log_info(concat(options.serve, " is http://", kServedAddress, "/ there"));
   }
-  if (!program_exists(kQemu)) {
-    return Error(concat(kQemu, " is not installed; install the package qemu-system-x86"));
-  }
-  KernelImage kernel = TRY(wanted_kernel_image(root, options.kernel));
+  machine.others = options.qemu;
+  TRY(add_payload(options, machine));
 
   TemporaryDirectory scratch = TRY(TemporaryDirectory::create());
-  std::vector<std::string> disks = options.disks;
-  if (disks.empty()) {
-    disks.push_back(concat(scratch.path(), "/scratch.img"));
-    UniqueFd file = TRY_CONTEXT(disks.front(), open_path(disks.front(), O_RDWR | O_CREAT, 0600));
-    TRY_CONTEXT(disks.front(), resize_file(file, kScratchSize));
+  for (const std::string& text : options.disks) {
+    machine.disks.push_back(TRY(parse_machine_disk(text)));
   }
-
-  // QEMU takes one accelerator, and who names one knows why.
-  bool own = std::ranges::any_of(options.qemu, [](const std::string& word) {
-    return word == "-accel" || word == "--accel" || word == "-enable-kvm" ||
-           word.find("accel=") != std::string::npos;
-  });
-  bool kvm = !own && exists(root, "dev/kvm") && qemu_runs_with_kvm(scratch);
-  std::vector<std::string> argv = {kQemu,
-                                   "-machine",
-                                   own   ? "q35"
-                                   : kvm ? "q35,accel=kvm"
-                                         : "q35,accel=tcg",
-                                   "-cpu",
-                                   kvm ? "host" : "max",
-                                   "-m",
-                                   options.memory,
-                                   "-smp",
-                                   "2",
-                                   "-nographic",
-                                   "-no-reboot",
-                                   "-kernel",
-                                   concat("/", kernel.path),
-                                   "-initrd",
-                                   options.payload,
-                                   "-append",
-                                   concat("console=ttyS0 ", options.append),
-                                   "-device",
-                                   "virtio-rng-pci",
-                                   "-nic",
-                                   "user,model=virtio-net-pci"};
-  for (size_t i = 0; i < disks.size(); ++i) {
-    std::string format = TRY(disk_format(disks[i]));
-    argv.insert(argv.end(), {"-drive",
-                             concat("file=", escape_commas(disks[i]), ",format=", format,
-                                    ",if=none,cache=none,id=disk", i),
-                             "-device", concat("virtio-blk-pci,drive=disk", i, ",serial=disk", i)});
+  if (options.disks.empty()) {
+    std::string path = concat(scratch.path(), "/scratch.img");
+    UniqueFd file = TRY_CONTEXT(path, open_path(path, O_RDWR | O_CREAT, 0600));
+    TRY_CONTEXT(path, resize_file(file, kScratchSize));
+    machine.disks.push_back({path});
   }
-  argv.insert(argv.end(), options.qemu.begin(), options.qemu.end());
-  log_info(concat("QEMU with ",
-                  own   ? "the accelerator that was given"
-                  : kvm ? "KVM"
-                        : "TCG, which is slow (KVM runs no guest here)",
-                  "; Ctrl-A X ends it"));
+  std::vector<std::string> argv = TRY(qemu_command(machine, scratch));
+  log_info(format_command(argv));
   return run_program(argv);
 }
 

@@ -1,5 +1,6 @@
 #include "host/settings.h"
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.h"
@@ -25,8 +26,20 @@ Result<std::string> public_key(const std::string& given) {
   return Error(concat(given, ": holds no public key; name the .pub file of minisign or signify"));
 }
 
-// Of --ca, or else of this machine; judged here, where their files have names.
-Result<void> read_ca_bundle(const SettingOptions& options, CheckedSettings& checked) {
+// The lines of a config (formats/settings.h).
+Result<std::vector<SettingWord>> words_of(std::string_view config) {
+  std::vector<SettingWord> words;
+  for (std::string_view line : split(config, '\n')) {
+    line = trim(line);
+    if (!line.empty() && line.front() != '#') words.push_back(TRY(split_setting(line)));
+  }
+  return words;
+}
+
+// Of --ca, or else as it was built in, or of this machine; judged here, where their files have
+// names.
+Result<void> read_ca_bundle(const SettingOptions& options, const ByteVector& built_in,
+                            CheckedSettings& checked) {
   std::string name = concat("--ca ", options.ca);
   ByteVector pem;
   if (!options.ca.empty()) {
@@ -37,6 +50,12 @@ Result<void> read_ca_bundle(const SettingOptions& options, CheckedSettings& chec
     pem = TRY_CONTEXT("--ca", read_file(here, options.ca, kCaBundleFile.largest));
   } else {
     if (checked.settings.insecure) return {};
+    if (!built_in.empty()) {
+      checked.ca_bundle = built_in;
+      checked.access.trusted =
+          TRY_CONTEXT("the CA bundle of the payload", read_access(built_in, {})).trusted;
+      return {};
+    }
     UniqueFd root = TRY(open_root("/"));
     std::optional<std::string> bundle = system_ca_bundle(root);
     if (!bundle) return {};
@@ -48,20 +67,63 @@ Result<void> read_ca_bundle(const SettingOptions& options, CheckedSettings& chec
   return {};
 }
 
+// The settings that the options give.
+std::vector<std::string> keys_given(const SettingOptions& options) {
+  std::vector<std::string> keys;
+  auto add = [&](const std::string& value, std::string_view key) {
+    if (!value.empty()) keys.emplace_back(key);
+  };
+  add(options.sha256, "sha256");
+  add(options.image_sha256, "image-sha256");
+  add(options.member, "member");
+  add(options.sums, "sums");
+  add(options.public_key, "pubkey");
+  add(options.signature, "sig");
+  for (const std::string& setting : options.set) {
+    keys.push_back(setting.substr(0, setting.find('=')));
+  }
+  return keys;
+}
+
 }  // namespace
 
-Result<CheckedSettings> check_settings(const SettingOptions& options) {
+bool holds_secret(std::string_view key, std::string_view value) {
+  if (!is_secret_key(key)) return false;
+  Result<Url> url = parse_url(value);
+  return !url.ok() || url.value().display() != url.value().text();
+}
+
+std::string shown_setting(std::string_view key, std::string_view value) {
+  if (!is_secret_key(key)) return printable(concat(key, "=", value), 200);
+  Result<Url> url = parse_url(value);
+  return concat(key, "=", url.ok() ? url.value().display() : "(not shown)");
+}
+
+Result<CheckedSettings> check_settings(const SettingOptions& options,
+                                       const InitramfsSettings& before) {
   CheckedSettings checked;
   std::map<std::string, std::string, std::less<>> given;
   auto add = [&](std::string_view key, std::string_view value) -> Result<void> {
     TRY(apply_setting(key, value, checked.settings));
-    auto [before, is_first] = given.emplace(key, value);
-    if (!is_first && before->second != value && !is_repeatable_key(key)) {
+    auto [there, is_first] = given.emplace(key, value);
+    if (!is_first && there->second != value && !is_repeatable_key(key)) {
       return Error(concat(key, ": is given twice, each time another value; give one of them"));
     }
     checked.config += TRY(format_setting(key, value));
     return {};
   };
+  // What is said of one image is not said of another.
+  static constexpr std::string_view kOfTheImage[] = {"src", "sha256", "image-sha256", "sums",
+                                                     "sig", "member", "header",       "pin"};
+  std::vector<std::string> given_keys = keys_given(options);
+  std::vector<SettingWord> words = TRY(words_of(before.config));
+  bool another = !options.sources.empty() && std::ranges::find(words, std::string_view("src"),
+                                                               &SettingWord::key) != words.end();
+  for (const auto& [key, value] : words) {
+    bool replaced = std::ranges::find(given_keys, key) != given_keys.end();
+    bool of_another = another && std::ranges::find(kOfTheImage, key) != std::end(kOfTheImage);
+    if (!replaced && !of_another) TRY(add(key, value));
+  }
   // apply_setting() names the key, which is the option's name, too.
   for (const std::string& source : options.sources) TRY(add("src", source));
   if (!options.sha256.empty()) TRY(add("sha256", options.sha256));
@@ -74,7 +136,13 @@ Result<CheckedSettings> check_settings(const SettingOptions& options) {
     auto [key, value] = TRY_CONTEXT("--set", split_setting(setting));
     TRY_CONTEXT("--set", add(key, value));
   }
-  TRY(read_ca_bundle(options, checked));
+  TRY(read_ca_bundle(options, before.ca_bundle, checked));
+  if (options.certificate.empty() && !before.client_certificate.empty()) {
+    checked.client_certificate = before.client_certificate;
+    checked.access.client_certificate = TRY_CONTEXT("the client certificate of the payload",
+                                                    read_access({}, before.client_certificate))
+                                            .client_certificate;
+  }
   if (!options.certificate.empty()) {
     std::string name = concat("--cert ", options.certificate);
     UniqueFd here = TRY(open_root("."));
@@ -97,7 +165,7 @@ Result<NetworkConfig> load_network(const std::string& file) {
 }
 
 void set_network(const NetworkConfig& network, const Settings& settings, InitramfsPlan& plan) {
-  if (!network.empty()) plan.network = format_network_config(network);
+  if (!network.empty()) plan.settings.network = format_network_config(network);
   NetworkConfig used = settings.network;
   used.complete_from(network);
   if (used.has_vlans()) plan.links.push_back({"8021q", "VLAN of the network"});

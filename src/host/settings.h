@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "formats/network_config.h"
@@ -22,8 +23,15 @@ struct CheckedSettings {
   ByteVector client_certificate;  // of --cert; empty: none
   ImageAccess access;             // with what is in them
 };
-// Files are read, and what is in them is judged.
-Result<CheckedSettings> check_settings(const SettingOptions& options);
+// Files are read, and what is in them is judged. `before`: what was built into a payload, which
+// holds for whatever the options do not say. Where it names an image and the options name another,
+// nothing that was said of the former holds for that.
+Result<CheckedSettings> check_settings(const SettingOptions& options,
+                                       const InitramfsSettings& before = {});
+// Whether a setting's value holds a password or a token.
+bool holds_secret(std::string_view key, std::string_view value);
+// A setting for people and for files that everybody may read: KEY=VALUE, without secrets.
+std::string shown_setting(std::string_view key, std::string_view value);
 
 // The text of --network, which /init will be able to read.
 Result<NetworkConfig> load_network(const std::string& file);

@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <exception>
 
+#include "init/open_settings.h"
 #include "init/phases.h"
 #include "init/rescue.h"
+#include "init/rescue_system.h"
 #include "sys/power.h"
 #include "sys/process.h"
 
@@ -44,8 +46,9 @@ auto run_phase(Journal& journal, std::string_view name, Phase phase) {
   return evidence;
 }
 
-// Nothing is written in here. What was proven before a failure is left in `proven`.
-Result<void> prove_everything(Journal& journal, Proven& proven) {
+// What is to be done. Nothing is written in here, as in prove_everything(); what was proven before
+// a failure is left in `proven`.
+Result<void> find_out(Journal& journal, Proven& proven) {
   // Without /proc, /sys and /dev nothing can be seen.
   proven.mounts = TRY(run_phase(journal, "mounts", [] { return mount_kernel_file_systems(); }));
   journal.open_consoles(proven.mounts.root);
@@ -60,6 +63,17 @@ Result<void> prove_everything(Journal& journal, Proven& proven) {
   // Drivers go on loading during the phases that follow.
   proven.drivers = TRY(run_phase(
       journal, "drivers", [&] { return load_drivers(proven.mounts, proven.configuration); }));
+
+  // What to install where may have been left open.
+  if (!check_complete(proven.configuration.settings).ok()) {
+    TRY(run_phase(journal, "settings", [&] {
+      return find_settings(*proven.dead_man, proven.mounts, proven.configuration, proven.drivers);
+    }));
+  }
+  return {};
+}
+
+Result<void> prove_everything(Journal& journal, Proven& proven) {
   proven.joined = TRY(run_phase(journal, "network", [&] {
     return join_network(proven.mounts, proven.configuration, proven.drivers);
   }));
@@ -189,6 +203,12 @@ std::string_view leave_name(Leave how) {
   ignore_broken_pipes();
 
   Proven proven;
+  if (!find_out(journal, proven).ok()) after_unproven(journal, proven);
+  if (!check_complete(proven.configuration.settings).ok()) {
+    // Nobody waits for anything any more.
+    proven.dead_man.reset();
+    run_rescue_system(journal, proven.mounts, proven.configuration);
+  }
   if (!prove_everything(journal, proven).ok()) after_unproven(journal, proven);
   if (!install_proven(journal, proven).ok()) after_failure(journal, proven);
 

@@ -29,16 +29,6 @@ constexpr Duration kDriversPatience = 30s;
 // USB disks show themselves a second or two after their drivers; some card readers never do.
 constexpr Duration kLateDiskPatience = 10s;
 
-// Entries of a sysfs class that are hardware: they have a device behind them.
-size_t count_devices(const UniqueFd& root, const std::string& directory) {
-  Result<std::vector<std::string>> names = list_directory(root, directory);
-  if (!names.ok()) return 0;
-  return static_cast<size_t>(
-      std::count_if(names.value().begin(), names.value().end(), [&](const std::string& name) {
-        return exists(root, concat(directory, "/", name, "/device"));
-      }));
-}
-
 // True for identities that no disk that shows itself later can share.
 bool names_one_disk_for_good(std::string_view wanted) {
   static constexpr std::string_view kLasting[] = {"serial:", "wwn:", "by-path:", "by-id:"};
@@ -69,6 +59,15 @@ void set_clock(const UniqueFd& root, const Settings& settings) {
 }
 
 }  // namespace
+
+size_t count_devices(const UniqueFd& root, const std::string& directory) {
+  Result<std::vector<std::string>> names = list_directory(root, directory);
+  if (!names.ok()) return 0;
+  return static_cast<size_t>(
+      std::count_if(names.value().begin(), names.value().end(), [&](const std::string& name) {
+        return exists(root, concat(directory, "/", name, "/device"));
+      }));
+}
 
 Result<Mounts> mount_kernel_file_systems() {
   TRY(mount_kernel_fs("devtmpfs", "/dev"));
@@ -125,7 +124,6 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   }
   TRY(read_network(mounts.root, configuration.settings));
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
-  TRY(check_complete(configuration.settings));
   configuration.access = TRY_CONTEXT("certificates of the initramfs",
                                      read_certificates(mounts.root, configuration.settings));
   configuration.deadline = now() + configuration.settings.deadline;
@@ -169,7 +167,9 @@ Result<NetworkOrder> network_order(const Configuration& configuration) {
   order.config = settings.network;
   order.hostname = settings.hostname;
   order.mtu = settings.mtu;
-  order.sources = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources)).mirrors;
+  if (!settings.sources.empty()) {
+    order.sources = TRY_CONTEXT("curlingiron.src", parse_origin(settings.sources)).mirrors;
+  }
   order.http = http_options(settings, configuration.access);
   return order;
 }

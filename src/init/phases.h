@@ -49,7 +49,10 @@ struct DriversRunning {
 };
 Result<DriversRunning> load_drivers(const Mounts& mounts, const Configuration& configuration);
 
-// How the source is to be reached.
+// Entries of a folder of sysfs ("sys/class/net") that are hardware: they have a device behind them.
+size_t count_devices(const UniqueFd& root, const std::string& directory);
+
+// How the source is to be reached; without one, any path will do.
 Result<NetworkOrder> network_order(const Configuration& configuration);
 
 struct Joined {

@@ -1,18 +1,14 @@
 #include "init/rescue.h"
 
-#include <fcntl.h>
-
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/rescue_shell.h"
-#include "sys/clock.h"
+#include "init/console.h"
 #include "sys/file.h"
 #include "sys/process.h"
-#include "sys/terminal.h"
 
 namespace curlingiron {
 namespace {
@@ -28,55 +24,6 @@ Result<const ShellCommand*> find_shell(const UniqueFd& root) {
   }
   return Error(
       "onfail=shell: this initramfs holds no shell; build it with --add /bin/busybox:/bin/sh");
-}
-
-struct Console {
-  std::string name;  // "ttyS0"
-  UniqueFd input;
-};
-
-// Terminals of /dev that are consoles. tty0 stands for the one on the screen, and cannot be a
-// session's own.
-std::vector<Console> open_consoles(const UniqueFd& root) {
-  std::vector<Console> consoles;
-  Result<std::string> active = read_line(root, "sys/class/tty/console/active");
-  if (!active.ok()) return consoles;
-  for (std::string_view word : split_blank(active.value())) {
-    std::string name(word);
-    if (name == "tty0") {
-      Result<std::string> shown = read_line(root, "sys/class/tty/tty0/active");
-      if (shown.ok()) name = shown.value();
-    }
-    Result<UniqueFd> input = open_at(root, concat("dev/", name), O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (!input.ok()) continue;
-    discard_input(input.value());
-    consoles.push_back({std::move(name), std::move(input).value()});
-  }
-  return consoles;
-}
-
-// The console where a line was typed; nullopt when there was none in time.
-Result<std::optional<std::string>> wait_for_enter(std::vector<Console> consoles,
-                                                  std::optional<Duration> patience) {
-  UnwatchedChildren unwatched;
-  std::optional<Time> end;
-  if (patience) end = now() + *patience;
-  while (!consoles.empty()) {
-    std::vector<PollItem> items;
-    for (const Console& console : consoles) items.push_back({console.input.get()});
-    std::optional<Duration> left;
-    if (end) left = std::max<Duration>(*end - now(), 0s);
-    if (!TRY(poll_items(items, left))) break;
-    for (size_t i = items.size(); i-- > 0;) {
-      if (!items[i].ready) continue;
-      uint8_t line[256];
-      Result<size_t> n = read_some(consoles[i].input, line);
-      if (n.ok() && n.value() != 0) return std::optional(consoles[i].name);
-      // Hung up: nobody is there.
-      consoles.erase(consoles.begin() + static_cast<ptrdiff_t>(i));
-    }
-  }
-  return std::optional<std::string>();
 }
 
 }  // namespace

@@ -139,6 +139,12 @@ bool ModuleTree::is_builtin(std::string_view name) const {
   return builtin_.contains(normalize_module_name(name));
 }
 
+std::vector<std::string> ModuleTree::builtin() const {
+  std::vector<std::string> names(builtin_.begin(), builtin_.end());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 bool ModuleTree::covers(std::string_view alias_or_name) const {
   return is_builtin(alias_or_name) || !resolve(alias_or_name).empty() ||
          !builtin_aliases_.find(alias_or_name).empty();

@@ -36,6 +36,7 @@ class ModuleTree {
   // is_builtin.
   std::vector<std::string> resolve(std::string_view alias_or_name) const;
   bool is_builtin(std::string_view name) const;
+  std::vector<std::string> builtin() const;  // names, sorted
   // True when something, loadable or built in, answers to this modalias or name.
   bool covers(std::string_view alias_or_name) const;
   // Path relative to directory() ("kernel/drivers/net/virtio_net.ko.xz"); empty: not a module.

@@ -149,4 +149,24 @@ Result<ByteVector> compress(ConstBytes bytes, Compression compression, Effort ef
   return out;
 }
 
+Result<RawLzma> compress_lzma(ConstBytes bytes) {
+  lzma_options_lzma options;
+  if (lzma_lzma_preset(&options, 9 | LZMA_PRESET_EXTREME) != 0) {
+    return Error("liblzma lacks the preset");
+  }
+  options.nice_len = 273;
+  options.depth = 1000;
+  lzma_filter filters[] = {{LZMA_FILTER_LZMA1, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+  RawLzma packed;
+  packed.properties = static_cast<uint8_t>(options.lc + 9 * (options.lp + 5 * options.pb));
+  // As much as LZMA may add to what cannot be packed.
+  packed.bytes.resize(bytes.size() + bytes.size() / 16 + 4_KiB);
+  size_t size = 0;
+  lzma_ret status = lzma_raw_buffer_encode(filters, nullptr, bytes.data(), bytes.size(),
+                                           packed.bytes.data(), &size, packed.bytes.size());
+  if (status != LZMA_OK) return Error(concat("LZMA compression failed, liblzma's code ", status));
+  packed.bytes.resize(size);
+  return packed;
+}
+
 }  // namespace curlingiron

@@ -3,6 +3,7 @@
 // every machine, whatever its number of processors.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -27,5 +28,12 @@ std::string_view kernel_option(Compression compression);
 // skips the zeros.
 Result<ByteVector> compress(ConstBytes bytes, Compression compression, Effort effort,
                             Contents contents);
+
+// LZMA1 without a container, small rather than quick; `properties`: lc + 9 * (lp + 5 * pb).
+struct RawLzma {
+  uint8_t properties = 0;
+  ByteVector bytes;
+};
+Result<RawLzma> compress_lzma(ConstBytes bytes);
 
 }  // namespace curlingiron

@@ -225,6 +225,8 @@ constexpr std::string_view kVmModules[] = {
     // calls say, and so in no profile by its role.
     "hv_storvsc",  //
     "hv_vmbus", "virtio_mmio", "virtio_rng",
+    // What the hypervisor has to say to the installer (init/open_settings.h).
+    "qemu_fw_cfg",
     // No hardware asks for VLANs.
     "8021q",
     // The disk controllers and cards of old that hypervisors imitate.

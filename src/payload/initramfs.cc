@@ -333,22 +333,27 @@ struct PayloadFiles {
   std::vector<FirmwareFile> firmware;
 };
 
+// An empty file says the same to /init as none.
+enum class EmptyFiles { LeaveOut, Write };
+
+Result<void> add_settings(Archive& archive, const InitramfsSettings& settings, EmptyFiles empty) {
+  auto add = [&](const PayloadFile& file, ConstBytes bytes) -> Result<void> {
+    if (bytes.empty() && empty == EmptyFiles::LeaveOut) return {};
+    return archive.file(file, bytes);
+  };
+  TRY(archive.file(kConfigFile, as_bytes(settings.config)));
+  TRY(add(kNetworkFile, as_bytes(settings.network)));
+  TRY(add(kCaBundleFile, settings.ca_bundle));
+  return add(kClientCertificateFile, settings.client_certificate);
+}
+
 Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& plan,
                                       const PayloadFiles& contents) {
   TRY(archive.console());
   for (const char* path : {"etc", "proc", "run", "sys"}) TRY(archive.directory(path));
   TRY(archive.directory("tmp", 01777));
-  TRY(archive.file(kConfigFile, as_bytes(plan.config)));
-  if (!plan.network.empty()) {
-    TRY(archive.file(kNetworkFile, as_bytes(plan.network)));
-  }
+  TRY(add_settings(archive, plan.settings, EmptyFiles::LeaveOut));
   TRY(archive.file(kModuleIndexFile, as_bytes(contents.index)));
-  if (!plan.ca_bundle.empty()) {
-    TRY(archive.file(kCaBundleFile, plan.ca_bundle));
-  }
-  if (!plan.client_certificate.empty()) {
-    TRY(archive.file(kClientCertificateFile, plan.client_certificate));
-  }
   for (const FirmwareFile& file : contents.firmware) {
     TRY(archive.file(concat(kFirmwareFolder, "/", file.name), 0644, file.bytes));
   }
@@ -426,6 +431,7 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
     if (printable(entry.path) != entry.path || entry.path.find(' ') != std::string::npos) continue;
     reasons.push_back({entry.path, printable(entry.reason)});
   }
+  if (plan.says_builtin) initramfs.index.builtin = tree.builtin();
   files.index = format_module_index(initramfs.index);
   initramfs.modules = choice.modules;
 
@@ -445,6 +451,17 @@ Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsP
   }
   TRY(pack(segments, plan, initramfs));
   return initramfs;
+}
+
+Result<ByteVector> replace_settings(ConstBytes initramfs, const InitramfsSettings& settings) {
+  std::vector<InitramfsPart> parts;
+  Archive archive(parts);
+  TRY(add_settings(archive, settings, EmptyFiles::Write));
+  ByteVector bytes(initramfs.begin(), initramfs.end());
+  bytes.resize((bytes.size() + 3) / 4 * 4);  // where the kernel looks for the next archive
+  ByteVector added = std::move(archive).finish();
+  bytes.insert(bytes.end(), added.begin(), added.end());
+  return bytes;
 }
 
 }  // namespace curlingiron

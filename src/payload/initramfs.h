@@ -31,6 +31,14 @@ struct LinkModule {
   std::string reason;  // "bond of the network"
 };
 
+// What /init reads besides its modules.
+struct InitramfsSettings {
+  std::string config;             // text of /curlingiron/config
+  std::string network;            // text of /curlingiron/network; empty: none
+  ByteVector ca_bundle;           // compact PEM (ca_bundle.h); empty: none
+  ByteVector client_certificate;  // PEM with its key; empty: none
+};
+
 struct InitramfsPlan {
   ByteVector init;                      // /init: an ELF program
   std::string release;                  // kernel release the modules are for
@@ -40,14 +48,13 @@ struct InitramfsPlan {
   std::vector<std::string> omit;        // modules to leave out; needed by others: an error
   std::vector<std::string> firmware;    // named by the user, may be globs: likewise
   std::vector<ExtraEntry> extras;       // of --add
-  std::string config;                   // text of /curlingiron/config
-  std::string network;                  // text of /curlingiron/network; empty: none
-  std::vector<LinkModule> links;        // that the network is made of: an error when missing
-  ByteVector ca_bundle;                 // compact PEM (ca_bundle.h); empty: none
-  ByteVector client_certificate;        // PEM with its key; empty: none
+  InitramfsSettings settings;
+  std::vector<LinkModule> links;  // that the network is made of: an error when missing
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;
   Signatures signatures = Signatures::Strip;
+  // The index says what is built into the kernel: for who starts both on another machine.
+  bool says_builtin = false;
 };
 
 struct InitramfsPart {
@@ -77,6 +84,9 @@ struct Initramfs {
 // this machine, modules of another release, a compression that the kernel's configuration lacks, a
 // named module or firmware file that is not there, an omitted one that another needs.
 Result<Initramfs> build_initramfs(const UniqueFd& modules_root, const InitramfsPlan& plan);
+
+// `initramfs` with an archive after it, whose settings the kernel puts in the place of its own.
+Result<ByteVector> replace_settings(ConstBytes initramfs, const InitramfsSettings& settings);
 
 // For people: sizes by kind of part, unpacked, and of the archives, packed. Several lines.
 std::string summarize(const Initramfs& initramfs);

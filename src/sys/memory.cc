@@ -1,5 +1,7 @@
 #include "sys/memory.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -78,6 +80,8 @@ uint64_t left_by_groups(const UniqueFd& root) {
 }
 
 }  // namespace
+
+void give_large_blocks_back() { ::mallopt(M_MMAP_THRESHOLD, 1 << 20); }
 
 uint64_t total_memory() {
   Result<UniqueFd> root = open_root("/");

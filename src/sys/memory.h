@@ -5,6 +5,10 @@
 
 namespace curlingiron {
 
+// Blocks of a mebibyte and more go back to the kernel as soon as they are freed (mallopt(3)): the
+// machine that is replaced may have just enough for the next system beside this one.
+void give_large_blocks_back();
+
 // Bytes; no limit (UINT64_MAX) where it is not known.
 
 // All that the kernel has (MemTotal).

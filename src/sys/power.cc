@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <linux/kexec.h>
+#include <signal.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -74,6 +76,18 @@ Error explain_kexec(int code) {
   }
 }
 
+// In a signal's handler: system calls alone.
+void leave_on_signal(int signal) {
+  Leave how = signal == SIGUSR2   ? Leave::PowerOff
+              : signal == SIGUSR1 ? Leave::Halt
+                                  : Leave::Restart;
+  ::kill(-1, SIGTERM);  // all but process 1
+  timespec grace{0, 500'000'000};
+  ::nanosleep(&grace, nullptr);
+  ::sync();
+  ::reboot(static_cast<int>(reboot_command(how)));
+}
+
 }  // namespace
 
 Error leave(Leave how) {
@@ -96,6 +110,13 @@ Error restart_at_once() {
   Error refused = last_system_error("reboot");
   if (!fallback.ok()) force();
   return refused;
+}
+
+void leave_on_signals() {
+  struct sigaction action = {};
+  action.sa_handler = leave_on_signal;
+  action.sa_flags = SA_RESTART;
+  for (int signal : {SIGTERM, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
 }
 
 void ignore_ctrl_alt_del() { ::reboot(RB_DISABLE_CAD); }

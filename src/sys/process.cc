@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -199,21 +200,31 @@ Result<int> run_program(const std::vector<std::string>& argv) {
   return wait_for(TRY(spawn(argv, FileActions())));
 }
 
-Result<int> run_quiet_on_success(const std::vector<std::string>& argv) {
+Result<ProgramOutput> run_for_output(const std::vector<std::string>& argv) {
+  constexpr size_t kMost = 65536;
   UniqueFd output = TRY(create_memory_file("output"));
   FileActions files;
   files.open(STDIN_FILENO, "/dev/null", O_RDONLY);
   files.copy(output.get(), STDOUT_FILENO);
   files.copy(output.get(), STDERR_FILENO);
-  int status = TRY(wait_for(TRY(spawn(argv, files))));
-  if (status != 0) {
-    std::array<uint8_t, 4096> chunk{};
-    UniqueFd again = TRY(reopen_read_only(output));
-    for (size_t n = TRY(read_some(again, chunk)); n != 0; n = TRY(read_some(again, chunk))) {
-      std::fwrite(chunk.data(), 1, n, stderr);
-    }
-  }
-  return status;
+  ProgramOutput done;
+  done.status = TRY(wait_for(TRY(spawn(argv, files))));
+  done.text.resize(std::min<uint64_t>(TRY(seek_end(output)), kMost));
+  TRY(pread_exact(output, {reinterpret_cast<uint8_t*>(done.text.data()), done.text.size()}, 0));
+  return done;
+}
+
+Result<int> run_quiet_on_success(const std::vector<std::string>& argv) {
+  ProgramOutput done = TRY(run_for_output(argv));
+  if (done.status != 0) std::fwrite(done.text.data(), 1, done.text.size(), stderr);
+  return done.status;
+}
+
+Result<void> start_program(const std::vector<std::string>& argv) {
+  FileActions files;
+  files.open(STDIN_FILENO, "/dev/null", O_RDONLY);
+  TRY(spawn(argv, files));
+  return {};
 }
 
 Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,

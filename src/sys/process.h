@@ -50,6 +50,15 @@ Result<int> run_program(const std::vector<std::string>& argv);
 // The same without input. What it prints is shown where it ends with another status than 0; else it
 // is dropped.
 Result<int> run_quiet_on_success(const std::vector<std::string>& argv);
+// The same, for what it prints: at most 64 KiB of it.
+struct ProgramOutput {
+  int status = 0;
+  std::string text;
+};
+Result<ProgramOutput> run_for_output(const std::vector<std::string>& argv);
+// Starts argv[0] (found on PATH) without input and leaves it to itself; its output is the caller's.
+// Whoever reaps children (PID 1) gets it in the end.
+Result<void> start_program(const std::vector<std::string>& argv);
 // Runs argv[0], a path, on the terminal `device` ("/dev/ttyS0") as a session of its own with that
 // as its controlling terminal, in the root directory, and waits. Other children that end meanwhile
 // are reaped (PID 1 inherits them). The exit status, or 128 + signal.

@@ -640,7 +640,8 @@ class Machine:
               (more of QEMU's); on the network's bridge, or on another tap device, or at an end of a wire:
               (socket here, socket there)
     machine   "q35", or "pc": PCI without Express, IDE on a PIIX
-    firmware  "bios" or "uefi"
+    firmware  "bios", "uefi", or under Secure Boot "secure" (Microsoft's keys) or "snakeoil" (Debian's key for tests);
+              for disks, a CD (`extra`) and cards of `properties` the bootindex says which it starts from
     kernel, initrd, append: direct boot
     reset     what a restart of the guest does: "exit" ends QEMU, "reset" restarts, "pause" stops it
               between the two systems, where its disk can be looked at, until resume()
@@ -651,7 +652,7 @@ class Machine:
                  extra=(), echo=None, machine="q35"):
         self.artifacts = pathlib.Path(artifacts)
         self.artifacts.mkdir(parents=True, exist_ok=True)
-        self.name, self.network = name, network
+        self.name, self.network, self.firmware = name, network, firmware
         self.echo = ECHO if echo is None else echo
         self.text = ""          # the console without escapes and carriage returns
         self.position = 0       # what expect() has consumed
@@ -680,17 +681,23 @@ class Machine:
         # Virtual CPUs take turns: with a thread each, QEMU 7.2 now and then lets one run an instruction
         # that another has just patched away, and the kernel dies of "Oops: int3".
         command = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg,thread=single", "-cpu", cpu, "-smp", cpus,
-                   "-m", memory, "-display", "none", "-nodefaults", "-no-user-config", "-vga", vga or ("none" if kernel else "std"),
+                   "-m", memory, "-display", "none", "-nodefaults", "-no-user-config",
+                   "-vga", vga or ("none" if kernel else "std"),
                    "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
                    "-qmp", f"unix:{self.sockets}/qmp,server=on,wait=off"]
         command += {"exit": ["-action", "reboot=shutdown"], "reset": [],
                     "pause": ["-action", "reboot=shutdown,shutdown=pause"]}[reset]
-        if firmware == "uefi":
+        if firmware != "bios":
+            code, keys = {"uefi": ("", ""), "secure": (".secboot", ".ms"), "snakeoil": (".secboot", ".snakeoil")}[firmware]
             variables = self.artifacts / f"{self.name}.vars.fd"
             if not variables.exists():
-                shutil.copyfile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
-            command += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+                shutil.copyfile(f"/usr/share/OVMF/OVMF_VARS_4M{keys}.fd", variables)
+            command += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M{code}.fd",
                         "-drive", f"if=pflash,format=raw,unit=1,file={variables}"]
+            if code:
+                # Only its own code in SMM may write the variables.
+                command[2] += ",smm=on"
+                command += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
         for index, disk in enumerate(disks):
             file = pathlib.Path(disk["file"])
             form = disk.get("format", "qcow2" if file.suffix == ".qcow2" else "raw")
@@ -712,7 +719,8 @@ class Machine:
             else:
                 tap = nic.get("tap") or self.network.tap()
                 command += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no"]
-            place = ",".join(["romfile=", *(f"{k}={v}" for k, v in nic.get("properties", {}).items())])
+            properties = {"romfile": "", **nic.get("properties", {})}  # None: the one that QEMU takes
+            place = ",".join(f"{k}={v}" for k, v in properties.items() if v is not None)
             if "usb" in nic:
                 command += ["-device", f"{nic['usb']},id=usbnet{index}"]
                 place = f"bus=usbnet{index}.0"
@@ -873,6 +881,21 @@ class Machine:
             # An event says when it is worth asking again.
             if self._qmp_read(deadline - time.monotonic()) is None and time.monotonic() >= deadline:
                 raise self.failure(f"no restart within {timeout * SLOW:.0f} s")
+
+    def press(self, text):
+        """Types it on the keyboard that stands beside the screen."""
+        named = {"\n": "ret", " ": "spc", "/": "slash", ".": "dot", "-": "minus", ":": "shift-semicolon"}
+        for character in text:
+            keys = named.get(character, character.lower() if not character.isupper() else f"shift-{character.lower()}")
+            self.qmp("send-key", keys=[{"type": "qcode", "data": key} for key in keys.split("-")])
+            time.sleep(0.1)  # QEMU holds each key for as long, and has no event for its end
+
+    def screen(self):
+        """The lines of VGA's text memory: what scrolled out of the screen is there, too, in no order."""
+        file = self.artifacts / f"{self.name}.screen"
+        self.qmp("pmemsave", val=0xb8000, size=0x8000, filename=str(file))
+        text = file.read_bytes()[::2].decode("cp437")
+        return [text[at:at + 80].rstrip() for at in range(0, len(text), 80)]
 
     def plug(self, nic, plugged=True):
         """The cable of a NIC, by its number: the guest sees the carrier come and go."""

@@ -47,7 +47,8 @@ class DirectTest(harness.E2ETest):
 
     def start(self, settings, disk=None, nic=None, **options):
         # The kernel's informational lines would cut those of /init in two on a serial console.
-        words = ["console=ttyS0", "panic=1", "loglevel=4", *(f"curlingiron.{s}" for s in settings)]
+        consoles = (f"console={name}" for name in options.pop("consoles", ["ttyS0"]))
+        words = [*consoles, "panic=1", "loglevel=4", *(f"curlingiron.{s}" for s in settings)]
         return self.machine(network=self.net, kernel=payload.KERNEL / "vmlinuz", initrd=self.initramfs,
                             append=" ".join(words), memory=options.pop("memory", 256),
                             disks=[{"file": self.disk, "serial": SERIAL, **(disk or {})}], nics=[nic or {}],

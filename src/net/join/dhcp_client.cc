@@ -71,7 +71,8 @@ DhcpPacket DhcpClient::query(DhcpType type, Time now) const {
   }
   option(DhcpOption::MaxMessageSize) = {kMaxMessage >> 8, kMaxMessage & 0xff};
   // 121 before 3, as RFC 3442 wants.
-  option(DhcpOption::ParameterList) = {1, 121, 3, 6, 12, 15, 26, 28, 42, 51, 54, 58, 59, 119, 249};
+  option(DhcpOption::ParameterList) = {1,  121, 3,  6,  12, 15,  26,  28,
+                                       42, 51,  54, 58, 59, 119, 224, 249};
   return packet;
 }
 

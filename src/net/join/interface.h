@@ -64,6 +64,8 @@ class Interface {
   std::optional<IpAddress> gateway(Family family) const;  // as DHCP or a router named it
   std::vector<NameServer> name_servers(Time time) const;  // learnt here
   std::vector<std::string> search_domains(Time time) const;  // learnt here
+  bool has_lease() const { return ipv4_.address().has_value(); }
+  const std::string& settings() const { return ipv4_.lease().settings; }  // of a DHCP server
   // Which of the configured addresses and routes are in force.
   bool has_set(Origin origin) const;
   // A DHCP server is asked, and none has given anything; what is used is older.

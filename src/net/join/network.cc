@@ -122,6 +122,18 @@ class Loop {
     return connection;
   }
 
+  // What a DHCP server gives as settings; empty: none of them gives any; nullopt: one may come yet.
+  std::optional<std::string> settings() const {
+    bool leased = false;
+    bool waits = false;
+    for (const auto& [index, interface] : interfaces_.all()) {
+      if (!interface.settings().empty()) return interface.settings();
+      leased = leased || interface.has_lease();
+      waits = waits || (interface.carrier() && interface.waits_for_lease());
+    }
+    return leased && !waits ? std::optional<std::string>("") : std::nullopt;
+  }
+
   void leave() {
     for (auto& [index, interface] : interfaces_.all()) {
       interface.leave();
@@ -487,6 +499,16 @@ Result<std::unique_ptr<Network>> Network::join(const UniqueFd& root, NetworkOrde
   State* running = network->state_.get();
   running->thread = TRY(Thread::start([running] { running->run(); }));
   return network;
+}
+
+Result<std::string> Network::ask_for_settings(const UniqueFd& root, NetworkOrder order,
+                                              Time deadline) {
+  std::unique_ptr<Loop> loop = TRY(Loop::start(root, std::move(order)));
+  WakeEvent never = TRY(WakeEvent::create());
+  while (!loop->settings() && now() < deadline) loop->step_on(deadline, never);
+  std::string settings = loop->settings().value_or("");
+  loop->leave();
+  return settings;
 }
 
 const Connection& Network::connection() const { return state_->connection; }

@@ -48,6 +48,11 @@ class Network final : public PathChooser {
   // it got. Writes etc/resolv.conf below `root`, which holds proc/ and sys/.
   static Result<std::unique_ptr<Network>> join(const UniqueFd& root, NetworkOrder order,
                                                Time deadline);
+  // What a DHCP server on any link gives as settings (DhcpLease::settings), for which all links are
+  // brought up and left again; empty where those that answer give none, or nobody answers before
+  // `deadline`.
+  static Result<std::string> ask_for_settings(const UniqueFd& root, NetworkOrder order,
+                                              Time deadline);
   ~Network() override;
   // As it was when the source first answered.
   const Connection& connection() const;

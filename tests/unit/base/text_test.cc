@@ -106,5 +106,13 @@ TEST(Printable, IsFitForAConsole) {
   EXPECT_EQ(printable("abc", 3), "abc");
 }
 
+TEST(Text, WrapsAtBlanks) {
+  std::string text;
+  append_wrapped(text, "  1  ", "one two three four", 4, 13);
+  append_wrapped(text, "", "a-word-that-is-longer-than-that  b", 0, 13);
+  append_wrapped(text, "", "", 0, 13);
+  EXPECT_EQ(text, "  1  one two\n    three\n    four\na-word-that-is-longer-than-that\nb\n\n");
+}
+
 }  // namespace
 }  // namespace curlingiron

@@ -98,6 +98,18 @@ TEST(Dhcp, Lease) {
   EXPECT_THAT(lease.routes(), ElementsAre(DhcpRoute{{}, 0, ip("10.0.2.2")}));
 }
 
+TEST(Dhcp, SettingsForTheInstaller) {
+  DhcpPacket packet = ack();
+  packet.options[224] = {'a', '=', 'b', ' ', 'c', 0, 0};
+  EXPECT_EQ(lease_of(packet).value().settings, "a=b c");
+  packet.options[224] = ByteVector(4096, 'x');
+  EXPECT_EQ(lease_of(packet).value().settings.size(), 4096U);
+  packet.options[224].push_back('x');
+  DhcpLease lease = lease_of(packet).value();
+  EXPECT_EQ(lease.settings, "");
+  EXPECT_THAT(lease.ignored, ElementsAre(HasSubstr("224")));
+}
+
 TEST(Dhcp, MalformedOptionsAreLeftOut) {
   DhcpPacket packet = ack();
   auto& options = packet.options;

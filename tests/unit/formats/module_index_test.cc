@@ -19,7 +19,9 @@ constexpr std::string_view kText =
     "alias virtio:d00000001v* virtio_net\n"
     "alias virtio:d0000000?v* failover\n"
     "alias net_pf_17 failover\n"
-    "load failover\n";
+    "load failover\n"
+    "builtin ahci\n"
+    "builtin nvme\n";
 
 TEST(ModuleIndex, RoundTrip) {
   auto index = parse_module_index(kText);
@@ -27,6 +29,7 @@ TEST(ModuleIndex, RoundTrip) {
   EXPECT_EQ(index.value().release, "6.1.0-56-amd64");
   EXPECT_THAT(index.value().modules[1].dependencies, ElementsAre("failover"));
   EXPECT_THAT(index.value().load, ElementsAre("failover"));
+  EXPECT_THAT(index.value().builtin, ElementsAre("ahci", "nvme"));
   EXPECT_EQ(format_module_index(index.value()), kText);
 }
 

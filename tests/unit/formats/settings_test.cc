@@ -278,5 +278,46 @@ TEST(Settings, IncompleteOnesSayWhatIsMissing) {
   EXPECT_NE(check_complete(settings).error().message().find("curlingiron.dst="), std::string::npos);
 }
 
+Settings settings_of(std::string_view config) {
+  Settings settings;
+  Result<void> applied = apply_config(config, settings);
+  EXPECT_TRUE(applied.ok()) << applied.error().message();
+  return settings;
+}
+
+TEST(Settings, WhatWasLeftOpenIsTakenFromOthersAndNothingElse) {
+  const std::string kKey = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+  std::string outer =
+      concat("src=https://other/x\nsha256=", kDigest, "\npubkey=", kKey,
+             "\nheader=A: b\nproxy=http://p:1\ninsecure\nonfail=reboot\ndst=only\n");
+  // All of it was open.
+  Settings open = settings_of("header=Mine: secret\n");
+  complete_settings(open, settings_of(outer));
+  EXPECT_THAT(open.sources, testing::ElementsAre("https://other/x"));
+  EXPECT_TRUE(open.sha256.has_value());
+  EXPECT_EQ(open.public_key, kKey);
+  EXPECT_EQ(open.destination, "only");
+  EXPECT_TRUE(open.proxy.has_value());
+  // Another's server does not get what is for ours, and trust is no matter of others.
+  EXPECT_THAT(open.headers, testing::ElementsAre("A: b"));
+  EXPECT_FALSE(open.insecure);
+  EXPECT_EQ(open.on_failure, AfterFailure::Hold);
+
+  // The image was named: the disk alone was open.
+  Settings fixed = settings_of("src=https://mine/x\n");
+  complete_settings(fixed, settings_of(outer));
+  EXPECT_THAT(fixed.sources, testing::ElementsAre("https://mine/x"));
+  EXPECT_FALSE(fixed.sha256.has_value());
+  EXPECT_EQ(fixed.public_key, "");
+  EXPECT_FALSE(fixed.proxy.has_value());
+  EXPECT_EQ(fixed.destination, "only");
+
+  // A key that was built in holds for whatever image comes.
+  Settings signed_by = settings_of(concat("pubkey=", kKey, "\ndst=/dev/sda\n"));
+  complete_settings(signed_by, settings_of("src=https://other/x\ndst=only\n"));
+  EXPECT_EQ(signed_by.public_key, kKey);
+  EXPECT_EQ(signed_by.destination, "/dev/sda");
+}
+
 }  // namespace
 }  // namespace curlingiron

@@ -47,14 +47,13 @@ class CoverageTest : public ::testing::Test {
     return driven_devices(root, "sys/devices/pci0000:00/0000:00:03.0/virtio0").value();
   }
   std::string verdict() const {
-    Initramfs initramfs;
-    initramfs.index = index_;
-    Result<void> covered = check_covered("/dev/vda", chain(), initramfs);
+    Result<void> covered = check_covered("/dev/vda", chain(), index_, made_);
     return covered.ok() ? "covered" : covered.error().message();
   }
 
   TemporaryDirectory directory_;
   ModuleIndex index_;
+  MadeWhere made_ = MadeWhere::Here;
 };
 
 TEST_F(CoverageTest, EveryDriverUpTheTreeIsFound) {
@@ -86,6 +85,18 @@ TEST_F(CoverageTest, AModuleThatNothingWouldLoad) {
   EXPECT_EQ(verdict(), "covered");
   index_.load.clear();
   index_.modules[1].dependencies = {"virtio", "virtio_pci"};
+  EXPECT_EQ(verdict(), "covered");
+}
+
+TEST_F(CoverageTest, WhatThePayloadsKernelHoldsItself) {
+  made_ = MadeWhere::Elsewhere;
+  index_.modules.clear();
+  index_.aliases.clear();
+  EXPECT_THAT(verdict(), HasSubstr("is not in the payload for kernel"));
+  EXPECT_THAT(verdict(), HasSubstr("--module virtio_"));
+  index_.builtin = {"virtio_blk"};
+  EXPECT_THAT(verdict(), HasSubstr("virtio_pci"));
+  index_.builtin = {"virtio_blk", "virtio_pci"};
   EXPECT_EQ(verdict(), "covered");
 }
 

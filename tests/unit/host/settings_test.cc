@@ -143,5 +143,57 @@ TEST(Blob, InitIsAStaticProgram) {
             "ELF");
 }
 
+TEST(SettingsConfig, WhatWasBuiltInHoldsWhereNothingElseIsSaid) {
+  InitramfsSettings built_in;
+  built_in.config = concat("# by build\nsrc=https://a/x\nsha256=", std::string(64, 'b'),
+                           "\nheader=A: b\ndst=only\ndeadline=90\n");
+  SettingOptions options;
+  options.set = {"deadline=60"};
+  Result<CheckedSettings> checked = check_settings(options, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().settings.sources, std::vector<std::string>{"https://a/x"});
+  EXPECT_TRUE(checked.value().settings.sha256.has_value());
+  EXPECT_EQ(checked.value().settings.deadline, 60s);
+  EXPECT_EQ(checked.value().config.find("deadline=90"), std::string::npos);
+
+  // Another image: nothing that was said of the former, and nothing that was for its server.
+  options.sources = {"https://b/y"};
+  checked = check_settings(options, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().settings.sources, options.sources);
+  EXPECT_FALSE(checked.value().settings.sha256.has_value());
+  EXPECT_TRUE(checked.value().settings.headers.empty());
+  EXPECT_EQ(checked.value().settings.destination, "only");
+
+  // A digest of an image that was left open is one of that which comes.
+  built_in.config = concat("sha256=", std::string(64, 'b'), "\n");
+  checked = check_settings(options, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_TRUE(checked.value().settings.sha256.has_value());
+
+  built_in.config = "dealdine=90\n";
+  EXPECT_FALSE(check_settings(options, built_in).ok());
+}
+
+TEST(SettingsConfig, APayloadTrustsWhomItTrusted) {
+  InitramfsSettings built_in;
+  std::string_view root = test::kRootCertificate;
+  built_in.ca_bundle.assign(root.begin(), root.end());
+  Result<CheckedSettings> checked = check_settings({}, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().ca_bundle, built_in.ca_bundle);
+}
+
+TEST(SettingsConfig, SecretsAreNotShown) {
+  EXPECT_EQ(shown_setting("dst", "only"), "dst=only");
+  EXPECT_EQ(shown_setting("src", "https://me:secret@h/x?token=1"), "src=https://h/x");
+  EXPECT_EQ(shown_setting("header", "Authorization: me"), "header=(not shown)");
+  EXPECT_FALSE(holds_secret("src", "https://h/x"));
+  EXPECT_TRUE(holds_secret("src", "https://me:secret@h/x"));
+  EXPECT_TRUE(holds_secret("src", "https://h/x?token=1"));
+  EXPECT_TRUE(holds_secret("header", "Authorization: me"));
+  EXPECT_FALSE(holds_secret("dst", "only"));
+}
+
 }  // namespace
 }  // namespace curlingiron

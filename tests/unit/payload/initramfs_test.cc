@@ -32,8 +32,8 @@ class InitramfsTest : public ::testing::Test {
     plan_.modaliases = {
         "pci:v0000ACMEd00000001sv1sd2bc02sc00i00", "pci:v0000ACMEd00000002sv1sd2bc01sc00i00",
         "pci:v0000ACMEd00000003sv1sd2bc03sc00i00", "pci:v0000ACMEd00000004sv1sd2bc02sc00i00"};
-    plan_.config = "curlingiron.src=https://example.org/\n";
-    plan_.ca_bundle = compact_ca_bundle(test::bytes_of(test::kRootCertificate)).value();
+    plan_.settings.config = "curlingiron.src=https://example.org/\n";
+    plan_.settings.ca_bundle = compact_ca_bundle(test::bytes_of(test::kRootCertificate)).value();
     plan_.effort = Effort::Fast;
   }
   std::string error() {
@@ -90,7 +90,7 @@ TEST_F(InitramfsTest, GoldenListing) {
   std::string expected{std::istreambuf_iterator<char>(golden), {}};
   EXPECT_EQ(listing(built.value().bytes) + file_text(entries, "curlingiron/modules"), expected);
   EXPECT_EQ(file_text(entries, "lib/firmware/acme/nic.bin"), "firmware");
-  EXPECT_EQ(file_text(entries, "curlingiron/config"), plan_.config);
+  EXPECT_EQ(file_text(entries, "curlingiron/config"), plan_.settings.config);
   EXPECT_EQ(file_text(entries, "init"), as_text(plan_.init));
   EXPECT_THAT(built.value().warnings, ElementsAre(HasSubstr("acme/no.bin")));
 }
@@ -143,12 +143,12 @@ TEST_F(InitramfsTest, NamedModules) {
 }
 
 TEST_F(InitramfsTest, TheNetworkComesWithItsModules) {
-  plan_.network = "link eth0\nlink eth0.5 vlan 5 on eth0\n";
+  plan_.settings.network = "link eth0\nlink eth0.5 vlan 5 on eth0\n";
   plan_.links = {{"acme_phy", "VLAN of the network"}};
   plan_.compression = Compression::None;
   auto built = build_initramfs(files_.root(), plan_);
   ASSERT_TRUE(built.ok()) << built.error().message();
-  EXPECT_EQ(file_text(list(built.value().bytes), "curlingiron/network"), plan_.network);
+  EXPECT_EQ(file_text(list(built.value().bytes), "curlingiron/network"), plan_.settings.network);
   EXPECT_THAT(built.value().modules, Contains("acme_phy"));
   EXPECT_THAT(built.value().index.load, Not(Contains("acme_phy")));  // when the link is made
   plan_.links = {{"bonding", "bond of the network"}};

@@ -1,0 +1,18 @@
+#include "forms/grub_words.h"
+
+#include "base/text.h"
+#include "formats/settings.h"
+
+namespace curlingiron {
+
+std::string quoted_for_grub(std::string_view command_line) {
+  std::string text;
+  for (const std::string& word : split_command_line(command_line)) {
+    std::string quoted;
+    for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    text += concat(text.empty() ? "'" : " '", quoted, "'");
+  }
+  return text;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,36 @@
+#include "forms/tree.h"
+
+#include <utility>
+
+#include "base/text.h"
+
+namespace curlingiron {
+namespace {
+
+// forms/kexec-boot.sh
+constexpr std::string_view kScript =
+#include "kexec-boot.inc"
+    ;
+
+// As sh takes it, whatever it holds.
+void put_word(std::string& script, std::string_view mark, std::string_view word) {
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  script.replace(script.find(mark), mark.size(), concat(quoted, "'"));
+}
+
+}  // namespace
+
+std::vector<BootFile> make_tree(Bootable payload, const BuiltIn& built_in) {
+  std::vector<BootFile> files;
+  files.push_back({std::string(kTreeKernel), std::move(payload.kernel)});
+  files.push_back({std::string(kTreeInitramfs), std::move(payload.initramfs)});
+  files.push_back(text_file(std::string(kTreeCommandLine), concat(payload.command_line, "\n")));
+  std::string script(kScript);
+  put_word(script, "@image@", built_in.image);
+  put_word(script, "@disk@", built_in.disk);
+  files.push_back(text_file(std::string(kTreeScript), script, 0755));
+  return files;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,130 @@
+#include "host/rescue_system.h"
+
+#include <sys/stat.h>
+
+#include <functional>
+#include <map>
+#include <string_view>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/base64.h"
+#include "formats/rescue_shell.h"
+#include "formats/ssh_key.h"
+#include "io/digest.h"
+#include "sys/file.h"
+
+namespace curlingiron {
+namespace {
+
+struct Program {
+  std::string_view name;
+  std::string_view package;
+  const char* target;
+};
+constexpr Program kPrograms[] = {{"busybox", "busybox", kBusybox},
+                                 {"dropbear", "dropbear-bin", kSshServer},
+                                 {"dropbearkey", "dropbear-bin", kSshKeyMaker}};
+
+// What a login needs to know; nobody has a password.
+struct TextFile {
+  std::string_view target;
+  std::string_view text;
+};
+constexpr TextFile kFiles[] = {
+    {"/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"},
+    {"/etc/group", "root:x:0:\ntty:x:5:\n"},
+    {"/etc/shells", "/bin/sh\n"},
+    {"/etc/motd",
+     "A system in memory, of curlingiron. Nothing was written to any disk, and what is\n"
+     "changed here is gone after \"reboot\". \"busybox\" lists the programs.\n"},
+};
+
+Result<std::string> find_program(const UniqueFd& root, const Program& program) {
+  for (std::string_view folder : split(kProgramPath, ':')) {
+    std::string path = concat(folder, "/", program.name);
+    if (exists(root, path.substr(1))) return path;
+  }
+  return Error(concat("--rescue: ", program.name, " is not installed; install the package ",
+                      program.package));
+}
+
+std::string describe(const SshKey& key) {
+  std::string digest = to_base64(digest_of(DigestKind::Sha256, key.blob));
+  // As ssh-keygen shows it: without what fills base64 up.
+  digest.resize(digest.find_last_not_of('=') + 1);
+  std::string comment = key.comment.empty() ? "" : concat(" ", printable(key.comment, 60));
+  return concat("SHA256:", digest, comment, " (", key.type, ")");
+}
+
+struct Keys {
+  std::string lines;
+  std::vector<std::string> shown;
+};
+
+Result<Keys> read_keys(const std::vector<std::string>& files) {
+  Keys keys;
+  UniqueFd here = TRY(open_root("."));
+  for (const std::string& file : files) {
+    std::string name = concat("--ssh-key ", file);
+    std::vector<SshKey> found =
+        TRY_CONTEXT(name, parse_ssh_keys(TRY_CONTEXT("--ssh-key", read_text(here, file, 1_MiB))));
+    if (found.empty()) {
+      return Error(concat(name,
+                          ": holds no key; name the file of a public key, such as "
+                          "~/.ssh/id_ed25519.pub"));
+    }
+    for (const SshKey& key : found) {
+      keys.lines += concat(key.line, "\n");
+      keys.shown.push_back(describe(key));
+    }
+  }
+  return keys;
+}
+
+}  // namespace
+
+Result<RescueSystem> collect_rescue_system(const UniqueFd& root,
+                                           const std::vector<std::string>& key_files,
+                                           const std::vector<std::string>& specs) {
+  if (key_files.empty()) {
+    return Error(
+        "--rescue: nobody could log in; name your public key, such as --ssh-key "
+        "~/.ssh/id_ed25519.pub");
+  }
+  Keys keys = TRY(read_keys(key_files));
+  // Files of ours are added as anybody's are: from a place in the root.
+  TemporaryDirectory scratch = TRY(TemporaryDirectory::create());
+  std::vector<std::string> wanted = specs;
+  std::map<std::string, uint32_t, std::less<>> permissions;  // of each of ours, by its path
+  auto add = [&](std::string_view source, std::string_view target, uint32_t mode) {
+    wanted.push_back(concat(source, ":", target));
+    permissions.emplace(target.substr(1), mode);
+  };
+  auto add_text = [&](std::string_view target, std::string_view text,
+                      uint32_t mode) -> Result<void> {
+    std::string source = concat(scratch.path(), "/", permissions.size());
+    TRY(write_file_atomically(source, as_bytes(text)));
+    add(source, target, mode);
+    return {};
+  };
+  for (const Program& program : kPrograms) {
+    add(TRY(find_program(root, program)), program.target, 0755);
+  }
+  for (const TextFile& file : kFiles) TRY(add_text(file.target, file.text, 0644));
+  TRY(add_text(kAuthorizedKeys, keys.lines, 0600));
+
+  RescueSystem system;
+  system.keys = std::move(keys.shown);
+  system.extras = TRY_CONTEXT("--rescue", collect_extras(root, wanted));
+  // Where a file of ours lay meanwhile, and with which permissions, is another thing each time.
+  for (ExtraEntry& entry : system.extras) {
+    auto ours = permissions.find(entry.path);
+    if (ours == permissions.end()) continue;
+    entry.reason = "--rescue";
+    entry.mode = (entry.mode & static_cast<uint32_t>(S_IFMT)) | ours->second;
+  }
+  return system;
+}
+
+}  // namespace curlingiron

@@ -1,0 +1,15 @@
+// Public keys of SSH: a line that is one is one by itself, too.
+#include <cstdlib>
+
+#include "formats/ssh_key.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace curlingiron;
+  Result<std::vector<SshKey>> keys = parse_ssh_keys(as_text(ConstBytes(data, size)));
+  if (!keys.ok()) return 0;
+  for (const SshKey& key : keys.value()) {
+    Result<std::vector<SshKey>> again = parse_ssh_keys(key.line);
+    if (!again.ok() || again.value().size() != 1 || again.value()[0].blob != key.blob) std::abort();
+  }
+  return 0;
+}
