@@ -6,6 +6,7 @@ import unittest
 
 from tests.e2e import harness, test_hardware
 from tests.e2e.test_direct import DirectTest, phase
+from tests.e2e.test_forms import SERIAL, FormTest
 from tests.e2e.test_hardware import PHASES, HardwareTest
 
 HOME = harness.ROOT / "build/kernel"
@@ -112,13 +113,29 @@ class Protected(DirectTest):
         self.assertTrue(any("vulnerabilities" in line for line in missing), missing)
 
 
-class OwnKernelForms(harness.E2ETest):
+class OwnKernelForms(FormTest):
+    """A whole installer, TLS and all, in one UEFI program."""
 
     def test_bounds(self):
-        """A whole installer, TLS and all, in one UEFI program."""
         for name, most in (("vm", 4_400_000), ("metal", 5_400_000)):
             with self.subTest(name):
                 own_kernel(name)
                 uki = self.artifacts / f"{name}.efi"
                 harness.run([harness.BINARY, "build", "--format", "uki", "--kernel", f"ours:{name}", "-o", uki], timeout=300)
                 self.assertLessEqual(uki.stat().st_size, most)
+
+    def installs_in_128(self, name):
+        own_kernel(name)
+        uki = self.artifacts / f"{name}.efi"
+        harness.run([harness.BINARY, "build", "--format", "uki", "--kernel", f"ours:{name}", "-o", uki,
+                     "--ca", self.net.certificates.ca, "--append", "console=ttyS0", "--set", "after=poweroff",
+                     "--set", "boot=any", "--set", "src=https://image.test/image.raw.zst",
+                     "--set", f"dst=serial:{SERIAL}"], timeout=300)
+        self.serve()
+        self.installs(self.start(firmware="uefi", kernel=uki, memory=128))
+
+    def test_vm_in_128(self):
+        self.installs_in_128("vm")
+
+    def test_metal_in_128(self):
+        self.installs_in_128("metal")
