@@ -415,10 +415,9 @@ class Writer {
 
 // Bytes that a volume needs at least, a little more than it does.
 uint64_t size_for(const Node& directory, uint64_t cluster, size_t own) {
-  uint64_t size = divide_up(entries_in(directory, own) * kEntry, cluster) * cluster;
+  uint64_t size = round_up(entries_in(directory, own) * kEntry, cluster);
   for (const std::unique_ptr<Node>& child : directory.children) {
-    size += child->is_directory ? size_for(*child, cluster, 2)
-                                : divide_up(child->size, cluster) * cluster;
+    size += child->is_directory ? size_for(*child, cluster, 2) : round_up(child->size, cluster);
   }
   return size;
 }
@@ -429,7 +428,7 @@ Result<uint64_t> smallest_size(const Node& root, uint32_t sector) {
     uint64_t data = size_for(root, cluster, 1);
     // Tables of 2 bytes for each.
     uint64_t size = data + data / cluster * 2 * kFats + kRootEntries * kEntry + 64_KiB;
-    size = divide_up(size, 64_KiB) * 64_KiB;
+    size = round_up(size, 64_KiB);
     if (size > kMostBytes) return size;
     Geometry geometry = TRY(choose_geometry(size, sector));
     if (geometry.cluster_size() <= cluster) return size;
