@@ -24,7 +24,23 @@ struct Key {
   Result<void> (*apply)(std::string_view value, Settings& settings);
   Secrecy secrecy = Secrecy::Public;
   Shape shape = Shape::Value;
+  // Takes it out of `more` where `settings` have none; nullptr: it cannot be left open.
+  void (*complete)(Settings& settings, Settings& more) = nullptr;
 };
+
+template <typename T>
+bool is_unset(const std::optional<T>& field) {
+  return !field.has_value();
+}
+template <typename T>
+bool is_unset(const T& field) {
+  return field.empty();
+}
+
+template <auto kField>
+void take(Settings& settings, Settings& more) {
+  if (is_unset(settings.*kField)) settings.*kField = std::move(more.*kField);
+}
 
 Result<ByteVector> parse_sha256(std::string_view value) {
   Result<ByteVector> digest = from_hex(value);
@@ -90,8 +106,9 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.destination = value;
        return {};
-     }},
-    {"header", apply_header, Secrecy::Secret, Shape::Repeatable},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::destination>},
+    {"header", apply_header, Secrecy::Secret, Shape::Repeatable, take<&Settings::headers>},
     {"hostname",
      [](std::string_view value, Settings& settings) -> Result<void> {
        if (value.size() > 64) return Error("a host name takes at most 64 characters");
@@ -102,7 +119,8 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.image_sha256 = TRY(parse_sha256(value));
        return {};
-     }},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::image_sha256>},
     {"insecure",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<bool> kChoices[] = {{"", true}, {"1", true}, {"0", false}};
@@ -130,7 +148,8 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.member = value;
        return {};
-     }},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::member>},
     {"mtu",
      [](std::string_view value, Settings& settings) -> Result<void> {
        uint32_t mtu = TRY(parse_u32(value));
@@ -156,7 +175,8 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.pinned_key = TRY(parse_key_pin(value));
        return {};
-     }},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::pinned_key>},
     {"prove",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<ProveWhen> kChoices[] = {{"first", ProveWhen::First},
@@ -169,12 +189,13 @@ constexpr Key kKeys[] = {
        settings.proxy = TRY(parse_proxy_url(value));
        return {};
      },
-     Secrecy::Secret},
+     Secrecy::Secret, Shape::Value, take<&Settings::proxy>},
     {"pubkey",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.public_key = value;
        return {};
-     }},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::public_key>},
     {"route",
      [](std::string_view value, Settings& settings) {
        return apply_route(value, settings.network);
@@ -184,13 +205,14 @@ constexpr Key kKeys[] = {
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sha256 = TRY(parse_sha256(value));
        return {};
-     }},
+     },
+     Secrecy::Public, Shape::Value, take<&Settings::sha256>},
     {"sig",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.signature = value;
        return {};
      },
-     Secrecy::Secret},
+     Secrecy::Secret, Shape::Value, take<&Settings::signature>},
     {"src",
      [](std::string_view value, Settings& settings) -> Result<void> {
        constexpr size_t kMostMirrors = 16;
@@ -198,13 +220,13 @@ constexpr Key kKeys[] = {
        settings.sources.emplace_back(value);
        return {};
      },
-     Secrecy::Secret, Shape::Repeatable},
+     Secrecy::Secret, Shape::Repeatable, take<&Settings::sources>},
     {"sums",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sums = value;
        return {};
      },
-     Secrecy::Secret},
+     Secrecy::Secret, Shape::Value, take<&Settings::sums>},
     {"time",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.time = TRY(parse_time(value));
@@ -406,19 +428,18 @@ Result<void> check_complete(const Settings& settings) {
 }
 
 void complete_settings(Settings& settings, Settings more) {
-  if (settings.sources.empty() && !more.sources.empty()) {
-    settings.sources = std::move(more.sources);
-    settings.headers = std::move(more.headers);
-    if (!settings.sha256) settings.sha256 = std::move(more.sha256);
-    if (!settings.image_sha256) settings.image_sha256 = std::move(more.image_sha256);
-    if (settings.sums.empty()) settings.sums = std::move(more.sums);
-    if (settings.signature.empty()) settings.signature = std::move(more.signature);
-    if (settings.member.empty()) settings.member = std::move(more.member);
-    if (!settings.pinned_key) settings.pinned_key = std::move(more.pinned_key);
-    if (!settings.proxy) settings.proxy = std::move(more.proxy);
-    if (settings.public_key.empty()) settings.public_key = std::move(more.public_key);
+  bool image_is_open = settings.sources.empty() && !more.sources.empty();
+  if (image_is_open) settings.headers.clear();
+  for (const Key& key : kKeys) {
+    // All but the disk say which image it is.
+    bool is_open = key.name == "dst" || image_is_open;
+    if (key.complete != nullptr && is_open) key.complete(settings, more);
   }
-  if (settings.destination.empty()) settings.destination = std::move(more.destination);
+}
+
+bool can_be_left_open(std::string_view key) {
+  const Key* known = find_key(key);
+  return known != nullptr && known->complete != nullptr;
 }
 
 bool is_secret_key(std::string_view key) {

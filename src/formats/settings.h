@@ -76,6 +76,8 @@ Result<void> check_complete(const Settings& settings);
 // proves it and how its server is asked, and the disk. Nothing that is there is replaced, and
 // nothing makes it trust more than it did. Headers that are there are not for another's image.
 void complete_settings(Settings& settings, Settings more);
+// Keys that complete_settings() takes.
+bool can_be_left_open(std::string_view key);
 // Keys whose values hold secrets (credentials): these go into the config, never on the command
 // line.
 bool is_secret_key(std::string_view key);

@@ -45,7 +45,9 @@ Result<CarriedNetwork> choose_network(const UniqueFd& root, const std::string& f
   for (const std::string& note : captured.notes) log_info(note);
   TRY_CONTEXT("the network as captured", check_network_config(captured.config));
   network.config = std::move(captured.config);
-  network.of = "set up as on this machine now:";
+  network.of = network.config.says_how()
+                   ? "set up as on this machine now:"
+                   : "no card has an address now: each asks for one (DHCP, IPv6 routers)";
   return network;
 }
 

@@ -25,14 +25,6 @@ constexpr Duration kDhcpPatience = 60s;
 // Somebody who answers may think about it.
 constexpr Duration kAnswerPatience = std::chrono::minutes(30);
 
-// What may come from outside: the image with what proves it, and the disk.
-bool may_be_given(std::string_view key) {
-  static constexpr std::string_view kGiven[] = {"src",  "dst",   "sha256", "image-sha256",
-                                                "sums", "sig",   "member", "pubkey",
-                                                "pin",  "proxy", "header"};
-  return std::ranges::find(kGiven, key) != std::end(kGiven);
-}
-
 // Words KEY=VALUE of `whose`.
 Result<void> apply_words(std::string_view whose, const std::vector<std::string>& words,
                          Settings& settings) {
@@ -40,7 +32,7 @@ Result<void> apply_words(std::string_view whose, const std::vector<std::string>&
   for (const std::string& word : words) {
     auto [key, value] = TRY_CONTEXT(whose, split_setting(word));
     TRY_CONTEXT(whose, apply_setting(key, value, more));
-    if (may_be_given(key)) continue;
+    if (can_be_left_open(key)) continue;
     log_warning(concat(whose, ": ", key, " is not taken from there; set it with build"));
   }
   complete_settings(settings, std::move(more));

@@ -56,7 +56,7 @@ Result<std::string> make_host_key() {
 
 Result<std::string> start_ssh_server(const UniqueFd& root) {
   TRY(furnish(root));
-  leave_on_signals();
+  TRY(leave_on_signals());
   std::string fingerprint = TRY(make_host_key());
   // In the foreground, for keys alone, and what it has to say goes to the consoles.
   TRY(start_program({kSshServer, "-F", "-E", "-s", "-r", kHostKey}));

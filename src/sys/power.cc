@@ -6,13 +6,16 @@
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "base/text.h"
 #include "sys/file.h"
+#include "sys/process.h"
 #include "sys/thread.h"
 
 namespace curlingiron {
@@ -76,16 +79,26 @@ Error explain_kexec(int code) {
   }
 }
 
-// In a signal's handler: system calls alone.
-void leave_on_signal(int signal) {
-  Leave how = signal == SIGUSR2   ? Leave::PowerOff
-              : signal == SIGUSR1 ? Leave::Halt
-                                  : Leave::Restart;
-  ::kill(-1, SIGTERM);  // all but process 1
-  timespec grace{0, 500'000'000};
-  ::nanosleep(&grace, nullptr);
-  ::sync();
-  ::reboot(static_cast<int>(reboot_command(how)));
+// Of the signal's handler, which may only write: a pipe's end, to the thread that leaves.
+int leave_request = -1;
+
+void request_to_leave(int signal) {
+  auto how = static_cast<uint8_t>(signal == SIGUSR2   ? Leave::PowerOff
+                                  : signal == SIGUSR1 ? Leave::Halt
+                                                      : Leave::Restart);
+  [[maybe_unused]] ssize_t written = ::write(leave_request, &how, 1);
+}
+
+void leave_when_requested(const UniqueFd& requests) {
+  uint8_t how = 0;
+  Result<size_t> n = read_some(requests, {&how, 1});
+  if (!n.ok() || n.value() == 0) return;
+  Result<UniqueFd> root = open_root("/");
+  if (root.ok()) {
+    Result<std::vector<int>> others = other_programs(root.value());
+    if (others.ok()) end_programs(others.value(), kEndPatience);
+  }
+  (void)leave(static_cast<Leave>(how));
 }
 
 }  // namespace
@@ -112,11 +125,18 @@ Error restart_at_once() {
   return refused;
 }
 
-void leave_on_signals() {
+Result<void> leave_on_signals() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return last_system_error("pipe");
+  leave_request = ends[1];
+  auto requests = std::make_shared<UniqueFd>(ends[0]);
+  Thread leaving = TRY(Thread::start([requests] { leave_when_requested(*requests); }));
+  static Thread kept = std::move(leaving);  // for as long as the machine is up
   struct sigaction action = {};
-  action.sa_handler = leave_on_signal;
+  action.sa_handler = request_to_leave;
   action.sa_flags = SA_RESTART;
   for (int signal : {SIGTERM, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
+  return {};
 }
 
 void ignore_ctrl_alt_del() { ::reboot(RB_DISABLE_CAD); }

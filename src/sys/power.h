@@ -18,9 +18,10 @@ Error leave(Leave how);
 inline constexpr Duration kRestartPatience = 60s;
 Error restart_at_once();
 // Of process 1: SIGTERM restarts this machine from now on, SIGUSR2 powers it off, SIGUSR1 halts it,
-// as busybox's reboot, poweroff and halt ask for. Other processes get SIGTERM before, and a moment
-// in which whoever is logged in sees the end of the connection.
-void leave_on_signals();
+// as busybox's reboot, poweroff and halt ask for. Other programs are asked to end before, and have
+// kEndPatience for it. Called once.
+inline constexpr Duration kEndPatience = 5s;
+Result<void> leave_on_signals();
 // Ctrl-Alt-Del no longer restarts the machine (reboot(2), LINUX_REBOOT_CMD_CAD_OFF).
 void ignore_ctrl_alt_del();
 // uname(2).

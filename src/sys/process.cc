@@ -17,7 +17,9 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "sys/clock.h"
 #include "sys/fd.h"
+#include "sys/file.h"
 #include "sys/thread.h"
 
 namespace curlingiron {
@@ -246,6 +248,37 @@ Result<int> run_on_terminal(const std::string& device, const std::vector<std::st
     if (ended < 0 && errno != EINTR) return last_system_error("waitpid");
     if (ended != child) continue;
     return exit_status(status);
+  }
+}
+
+Result<std::vector<int>> other_programs(const UniqueFd& root) {
+  std::vector<int> pids;
+  for (const std::string& name : TRY(list_directory(root, "proc"))) {
+    Result<uint32_t> pid = parse_u32(name);
+    if (!pid.ok() || static_cast<int>(pid.value()) == ::getpid()) continue;
+    Result<std::string> arguments = read_text(root, concat("proc/", name, "/cmdline"));
+    if (!arguments.ok() || arguments.value().empty()) continue;
+    pids.push_back(static_cast<int>(pid.value()));
+  }
+  return pids;
+}
+
+void end_programs(const std::vector<int>& pids, Duration limit) {
+  std::vector<UniqueFd> running;  // pidfd_open(2): readable once it has ended
+  for (int pid : pids) {
+    UniqueFd end(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    // One that is stopped acts on the others when it goes on.
+    for (int signal : {SIGTERM, SIGHUP, SIGCONT}) ::kill(pid, signal);
+    if (end.valid()) running.push_back(std::move(end));
+  }
+  Time deadline = now() + limit;
+  while (!running.empty() && now() < deadline) {
+    std::vector<PollItem> items;
+    for (const UniqueFd& program : running) items.push_back(PollItem{program.get()});
+    Result<bool> ended = poll_items(items, deadline - now());
+    if (!ended.ok()) return;
+    size_t at = 0;
+    std::erase_if(running, [&](const UniqueFd&) { return items[at++].ready; });
   }
 }
 

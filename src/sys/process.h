@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "sys/fd.h"
 
 namespace curlingiron {
 
@@ -64,6 +65,11 @@ Result<void> start_program(const std::vector<std::string>& argv);
 // are reaped (PID 1 inherits them). The exit status, or 128 + signal.
 Result<int> run_on_terminal(const std::string& device, const std::vector<std::string>& argv,
                             const std::vector<std::string>& environment);
+// Every process that runs a program, but this one: kernel threads and those that have ended do not.
+Result<std::vector<int>> other_programs(const UniqueFd& root);
+// Asks these processes to end (SIGTERM, and SIGHUP for shells, which pass SIGTERM over), and waits
+// until they have, at most for `limit`.
+void end_programs(const std::vector<int>& pids, Duration limit);
 // While it lives the kernel reaps the children of this process: for waits on something else.
 class UnwatchedChildren {
  public:

@@ -222,6 +222,21 @@ class FromAShell(harness.E2ETest):
         scene.fetch_command(machine)  # for its CA, and until the network is there
         return machine
 
+    def build_tree(self, scene, *arguments):
+        harness.machines("kernel")
+        tree = self.artifacts / "tree"
+        harness.run([harness.BINARY, "build", "--format", "tree", "-o", tree, "--kernel", payload.KERNEL / "vmlinuz",
+                     "--modules-dir", payload.KERNEL, "--fast", "--profile", "vm",
+                     "--ca", scene.network.certificates.ca, *arguments], timeout=300)
+        return tree
+
+    def fetch_tree(self, scene, machine, tree):
+        """Onto a machine that has nothing else of ours."""
+        harness.run(["tar", "-C", tree, "-cf", scene.web / "tree.tar", "."])
+        status, output = machine.shell("rm /root/curlingiron; mkdir tree; "
+                                       "curl -fsS http://image.test/tree.tar | tar -C tree -x", 60)
+        self.assertEqual(status, 0, output)
+
     def test_curl_into_sh(self):
         scene = self.scene()
         harness.run([harness.BINARY, "build", "--format", "script", "-o", scene.web / "installer.sh",
@@ -254,17 +269,10 @@ class FromAShell(harness.E2ETest):
     def test_tree_with_curlingiron_beside(self):
         """kexec-boot shows the plan of flash then, and asks."""
         scene = self.scene()
-        harness.machines("kernel")
-        tree = self.artifacts / "tree"
-        harness.run([harness.BINARY, "build", "--format", "tree", "-o", tree, "--kernel", payload.KERNEL / "vmlinuz",
-                     "--modules-dir", payload.KERNEL, "--fast", "--profile", "vm",
-                     "--ca", scene.network.certificates.ca], timeout=300)
+        tree = self.build_tree(scene)
         shutil.copy(harness.BINARY, tree / "curlingiron")
-        harness.run(["tar", "-C", tree, "-cf", scene.web / "tree.tar", "."])
         machine = self.old(scene)
-        status, output = machine.shell("rm /root/curlingiron; mkdir tree; "
-                                       "curl -fsS http://image.test/tree.tar | tar -C tree -x", 60)
-        self.assertEqual(status, 0, output)
+        self.fetch_tree(scene, machine, tree)
         machine.send(f"tree/kexec-boot {scene.url} /dev/vda sha256={scene.sha256}\n")
         machine.expect(r"This replaces everything on", 120, unless=inplace.FAILED)
         machine.expect(r"Type vda to go on", 60, unless=inplace.FAILED)
@@ -273,17 +281,12 @@ class FromAShell(harness.E2ETest):
 
     def test_tree_by_kexec_tools(self):
         scene = self.scene()
-        harness.machines("kernel")
-        tree = self.artifacts / "tree"
-        harness.run([harness.BINARY, "build", "--format", "tree", "-o", tree, "--kernel", payload.KERNEL / "vmlinuz",
-                     "--modules-dir", payload.KERNEL, "--fast", "--profile", "vm",
-                     "--ca", scene.network.certificates.ca, "--set", f"sha256={scene.sha256}"], timeout=300)
-        harness.run(["tar", "-C", tree, "-cf", scene.web / "tree.tar", "."])
+        tree = self.build_tree(scene, "--set", f"sha256={scene.sha256}")
         shutil.copy("/usr/sbin/kexec", scene.web / "kexec")
         machine = self.old(scene)
+        self.fetch_tree(scene, machine, tree)
         status, output = machine.shell(
-            "rm /root/curlingiron; curl -fsS http://image.test/kexec > /usr/sbin/kexec; chmod +x /usr/sbin/kexec; "
-            "mkdir tree; curl -fsS http://image.test/tree.tar | tar -C tree -x", 60)
+            "curl -fsS http://image.test/kexec > /usr/sbin/kexec; chmod +x /usr/sbin/kexec", 60)
         self.assertEqual(status, 0, output)
         machine.send(f"tree/kexec-boot -y {scene.url} /dev/vda\n")
         self.becomes_new(scene, machine)

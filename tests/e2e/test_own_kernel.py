@@ -12,12 +12,18 @@ from tests.e2e.test_hardware import PHASES, HardwareTest
 HOME = harness.ROOT / "build/kernel"
 FAILED = r"status=failed.*\n|Kernel panic.*|Oops.*|BUG: .*"
 
-# Those of test_hardware whose disk and card are in kernel/vm.config.
-HELD = {"virtio_blk", "virtio_scsi", "nvme", "ahci", "piix_ide", "pvscsi"}
-CARDS = {"ne2k_pci": ("e1000", "e1000"), "rtl8139": ("rtl8139", "8139cp")}
-ROWS = [row._replace(nic=CARDS.get(row.nic, (row.nic, row.nic_driver))[0],
-                     nic_driver=CARDS.get(row.nic, (row.nic, row.nic_driver))[1])
-        for row in test_hardware.ROWS if row.name in HELD]
+# Those of test_hardware whose disks are in kernel/NAME.config, each with a card that is.
+HELD = {"vm": ["virtio_blk", "virtio_scsi", "nvme", "ahci", "piix_ide", "pvscsi", "mptsas1068", "lsi53c895a", "lsi53c810"],
+        "metal": ["usb_xhci", "usb_ehci", "uas", "sdhci", "megasas", "megasas_gen2"]}
+CARDS = {"vm": {"ne2k_pci": "e1000", "tulip": "e1000"},
+         "metal": {"usb-net": "e1000e", "tulip": "e1000e", "pcnet": "e1000e"}}
+
+
+def rows_of(name):
+    for row in test_hardware.ROWS:
+        if row.name in HELD[name]:
+            card = CARDS[name].get(row.nic)
+            yield row._replace(nic=card, nic_driver=card) if card else row
 
 
 def own_kernel(name):
@@ -38,7 +44,7 @@ class OwnKernelHardware(HardwareTest):
         harness.run([harness.BINARY, "build", "--format", "tree", "-o", tree, "--kernel", f"ours:{name}",
                      "--ca", self.net.certificates.ca, "--fast", "--append", "console=ttyS0 panic=1"], timeout=120)
         disk = harness.write_noise(self.artifacts / "disk.raw", test_hardware.DISK_SIZE, seed=7)
-        options = dict(row.options)
+        options = {key: value for key, value in row.options.items() if key != "usb"}  # of cards on USB
         words = [(tree / "cmdline").read_text().strip(), *(f"curlingiron.{word}" for word in [*self.source, "dst=only"])]
         machine = self.machine(network=self.net, kernel=kernel, initrd=tree / "initrd", append=" ".join(words), memory=128,
                                disks=[{"file": disk, "bus": row.bus, "serial": test_hardware.SERIAL}],
@@ -47,13 +53,13 @@ class OwnKernelHardware(HardwareTest):
             machine.expect(phase(each, "ok"), 100, unless=FAILED)
         machine.wait_exit(30)
         self.assert_same(disk, self.image)
+        self.assert_driven(machine.text, row)
 
 
-for row in ROWS:
-    setattr(OwnKernelHardware, f"test_{row.name}", lambda self, row=row: self.installs_with("vm", row))
-setattr(OwnKernelHardware, "test_metal_usb", lambda self: self.installs_with(
-    "metal", next(row for row in test_hardware.ROWS if row.name == "usb_xhci")._replace(
-        nic="igb" if "igb" in test_hardware.qemu_devices() else "e1000e", nic_driver="e1000e", options={})))
+for kind in HELD:
+    for row in rows_of(kind):
+        setattr(OwnKernelHardware, f"test_{kind}_{row.name}",
+                lambda self, kind=kind, row=row: self.installs_with(kind, test_hardware.available(row)))
 
 
 class Protected(DirectTest):

@@ -9,12 +9,17 @@
 
 #include <cerrno>
 
+#include "base/text.h"
 #include "sys/fd.h"
 
 namespace curlingiron {
 namespace {
 
+using ::testing::AnyOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::Optional;
 
 class Terminal : public ::testing::Test {
  protected:
@@ -81,6 +86,73 @@ TEST(UnwatchedChildren, AreReapedByTheKernel) {
   int status = 0;
   EXPECT_EQ(::waitpid(other, &status, 0), other);
   EXPECT_EQ(WEXITSTATUS(status), 3);
+}
+
+pid_t start_shell(const std::string& script) {
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    ::execl("/bin/sh", "sh", "-c", script.c_str(), nullptr);
+    ::_exit(127);
+  }
+  return pid;
+}
+
+// One that passes over these signals by now, and waits for a line that does not come.
+pid_t start_deaf_shell(const std::string& signals) {
+  int said[2];
+  int line[2];
+  EXPECT_EQ(::pipe(said), 0);
+  EXPECT_EQ(::pipe(line), 0);
+  pid_t pid = start_shell(concat("trap '' ", signals, "; echo >&", said[1],
+                                 "; while :; do read -r _ <&", line[0], "; done"));
+  char byte = 0;
+  EXPECT_EQ(::read(said[0], &byte, 1), 1);
+  for (int end : {said[0], said[1], line[0]}) ::close(end);  // line[1] stays open
+  return pid;
+}
+
+// How `pid` ended, if it did.
+std::optional<int> ended_by(pid_t pid) {
+  int status = 0;
+  if (::waitpid(pid, &status, WNOHANG) != pid) return std::nullopt;
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+TEST(OtherPrograms, AreThoseThatRunOne) {
+  pid_t running = start_shell("exec sleep 100");
+  pid_t ended = ::fork();
+  if (ended == 0) ::_exit(0);
+  siginfo_t info;
+  ASSERT_EQ(::waitid(P_PID, ended, &info, WEXITED | WNOWAIT), 0);
+  std::vector<int> pids = other_programs(open_root("/").value()).value();
+  EXPECT_THAT(pids, Contains(running));
+  EXPECT_THAT(pids, Not(Contains(ended)));
+  EXPECT_THAT(pids, Not(Contains(::getpid())));
+  ::kill(running, SIGKILL);
+  ::waitpid(running, nullptr, 0);
+  ::waitpid(ended, nullptr, 0);
+}
+
+TEST(EndPrograms, WaitsForThoseThatEnd) {
+  // The second is stopped, and the third is a shell that somebody types into.
+  pid_t plain = start_shell("exec sleep 100");
+  pid_t stopped = start_shell("exec sleep 100");
+  ASSERT_EQ(::kill(stopped, SIGSTOP), 0);
+  ASSERT_EQ(::waitpid(stopped, nullptr, WUNTRACED), stopped);
+  pid_t shell = start_deaf_shell("TERM");
+  // A program that is gone already is no reason to wait.
+  end_programs({plain, stopped, shell, 0x3fffff}, 60s);
+  EXPECT_EQ(ended_by(plain), SIGTERM);
+  EXPECT_THAT(ended_by(stopped), Optional(AnyOf(SIGTERM, SIGHUP)));  // both wait when it goes on
+  EXPECT_EQ(ended_by(shell), SIGHUP);
+}
+
+TEST(EndPrograms, GivesUpOnOneThatDoesNot) {
+  pid_t deaf = start_deaf_shell("TERM HUP");
+  end_programs({deaf}, 50ms);
+  EXPECT_EQ(ended_by(deaf), std::nullopt);
+  ::kill(deaf, SIGKILL);
+  ::waitpid(deaf, nullptr, 0);
 }
 
 }  // namespace
