@@ -48,7 +48,8 @@ std::string to_upper(std::string_view text) {
 
 Result<void> check_name(std::string_view name) {
   bool strange = std::ranges::any_of(name, [](char c) {
-    return c < 0x20 || c == 0x7f ||
+    auto code = static_cast<unsigned char>(c);
+    return code < 0x20 || code >= 0x7f ||
            std::string_view("\"*/:<>?\\|").find(c) != std::string_view::npos;
   });
   bool bad = name.empty() || name == "." || name == ".." || name.size() > kLongestName ||

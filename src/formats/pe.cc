@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "base/units.h"
 
 namespace curlingiron {
 namespace {
@@ -43,8 +44,6 @@ constexpr size_t kVirtualAddressAt = 12;
 constexpr size_t kRawSizeAt = 16;
 constexpr size_t kRawPlaceAt = 20;
 constexpr size_t kFlagsAt = 36;
-
-uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 // The fields of a file that are read and, in a copy of it, set. Every place was checked before.
 uint16_t u16_at(ConstBytes bytes, size_t at) {

@@ -15,17 +15,19 @@ namespace {
 constexpr std::string_view kPrefix = "curlingiron.";
 constexpr size_t kSha256Bytes = 32;
 
-enum class Secrecy { Public, Secret };
+// Which part of a value is secret: none, the password of a URL, or all of it.
+enum class Secrecy { Public, Url, Secret };
 // A flag may stand without "=VALUE" ("insecure"); what is repeatable adds up.
 enum class Shape { Value, Flag, Repeatable };
+enum class Completion { Nothing, Taken, PassedOver };
 
 struct Key {
   std::string_view name;
   Result<void> (*apply)(std::string_view value, Settings& settings);
   Secrecy secrecy = Secrecy::Public;
   Shape shape = Shape::Value;
-  // Takes it out of `more` where `settings` have none; nullptr: it cannot be left open.
-  void (*complete)(Settings& settings, Settings& more) = nullptr;
+  // How it is completed where it was left open; nullptr: it cannot be.
+  Completion (*complete)(Settings& settings, Settings& more, bool image_is_open) = nullptr;
 };
 
 template <typename T>
@@ -37,9 +39,20 @@ bool is_unset(const T& field) {
   return field.empty();
 }
 
+// Out of `more`, where there is none.
 template <auto kField>
-void take(Settings& settings, Settings& more) {
-  if (is_unset(settings.*kField)) settings.*kField = std::move(more.*kField);
+Completion take(Settings& settings, Settings& more, bool) {
+  if (is_unset(more.*kField)) return Completion::Nothing;
+  if (!is_unset(settings.*kField)) return Completion::PassedOver;
+  settings.*kField = std::move(more.*kField);
+  return Completion::Taken;
+}
+
+// The same for what says which image it is and how its server is asked: with an image alone.
+template <auto kField>
+Completion take_with_image(Settings& settings, Settings& more, bool image_is_open) {
+  if (!image_is_open && !is_unset(more.*kField)) return Completion::PassedOver;
+  return take<kField>(settings, more, image_is_open);
 }
 
 Result<ByteVector> parse_sha256(std::string_view value) {
@@ -108,7 +121,8 @@ constexpr Key kKeys[] = {
        return {};
      },
      Secrecy::Public, Shape::Value, take<&Settings::destination>},
-    {"header", apply_header, Secrecy::Secret, Shape::Repeatable, take<&Settings::headers>},
+    {"header", apply_header, Secrecy::Secret, Shape::Repeatable,
+     take_with_image<&Settings::headers>},
     {"hostname",
      [](std::string_view value, Settings& settings) -> Result<void> {
        if (value.size() > 64) return Error("a host name takes at most 64 characters");
@@ -149,7 +163,7 @@ constexpr Key kKeys[] = {
        settings.member = value;
        return {};
      },
-     Secrecy::Public, Shape::Value, take<&Settings::member>},
+     Secrecy::Public, Shape::Value, take_with_image<&Settings::member>},
     {"mtu",
      [](std::string_view value, Settings& settings) -> Result<void> {
        uint32_t mtu = TRY(parse_u32(value));
@@ -176,7 +190,7 @@ constexpr Key kKeys[] = {
        settings.pinned_key = TRY(parse_key_pin(value));
        return {};
      },
-     Secrecy::Public, Shape::Value, take<&Settings::pinned_key>},
+     Secrecy::Public, Shape::Value, take_with_image<&Settings::pinned_key>},
     {"prove",
      [](std::string_view value, Settings& settings) -> Result<void> {
        static constexpr Choice<ProveWhen> kChoices[] = {{"first", ProveWhen::First},
@@ -189,7 +203,7 @@ constexpr Key kKeys[] = {
        settings.proxy = TRY(parse_proxy_url(value));
        return {};
      },
-     Secrecy::Secret, Shape::Value, take<&Settings::proxy>},
+     Secrecy::Url, Shape::Value, take_with_image<&Settings::proxy>},
     {"pubkey",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.public_key = value;
@@ -212,7 +226,7 @@ constexpr Key kKeys[] = {
        settings.signature = value;
        return {};
      },
-     Secrecy::Secret, Shape::Value, take<&Settings::signature>},
+     Secrecy::Url, Shape::Value, take<&Settings::signature>},
     {"src",
      [](std::string_view value, Settings& settings) -> Result<void> {
        constexpr size_t kMostMirrors = 16;
@@ -220,13 +234,13 @@ constexpr Key kKeys[] = {
        settings.sources.emplace_back(value);
        return {};
      },
-     Secrecy::Secret, Shape::Repeatable, take<&Settings::sources>},
+     Secrecy::Url, Shape::Repeatable, take_with_image<&Settings::sources>},
     {"sums",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.sums = value;
        return {};
      },
-     Secrecy::Secret, Shape::Value, take<&Settings::sums>},
+     Secrecy::Url, Shape::Value, take<&Settings::sums>},
     {"time",
      [](std::string_view value, Settings& settings) -> Result<void> {
        settings.time = TRY(parse_time(value));
@@ -427,14 +441,17 @@ Result<void> check_complete(const Settings& settings) {
   return {};
 }
 
-void complete_settings(Settings& settings, Settings more) {
+std::vector<std::string_view> complete_settings(Settings& settings, Settings more) {
   bool image_is_open = settings.sources.empty() && !more.sources.empty();
   if (image_is_open) settings.headers.clear();
+  std::vector<std::string_view> passed_over;
   for (const Key& key : kKeys) {
-    // All but the disk say which image it is.
-    bool is_open = key.name == "dst" || image_is_open;
-    if (key.complete != nullptr && is_open) key.complete(settings, more);
+    if (key.complete == nullptr) continue;
+    if (key.complete(settings, more, image_is_open) == Completion::PassedOver) {
+      passed_over.push_back(key.name);
+    }
   }
+  return passed_over;
 }
 
 bool can_be_left_open(std::string_view key) {
@@ -444,7 +461,12 @@ bool can_be_left_open(std::string_view key) {
 
 bool is_secret_key(std::string_view key) {
   const Key* known = find_key(key);
-  return known != nullptr && known->secrecy == Secrecy::Secret;
+  return known != nullptr && known->secrecy != Secrecy::Public;
+}
+
+bool is_url_key(std::string_view key) {
+  const Key* known = find_key(key);
+  return known != nullptr && known->secrecy == Secrecy::Url;
 }
 
 bool is_repeatable_key(std::string_view key) {

@@ -72,15 +72,19 @@ Result<SettingWord> split_setting(std::string_view word);
 Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings);
 // What must be there and fit together before anything starts: src, dst.
 Result<void> check_complete(const Settings& settings);
-// What `settings` lack of what is to be installed where, out of `more`: the image with all that
-// proves it and how its server is asked, and the disk. Nothing that is there is replaced, and
-// nothing makes it trust more than it did. Headers that are there are not for another's image.
-void complete_settings(Settings& settings, Settings more);
+// What `settings` lack of what is to be installed where, out of `more`: the image with how its
+// server is asked, all that proves it, and the disk. Nothing that is there is replaced, and nothing
+// makes it trust more than it did: how a server is asked comes with the image alone, what proves
+// one does without it, too. Headers that are there are not for another's image. Returns the keys
+// that `more` has in vain.
+std::vector<std::string_view> complete_settings(Settings& settings, Settings more);
 // Keys that complete_settings() takes.
 bool can_be_left_open(std::string_view key);
 // Keys whose values hold secrets (credentials): these go into the config, never on the command
 // line.
 bool is_secret_key(std::string_view key);
+// … of which only a URL's password is one.
+bool is_url_key(std::string_view key);
 // Keys that may be given more than once, each time for one more.
 bool is_repeatable_key(std::string_view key);
 // Every key, for help texts.

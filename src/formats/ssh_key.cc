@@ -47,11 +47,12 @@ Result<std::string_view> first_string(ConstBytes blob) {
 
 Result<SshKey> parse_line(std::string_view line) {
   SshKey key;
-  key.line = std::string(line);
   std::string_view rest = line;
   std::string_view type = take_word(rest);
-  // Options stand before the type.
-  if (!is_type(type)) type = take_word(rest);
+  if (!is_type(type)) {
+    key.options = std::string(type);
+    type = take_word(rest);
+  }
   if (!is_type(type)) {
     return Error("no public key of SSH; each line is one, as in ~/.ssh/id_ed25519.pub");
   }

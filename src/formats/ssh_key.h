@@ -12,15 +12,15 @@
 namespace curlingiron {
 
 struct SshKey {
-  std::string line;     // as it was, without blanks around it
+  std::string options;  // before the type, such as from="..."; mostly empty
   std::string type;     // "ssh-ed25519"
   ByteVector blob;      // what a fingerprint is of
   std::string comment;  // "me@laptop"; may be empty
 };
 
-// One key a line; blank lines and those that begin with '#' are skipped. Options before a key
-// (from="...", command="...") stay in its line. Errors name the line: no key, one whose inside is
-// of another type than it says, a private key. At most 1,000 keys of 16 KiB.
+// One key a line; blank lines and those that begin with '#' are skipped. Errors name the line: no
+// key, one whose inside is of another type than it says, a private key. At most 1,000 keys of 16
+// KiB.
 Result<std::vector<SshKey>> parse_ssh_keys(std::string_view text);
 
 }  // namespace curlingiron

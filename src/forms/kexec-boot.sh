@@ -30,8 +30,32 @@ add_word() {
 # What was built in, and cannot be said again; empty: open.
 built_image=@image@
 built_disk=@disk@
+built_keys=@built@
+# Every setting that there is.
+known_keys=@known@
 
-here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+is_among() {
+  case " $2 " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# One KEY=VALUE, for a kernel that is told it directly: /init takes what was built in before it.
+add_setting() {
+  key=${1%%=*}
+  is_among "$key" "$known_keys" ||
+    fail "$1: is no setting, which is KEY=VALUE; the keys are $known_keys"
+  is_among "$key" "$built_keys" && fail "$key was built in and stays as it is; leave it out"
+  case $1 in
+    *=?* | insecure) ;;
+    *) fail "$1: a value is missing" ;;
+  esac
+  add_word "curlingiron.$1"
+}
+
+self=$(readlink -f -- "$0" 2> /dev/null) || self=$0
+here=$(CDPATH='' cd -- "$(dirname -- "$self")" && pwd)
 yes=
 case ${1-} in
   -h | --help) usage 0 ;;
@@ -41,9 +65,13 @@ image=
 disk=
 case ${1-} in
   http://* | https://*)
-    [ $# -ge 2 ] || fail "$1: give the disk after it"
-    [ -z "$built_image$built_disk" ] ||
-      fail "${built_image:-the disk $built_disk} was built in; leave IMAGE and DISK out"
+    [ -z "$built_image" ] || [ -z "$built_disk" ] ||
+      fail "image and disk were built in; leave IMAGE and DISK out"
+    [ -z "$built_image" ] ||
+      fail "$built_image was built in; leave IMAGE out and give the disk as dst=DISK"
+    [ -z "$built_disk" ] ||
+      fail "the disk $built_disk was built in; leave DISK out and give the image as src=IMAGE"
+    [ -n "${2-}" ] || fail "$1: give the disk after it"
     image=$1
     disk=$2
     shift 2
@@ -75,14 +103,17 @@ for word in $(cat /proc/cmdline); do
 done
 set +f
 if [ -n "$image" ]; then
-  add_word "curlingiron.src=$image"
-  add_word "curlingiron.dst=$disk"
+  add_setting "src=$image"
+  add_setting "dst=$disk"
 fi
 for setting; do
   case $setting in
-    [a-z]*) add_word "curlingiron.$setting" ;;
-    *) fail "$setting: is no setting, which is KEY=VALUE" ;;
+    dst=*)
+      [ -z "$disk" ] || fail "$setting: the disk is $disk already; give one of them"
+      disk=${setting#dst=}
+      ;;
   esac
+  add_setting "$setting"
 done
 if [ -z "$yes" ]; then
   what=
@@ -94,17 +125,28 @@ if [ -z "$yes" ]; then
   read -r answer < /dev/tty || answer=
   [ "$answer" = yes ] || fail "not confirmed"
 fi
+# What stays loaded would start at some later restart: from here on it is unloaded, or started.
+interrupted=
+trap 'interrupted=yes' HUP INT TERM
 # kexec_file_load(2) where there is it: a locked-down kernel has no other.
 kexec -s -l "$here/vmlinuz" --initrd="$here/initrd" --command-line="$words" 2> /dev/null ||
-  kexec -l "$here/vmlinuz" --initrd="$here/initrd" --command-line="$words" ||
+  [ -n "$interrupted" ] ||
+  kexec -l "$here/vmlinuz" --initrd="$here/initrd" --command-line="$words" || [ -n "$interrupted" ] ||
   fail "kexec does not take the kernel (is it switched off by kernel.kexec_load_disabled, or by Secure Boot?)"
+trap '' HUP INT TERM
+if [ -n "$interrupted" ]; then
+  kexec -u || :
+  fail "interrupted"
+fi
+state=
 if [ -d /run/systemd/system ] && command -v systemctl > /dev/null; then
   systemctl kexec && exit 0
 else
   sync
+  state=" and its file systems may be read-only now"
   { echo u > /proc/sysrq-trigger; } 2> /dev/null || :
   kexec -e || :
 fi
 kexec -u || :
-printf 'kexec-boot: this system does not go down; its file systems may be read-only now: restart it\n' >&2
+printf 'kexec-boot: this system does not go down%s: restart it\n' "$state" >&2
 exit 1

@@ -1,8 +1,11 @@
 #include "forms/tree.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/text.h"
+#include "formats/settings.h"
 
 namespace curlingiron {
 namespace {
@@ -29,6 +32,10 @@ std::vector<BootFile> make_tree(Bootable payload, const BuiltIn& built_in) {
   std::string script(kScript);
   put_word(script, "@image@", built_in.image);
   put_word(script, "@disk@", built_in.disk);
+  put_word(script, "@built@", join(built_in.keys, " "));
+  std::vector<std::string> known;
+  for (std::string_view key : setting_keys()) known.emplace_back(key);
+  put_word(script, "@known@", join(known, " "));
   files.push_back(text_file(std::string(kTreeScript), script, 0755));
   return files;
 }

@@ -20,6 +20,7 @@ inline constexpr std::string_view kTreeScript = "kexec-boot";
 struct BuiltIn {
   std::string image;
   std::string disk;
+  std::vector<std::string> keys;  // of all settings
 };
 std::vector<BootFile> make_tree(Bootable payload, const BuiltIn& built_in);
 

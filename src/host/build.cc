@@ -139,17 +139,36 @@ Result<Bootable> bootable_kernel(const UniqueFd& modules_root, const BuildOption
   return payload;
 }
 
-Result<void> write_files(const std::string& folder, const std::vector<BootFile>& files,
-                         unsigned mask) {
+// The files that SHA256SUMS of an earlier build names.
+std::vector<std::string> files_before(const UniqueFd& base) {
+  std::vector<std::string> names;
+  Result<std::string> sums = read_text(base, "SHA256SUMS", 64_KiB);
+  if (!sums.ok() || !exists(base, "manifest.json")) return names;
+  for (std::string_view line : split(sums.value(), '\n')) {
+    constexpr size_t kNameAt = 66;
+    if (line.size() > kNameAt) names.emplace_back(line.substr(kNameAt));
+  }
+  return names;
+}
+
+// All of them are written before the first one takes its place; what an earlier build left, and
+// this one does not have, goes.
+Result<void> write_directory(const std::string& folder, const std::vector<BootFile>& files,
+                             unsigned mask) {
   UniqueFd here = TRY(open_root("."));
-  TRY_CONTEXT(folder, make_directory(here, folder));
+  TRY(make_directory(here, folder));
   UniqueFd base = TRY_CONTEXT(folder, open_root(folder));
+  TemporaryDirectory staging = TRY(TemporaryDirectory::create(folder));
+  TRY(write_boot_files(staging.path(), files, mask));
+  std::vector<std::string> left = files_before(base);
   for (const BootFile& file : files) {
-    for (size_t slash = file.path.find('/'); slash != std::string::npos;
-         slash = file.path.find('/', slash + 1)) {
-      TRY_CONTEXT(folder, make_directory(base, file.path.substr(0, slash)));
-    }
-    TRY(write_file_atomically(concat(folder, "/", file.path), file.bytes, file.mode & mask));
+    TRY_CONTEXT(folder, make_folders_of(base, file.path));
+    TRY(move_file(concat(staging.path(), "/", file.path), concat(folder, "/", file.path)));
+    std::erase(left, file.path);
+  }
+  for (const std::string& path : left) {
+    bool is_below = !path.starts_with('/') && path.find("..") == std::string::npos;
+    if (is_below) TRY_CONTEXT(folder, remove_file(base, path));
   }
   return {};
 }
@@ -162,7 +181,7 @@ Result<uint64_t> write_form(const std::string& output, Form form, std::vector<Bo
   if (is_directory(form)) {
     files.push_back(text_file("manifest.json", format_manifest(manifest, files)));
     files.push_back(text_file("SHA256SUMS", format_sums(files)));
-    TRY(write_files(output, files, mask));
+    TRY(write_directory(output, files, mask));
     return size;
   }
   BootFile& file = files.front();
@@ -231,6 +250,34 @@ Result<BuildOptions> with_own_kernel(BuildOptions options) {
   return options;
 }
 
+// Each word as the kernel gets it: what a boot loader would make another of is refused.
+Result<void> check_command_line(Form form, const std::string& text) {
+  constexpr std::string_view kInstead = "; settings are better given by --set";
+  auto is_control = [](char c) { return c >= 0 && c < ' '; };
+  if (std::ranges::any_of(text, is_control) || text.find('\x7f') != std::string::npos) {
+    return Error(concat("holds a control character or a line break", kInstead));
+  }
+  if (std::ranges::count(text, '"') % 2 != 0) return Error("a quote is not closed");
+  bool has_grub = form == Form::Usb || form == Form::Iso || form == Form::Netboot;
+  if (has_grub && text.find_first_of("'\\") != std::string::npos) {
+    return Error(concat("GRUB would change ' and \\ in it", kInstead));
+  }
+  if (form == Form::Netboot) {
+    if (text.find("${") != std::string::npos) {
+      return Error(concat("iPXE would put something in place of \"${...}\"", kInstead));
+    }
+    // Quotes mean nothing to iPXE.
+    for (std::string_view word : split(text, ' ')) {
+      if (word == ";" || word == "||" || word == "&&" || word.starts_with('#')) {
+        return Error(
+            concat("iPXE would end its command at \"", printable(word, 40), "\"", kInstead));
+      }
+    }
+  }
+  Settings settings;
+  return apply_command_line(text, settings);
+}
+
 // What has no meaning in a form is no wish that may go unheard.
 Result<void> check_form_options(Form form, const BuildOptions& options) {
   if (options.sign_key.empty() != options.sign_certificate.empty()) {
@@ -241,9 +288,7 @@ Result<void> check_form_options(Form form, const BuildOptions& options) {
         "--append: an initramfs holds no kernel command line; give it to what starts it, or "
         "settings by --set");
   }
-  if (form == Form::Netboot && options.append.find("${") != std::string::npos) {
-    return Error("--append: iPXE would put something in place of \"${...}\"; leave it out");
-  }
+  TRY_CONTEXT("--append", check_command_line(form, options.append));
   bool has_program = form == Form::Uki || form == Form::Netboot;
   if (!has_program && !(options.sign_key.empty() && options.stub.empty())) {
     return Error(concat(options.stub.empty() ? "--sign-key" : "--stub", ": --format ",
@@ -257,13 +302,16 @@ Result<void> check_form_options(Form form, const BuildOptions& options) {
 }
 
 // For people.
-BuiltIn built_in(const Settings& settings) {
+BuiltIn built_in(const Settings& settings, std::string_view config) {
   BuiltIn text;
   if (!settings.sources.empty()) {
     Result<ImageOrigin> origin = parse_origin(settings.sources);
     text.image = origin.ok() ? origin.value().name() : "an image";
   }
   text.disk = settings.destination;
+  for (std::string_view line : split(config, '\n')) {
+    if (!line.empty()) text.keys.emplace_back(line.substr(0, line.find('=')));
+  }
   return text;
 }
 
@@ -318,8 +366,9 @@ Result<void> run_build(const BuildOptions& given) {
   Manifest manifest{options.format, plan.release, payload.command_line, plan.settings.config,
                     initramfs.modules};
   payload.initramfs = initramfs.bytes;
-  FormTools tools{
-      options.stub, {options.sign_key, options.sign_certificate}, built_in(checked.settings)};
+  FormTools tools{options.stub,
+                  {options.sign_key, options.sign_certificate},
+                  built_in(checked.settings, checked.config)};
   uint64_t initramfs_size = payload.initramfs.size();
   MadeForm made = TRY(make_form(root, form, std::move(payload), tools));
   for (const std::string& note : made.notes) log_info(note);

@@ -251,7 +251,11 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   if (!options.settings.ca.empty()) plan.given.push_back(concat("--ca ", options.settings.ca));
   std::vector<Disk> disks = TRY(list_disks(root));
   std::string wanted = options.disk.empty() ? checked.settings.destination : options.disk;
-  if (wanted.empty()) return Error("no disk is given; name it after IMAGE");
+  if (wanted.empty()) {
+    return Error(options.settings.sources.empty()
+                     ? "no disk is given, and the image is there already; name it by --set dst=DISK"
+                     : "no disk is given; name it after IMAGE");
+  }
   plan.disk = TRY(find_disk(root, disks, wanted));
   if (plan.disk.read_only) return Error(concat(plan.disk.path(), ": is read-only"));
   // sda may be sdb in the next kernel: from here on the disk is known by what it is.

@@ -50,8 +50,8 @@ Result<void> run_tool(const std::vector<std::string>& argv, std::string_view pac
 
 // A file that was just made here, or that the user named.
 Result<ByteVector> read_whole(const std::string& path, size_t limit) {
-  UniqueFd root = TRY(open_root("/"));
-  return read_file(root, TRY(real_path(path)).substr(1), limit);
+  UniqueFd here = TRY(open_root("."));
+  return read_file(here, path, limit);
 }
 
 Result<void> write_whole(const std::string& path, ConstBytes bytes) {
@@ -61,7 +61,15 @@ Result<void> write_whole(const std::string& path, ConstBytes bytes) {
 
 Result<ByteVector> read_stub(const UniqueFd& root, const std::string& named) {
   constexpr std::string_view kPlace = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-  if (!named.empty()) return read_whole(named, kLargestLoader).with_context("--stub");
+  if (!named.empty()) {
+    ByteVector stub = TRY_CONTEXT("--stub", read_whole(named, kLargestLoader));
+    // systemd-stub(7): by this text loaders know it.
+    if (as_text(stub).find("#### LoaderInfo: systemd-stub") == std::string_view::npos) {
+      return Error(concat("--stub: ", named,
+                          " is no stub of systemd; name a file such as linuxx64.efi.stub"));
+    }
+    return stub;
+  }
   std::string place(kPlace);
   if (!exists(root, place)) {
     return Error(concat("/", place,
@@ -76,9 +84,11 @@ Result<ByteVector> sign(ConstBytes program, const Signer& signer) {
   std::string unsigned_file = concat(scratch.path(), "/unsigned.efi");
   std::string signed_file = concat(scratch.path(), "/signed.efi");
   TRY(write_whole(unsigned_file, program));
-  TRY(run_tool({"sbsign", "--key", signer.key, "--cert", signer.certificate, "--output",
-                signed_file, unsigned_file},
-               "sbsigntool"));
+  TRY_CONTEXT(concat("--sign-key ", signer.key, " and --sign-cert ", signer.certificate,
+                     ", which have to be PEM files that belong together"),
+              run_tool({"sbsign", "--key", signer.key, "--cert", signer.certificate, "--output",
+                        signed_file, unsigned_file},
+                       "sbsigntool"));
   return read_whole(signed_file, kLargestForm);
 }
 
@@ -192,18 +202,6 @@ std::string iso_epoch(ConstBytes identity) {
   return concat(kBegin + number % kSpan);
 }
 
-Result<void> write_files(const std::string& folder, const std::vector<BootFile>& files) {
-  UniqueFd base = TRY(open_root(folder));
-  for (const BootFile& file : files) {
-    for (size_t slash = file.path.find('/'); slash != std::string::npos;
-         slash = file.path.find('/', slash + 1)) {
-      TRY(make_directory(base, file.path.substr(0, slash)));
-    }
-    TRY(write_whole(concat(folder, "/", file.path), file.bytes));
-  }
-  return {};
-}
-
 Result<ByteVector> make_iso(const UniqueFd& root, Bootable payload, MadeForm& made) {
   TRY(require_bios_grub(root));
   ByteVector identity = identity_of(payload);
@@ -227,7 +225,7 @@ Result<ByteVector> make_iso(const UniqueFd& root, Bootable payload, MadeForm& ma
   files.push_back(text_file(mark, concat("curlingiron ", payload.release, "\n")));
   files.push_back({"vmlinuz", std::move(payload.kernel)});
   files.push_back({"initrd", std::move(payload.initramfs)});
-  TRY(write_files(tree, files));
+  TRY(write_boot_files(tree, files, 0700));
 
   std::string iso = concat(scratch.path(), "/image.iso");
   if (!program_exists("xorriso")) {
@@ -337,6 +335,24 @@ bool is_directory(Form form) { return form == Form::Tree || form == Form::Netboo
 
 std::string default_name(Form form) {
   return std::string(std::ranges::find(kForms, form, &NamedForm::form)->file);
+}
+
+Result<void> make_folders_of(const UniqueFd& base, std::string_view path) {
+  for (size_t slash = path.find('/'); slash != std::string_view::npos;
+       slash = path.find('/', slash + 1)) {
+    TRY(make_directory(base, std::string(path.substr(0, slash))));
+  }
+  return {};
+}
+
+Result<void> write_boot_files(const std::string& folder, const std::vector<BootFile>& files,
+                              unsigned mask) {
+  UniqueFd base = TRY_CONTEXT(folder, open_root(folder));
+  for (const BootFile& file : files) {
+    TRY_CONTEXT(folder, make_folders_of(base, file.path));
+    TRY(write_file_atomically(concat(folder, "/", file.path), file.bytes, file.mode & mask));
+  }
+  return {};
 }
 
 Result<MadeForm> make_form(const UniqueFd& root, Form form, Bootable payload,

@@ -47,6 +47,12 @@ struct ScriptSettings {
 };
 Result<MadeForm> make_plain_script(const ScriptSettings& settings);
 
+// The folders above `path`, below `base`.
+Result<void> make_folders_of(const UniqueFd& base, std::string_view path);
+// Below `folder`, each with its mode under `mask`.
+Result<void> write_boot_files(const std::string& folder, const std::vector<BootFile>& files,
+                              unsigned mask);
+
 // `root` is this machine's: GRUB, shim and the stub are taken from where distributions put them.
 // Errors say what to install.
 Result<MadeForm> make_form(const UniqueFd& root, Form form, Bootable payload,

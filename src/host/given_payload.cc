@@ -24,8 +24,7 @@ Result<Bootable> read_tree(const UniqueFd& tree) {
   return payload;
 }
 
-Result<Bootable> read_bootable(const UniqueFd& root, GivenPayload& given) {
-  std::string real = TRY(real_path(given.path));
+Result<Bootable> read_bootable(const UniqueFd& root, const std::string& real, GivenPayload& given) {
   given.kernel.path = real.substr(1);
   FileStatus status = TRY(file_status(root, given.kernel.path));
   if (status.type == FileType::Directory) {
@@ -42,7 +41,8 @@ Result<GivenPayload> read_payload(const std::string& path) {
   UniqueFd root = TRY(open_root("/"));
   GivenPayload given;
   given.path = path;
-  given.bootable = TRY_CONTEXT(path, read_bootable(root, given));
+  std::string real = TRY(real_path(path));
+  given.bootable = TRY_CONTEXT(path, read_bootable(root, real, given));
   ConstBytes kernel = given.bootable.kernel;
   KernelHeader header =
       TRY_CONTEXT(path, parse_kernel_image(kernel.first(std::min(kernel.size(), kKernelHeadSize))));

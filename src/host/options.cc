@@ -235,7 +235,8 @@ Command parse_command(int argc, char** argv) {
 
   RunOptions run;
   CLI::App* run_verb = app.add_subcommand("run", "boot a payload in QEMU with a scratch disk");
-  run_verb->add_option("PAYLOAD", run.payload, "what build made, in any format")->required();
+  run_verb->add_option("PAYLOAD", run.payload, "what build made, in any format but script")
+      ->required();
   run_verb->add_option("--kernel", run.kernel, "kernel image to boot (default: the running one's)");
   run_verb
       ->add_option("--disk", run.disks,

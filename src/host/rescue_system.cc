@@ -62,6 +62,38 @@ struct Keys {
   std::vector<std::string> shown;
 };
 
+// As dropbear reads it (dropbear(8)), which takes fewer options and types than OpenSSH and passes
+// over longer lines without a word.
+Result<std::string> line_for_dropbear(const SshKey& key) {
+  static constexpr std::string_view kTypes[] = {"ssh-ed25519",
+                                                "ssh-rsa",
+                                                "ecdsa-sha2-nistp256",
+                                                "ecdsa-sha2-nistp384",
+                                                "ecdsa-sha2-nistp521",
+                                                "sk-ssh-ed25519@openssh.com",
+                                                "sk-ecdsa-sha2-nistp256@openssh.com"};
+  constexpr size_t kLongestLine = 4000;
+  std::string shown = printable(key.comment.empty() ? key.type : key.comment, 60);
+  if (!key.options.empty()) {
+    return Error(concat(shown, ": has options before it (", printable(key.options, 60),
+                        "), which the SSH server of the rescue system may not know; give the key "
+                        "without them, in a file of its own"));
+  }
+  if (std::ranges::find(kTypes, key.type) == std::end(kTypes)) {
+    return Error(concat(shown, ": the SSH server of the rescue system knows no ",
+                        printable(key.type, 60),
+                        "; take another key, such as one of ssh-keygen -t ed25519"));
+  }
+  std::string line = concat(key.type, " ", to_base64(key.blob));
+  if (line.size() > kLongestLine) {
+    return Error(concat(shown,
+                        ": is too long for the SSH server of the rescue system; take another "
+                        "key, such as one of ssh-keygen -t ed25519"));
+  }
+  if (line.size() + key.comment.size() < kLongestLine) line += concat(" ", key.comment);
+  return line + "\n";
+}
+
 Result<Keys> read_keys(const std::vector<std::string>& files) {
   Keys keys;
   UniqueFd here = TRY(open_root("."));
@@ -75,7 +107,7 @@ Result<Keys> read_keys(const std::vector<std::string>& files) {
                           "~/.ssh/id_ed25519.pub"));
     }
     for (const SshKey& key : found) {
-      keys.lines += concat(key.line, "\n");
+      keys.lines += TRY_CONTEXT(name, line_for_dropbear(key));
       keys.shown.push_back(describe(key));
     }
   }
@@ -116,7 +148,8 @@ Result<RescueSystem> collect_rescue_system(const UniqueFd& root,
 
   RescueSystem system;
   system.keys = std::move(keys.shown);
-  system.extras = TRY_CONTEXT("--rescue", collect_extras(root, wanted));
+  system.extras =
+      TRY_CONTEXT(specs.empty() ? "--rescue" : "--rescue with --add", collect_extras(root, wanted));
   // Where a file of ours lay meanwhile, and with which permissions, is another thing each time.
   for (ExtraEntry& entry : system.extras) {
     auto ours = permissions.find(entry.path);

@@ -48,6 +48,13 @@ Result<PayloadKind> kind_of(const std::string& path) {
     if (looks_like_uki(whole)) return PayloadKind::Uki;
     return Error(concat(path, ": a UEFI program, but none of build's (--format uki)"));
   }
+  if (has(head, 0, std::string_view("#!"))) {
+    return Error(concat(path, ": a script, which starts in a running Linux: sudo sh ", path,
+                        "; run takes what a machine boots from"));
+  }
+  if (head.empty() || has(head, 0, std::string_view("\0", 1))) {
+    return Error(concat(path, ": nothing that build made"));
+  }
   return PayloadKind::Initramfs;
 }
 
@@ -115,6 +122,13 @@ Result<int> run_in_qemu(const RunOptions& options) {
   machine.keep = options.keep;
   if (!options.serve.empty()) {
     machine.served = TRY_CONTEXT("--serve", real_path(options.serve));
+    // busybox's httpd starts what lies there, for whoever asks.
+    UniqueFd served = TRY_CONTEXT("--serve", open_root(machine.served));
+    if (exists(served, "cgi-bin")) {
+      return Error(concat("--serve: ", options.serve,
+                          " holds cgi-bin, whose programs the machine could start here; name a "
+                          "directory without it"));
+    }
     log_info(concat(options.serve, " is http://", kServedAddress, "/ there"));
   }
   machine.others = options.qemu;
@@ -132,7 +146,7 @@ Result<int> run_in_qemu(const RunOptions& options) {
   }
   std::vector<std::string> argv = TRY(qemu_command(machine, scratch));
   log_info(format_command(argv));
-  return run_program(argv);
+  return run_passing_signals(argv);
 }
 
 }  // namespace

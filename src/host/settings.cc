@@ -82,13 +82,32 @@ std::vector<std::string> keys_given(const SettingOptions& options) {
   for (const std::string& setting : options.set) {
     keys.push_back(setting.substr(0, setting.find('=')));
   }
+  if (!options.sources.empty()) keys.emplace_back("src");
   return keys;
+}
+
+// The options name an image that is none of those that `words` name.
+bool names_another(const SettingOptions& options, const std::vector<SettingWord>& words) {
+  std::vector<std::string_view> before;
+  for (const auto& [key, value] : words) {
+    if (key == "src") before.push_back(value);
+  }
+  std::vector<std::string_view> named(options.sources.begin(), options.sources.end());
+  for (std::string_view setting : options.set) {
+    constexpr std::string_view kSource = "src=";
+    if (setting.starts_with(kSource)) named.push_back(trim(setting.substr(kSource.size())));
+  }
+  auto is_new = [&](std::string_view image) {
+    return std::ranges::find(before, image) == before.end();
+  };
+  return !before.empty() && std::ranges::any_of(named, is_new);
 }
 
 }  // namespace
 
 bool holds_secret(std::string_view key, std::string_view value) {
   if (!is_secret_key(key)) return false;
+  if (!is_url_key(key)) return true;
   Result<Url> url = parse_url(value);
   return !url.ok() || url.value().display() != url.value().text();
 }
@@ -96,7 +115,8 @@ bool holds_secret(std::string_view key, std::string_view value) {
 std::string shown_setting(std::string_view key, std::string_view value) {
   if (!is_secret_key(key)) return printable(concat(key, "=", value), 200);
   Result<Url> url = parse_url(value);
-  return concat(key, "=", url.ok() ? url.value().display() : "(not shown)");
+  bool shows = is_url_key(key) && url.ok();
+  return concat(key, "=", shows ? url.value().display() : "(not shown)");
 }
 
 Result<CheckedSettings> check_settings(const SettingOptions& options,
@@ -117,8 +137,7 @@ Result<CheckedSettings> check_settings(const SettingOptions& options,
                                                      "sig", "member", "header",       "pin"};
   std::vector<std::string> given_keys = keys_given(options);
   std::vector<SettingWord> words = TRY(words_of(before.config));
-  bool another = !options.sources.empty() && std::ranges::find(words, std::string_view("src"),
-                                                               &SettingWord::key) != words.end();
+  bool another = names_another(options, words);
   for (const auto& [key, value] : words) {
     bool replaced = std::ranges::find(given_keys, key) != given_keys.end();
     bool of_another = another && std::ranges::find(kOfTheImage, key) != std::end(kOfTheImage);

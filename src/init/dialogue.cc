@@ -71,8 +71,10 @@ void Dialogue::take_image(std::string_view line) {
     mistake_ = concat(printable(line, 60), " is no URL; it begins with https:// or http://");
   } else {
     settings_.sources = {std::string(line)};
-    // What a key signs needs no digest.
-    if (settings_.public_key.empty()) {
+    // What is proven already needs no digest.
+    bool is_proven = !settings_.public_key.empty() || settings_.sha256 || settings_.image_sha256 ||
+                     !settings_.sums.empty();
+    if (!is_proven) {
       question_ = Question::Digest;
     } else {
       finish_image();

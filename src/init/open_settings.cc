@@ -35,7 +35,11 @@ Result<void> apply_words(std::string_view whose, const std::vector<std::string>&
     if (can_be_left_open(key)) continue;
     log_warning(concat(whose, ": ", key, " is not taken from there; set it with build"));
   }
-  complete_settings(settings, std::move(more));
+  for (std::string_view key : complete_settings(settings, std::move(more))) {
+    log_warning(concat(whose, ": ", key, " is passed over, as ",
+                       settings.sources.empty() ? "it belongs to an image that is not named there"
+                                                : "what is there already stays"));
+  }
   return {};
 }
 

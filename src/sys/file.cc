@@ -80,6 +80,11 @@ Result<void> write_existing(const UniqueFd& root, const std::string& path, std::
 Result<void> write_file_atomically(const std::string& path, ConstBytes bytes, mode_t mode) {
   std::string temporary = concat(path, ".", ::getpid(), ".tmp");
   auto attempt = [&]() -> Result<void> {
+    struct stat there {};
+    if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+      return Error(S_ISDIR(there.st_mode) ? "is a directory; name a file in it"
+                                          : "is no file; name one");
+    }
     ::unlink(temporary.c_str());
     UniqueFd fd = TRY(open_path(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     TRY(write_all(fd, bytes));
@@ -90,6 +95,16 @@ Result<void> write_file_atomically(const std::string& path, ConstBytes bytes, mo
   Result<void> result = attempt();
   if (!result.ok()) ::unlink(temporary.c_str());
   return std::move(result).with_context(path);
+}
+
+Result<void> move_file(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return last_system_error("rename").with_context(to);
+  return {};
+}
+
+Result<void> remove_file(const UniqueFd& root, const std::string& path) {
+  if (::unlinkat(root.get(), path.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return last_system_error("cannot remove").with_context(path);
 }
 
 Result<std::vector<std::string>> list_directory(const UniqueFd& root, const std::string& path) {
@@ -157,10 +172,10 @@ Result<void> make_directory(const UniqueFd& root, const std::string& path, mode_
   return {};
 }
 
-Result<TemporaryDirectory> TemporaryDirectory::create() {
-  const char* base = ::getenv("TMPDIR");
-  std::string path =
-      concat(base != nullptr && *base != '\0' ? base : "/tmp", "/curlingiron.XXXXXX");
+Result<TemporaryDirectory> TemporaryDirectory::create(const std::string& parent) {
+  const char* usual = ::getenv("TMPDIR");
+  std::string base = usual != nullptr && *usual != '\0' ? usual : "/tmp";
+  std::string path = concat(parent.empty() ? base : parent, "/curlingiron.XXXXXX");
   if (::mkdtemp(path.data()) == nullptr)
     return last_system_error("cannot create").with_context(path);
   return TemporaryDirectory(std::move(path));

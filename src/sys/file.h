@@ -1,6 +1,7 @@
 // Whole files, directories and links below a root descriptor.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "sys/fd.h"
+#include "sys/process.h"
 
 namespace curlingiron {
 
@@ -41,21 +43,30 @@ enum class FollowLinks { No, Yes };
 Result<FileStatus> file_status(const UniqueFd& root, const std::string& path,
                                FollowLinks follow = FollowLinks::Yes);
 bool exists(const UniqueFd& root, const std::string& path);
+// rename(2), within a file system.
+Result<void> move_file(const std::string& from, const std::string& to);
+// unlink(2); a file that is not there is fine.
+Result<void> remove_file(const UniqueFd& root, const std::string& path);
 // mkdir(2); existing is fine.
 Result<void> make_directory(const UniqueFd& root, const std::string& path, mode_t mode = 0755);
 
-// A directory under $TMPDIR or /tmp that is removed with all it holds when this goes.
+// A directory that is removed with all it holds when this goes. Until then SIGINT, SIGTERM and
+// SIGHUP wait (HeldSignals).
 class TemporaryDirectory {
  public:
-  static Result<TemporaryDirectory> create();
-  TemporaryDirectory(TemporaryDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  // In `parent`; empty: in $TMPDIR, or /tmp.
+  static Result<TemporaryDirectory> create(const std::string& parent = "");
+  TemporaryDirectory(TemporaryDirectory&& other) noexcept
+      : path_(std::exchange(other.path_, {})), held_(std::move(other.held_)) {}
   TemporaryDirectory& operator=(TemporaryDirectory&&) = delete;
   ~TemporaryDirectory();
   const std::string& path() const { return path_; }
 
  private:
-  explicit TemporaryDirectory(std::string path) : path_(std::move(path)) {}
+  explicit TemporaryDirectory(std::string path)
+      : path_(std::move(path)), held_(std::make_unique<HeldSignals>()) {}
   std::string path_;
+  std::unique_ptr<HeldSignals> held_;
 };
 
 }  // namespace curlingiron

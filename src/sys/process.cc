@@ -202,6 +202,26 @@ Result<int> run_program(const std::vector<std::string>& argv) {
   return wait_for(TRY(spawn(argv, FileActions())));
 }
 
+Result<int> run_passing_signals(const std::vector<std::string>& argv) {
+  HeldSignals held;
+  sigset_t watched = watched_signals();
+  UniqueFd signals(::signalfd(-1, &watched, SFD_CLOEXEC));
+  if (!signals.valid()) return last_system_error("signalfd");
+  pid_t child = TRY(spawn(argv, FileActions()));
+  UniqueFd end(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));  // readable once it ended
+  for (bool ended = !end.valid(); !ended;) {
+    std::array<PollItem, 2> items = {PollItem{end.get()}, PollItem{signals.get()}};
+    Result<bool> ready = poll_items(items, std::nullopt);
+    if (!ready.ok()) break;
+    ended = items[0].ready;
+    signalfd_siginfo info{};
+    if (!items[1].ready) continue;
+    Result<size_t> n = read_some(signals, {reinterpret_cast<uint8_t*>(&info), sizeof info});
+    if (n.ok() && n.value() == sizeof info) ::kill(child, static_cast<int>(info.ssi_signo));
+  }
+  return wait_for(child);
+}
+
 Result<ProgramOutput> run_for_output(const std::vector<std::string>& argv) {
   constexpr size_t kMost = 65536;
   UniqueFd output = TRY(create_memory_file("output"));

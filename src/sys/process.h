@@ -48,8 +48,10 @@ class InterruptWatch {
 // Runs argv[0] (found on PATH) with the caller's standard streams and waits. The exit status, or
 // 128 + signal.
 Result<int> run_program(const std::vector<std::string>& argv);
-// The same without input. What it prints is shown where it ends with another status than 0; else it
-// is dropped.
+// The same, and SIGINT, SIGTERM and SIGHUP go to the program, which ends for them as it likes.
+Result<int> run_passing_signals(const std::vector<std::string>& argv);
+// The same as run_program() without input. What it prints is shown where it ends with another
+// status than 0; else it is dropped.
 Result<int> run_quiet_on_success(const std::vector<std::string>& argv);
 // The same, for what it prints: at most 64 KiB of it.
 struct ProgramOutput {

@@ -292,6 +292,193 @@ class FromAShell(harness.E2ETest):
         self.becomes_new(scene, machine)
 
 
+# The script of a tree where no command of its own ends the machine: commands that say what they were called with.
+WITH_STUBS = """
+mount -n -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit 98
+exec setsid --wait "$@"
+"""
+KEXEC = """#!/bin/sh
+echo "kexec $*" >> "$CALLS"
+case $1 in -s) [ -z "$INTERRUPT" ] || kill -INT "$PPID" ;; esac
+"""
+SYSTEMCTL = """#!/bin/sh
+echo "systemctl $*" >> "$CALLS"
+exit "${SYSTEMCTL_STATUS-0}"
+"""
+
+
+class KexecBoot(harness.E2ETest):
+    """kexec-boot with nothing beside it, up to where the machine would go down."""
+
+    def setUp(self):
+        super().setUp()
+        self.need_binary()
+        harness.machines("kernel")
+        self.stubs = self.artifacts / "stubs"
+        self.stubs.mkdir()
+        for name, text in (("kexec", KEXEC), ("systemctl", SYSTEMCTL)):
+            (self.stubs / name).write_text(text)
+            (self.stubs / name).chmod(0o755)
+        self.calls = self.artifacts / "calls"
+
+    def build(self, *settings):
+        tree = self.artifacts / "tree"
+        shutil.rmtree(tree, ignore_errors=True)
+        harness.run([harness.BINARY, "build", "--format", "tree", "-o", tree, "--kernel", payload.KERNEL / "vmlinuz",
+                     "--modules-dir", payload.KERNEL, "--fast", "--profile", "none",
+                     *(word for setting in settings for word in ("--set", setting))], timeout=300)
+        return tree / "kexec-boot"
+
+    def start(self, script, *words, **environment):
+        """(status, what it said, [what it called])"""
+        self.calls.write_text("")
+        done = subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", WITH_STUBS, "sh", script, "-y", *words],
+            env={**os.environ, "PATH": f"{self.stubs}:{os.environ['PATH']}", "CALLS": str(self.calls), "INTERRUPT": "",
+                 **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=60, check=False)
+        return done.returncode, done.stdout, self.calls.read_text().splitlines()
+
+    def refuses(self, script, words, said):
+        status, output, calls = self.start(script, *words)
+        self.assertEqual((status, calls), (1, []), output)
+        self.assertIn(said, output)
+        self.assertIn("nothing was changed", output)
+
+    def test_what_was_left_open(self):
+        script = self.build()
+        status, output, calls = self.start(script, "http://h/x", "/dev/vda", "header=A: b", "insecure")
+        self.assertEqual((status, len(calls)), (0, 2), output)
+        self.assertRegex(calls[0], r'^kexec -s -l .* curlingiron\.src=http://h/x curlingiron\.dst=/dev/vda '
+                                   r'"curlingiron\.header=A: b" curlingiron\.insecure$')
+        self.assertEqual(calls[1], "systemctl kexec")
+        for words, said in ((["ftp://h/x", "only"], "ftp://h/x: is no setting"),
+                            (["nonsense=1"], "nonsense=1: is no setting"),
+                            (["http://h/x"], "give the disk after it"),
+                            (["http://h/x", ""], "give the disk after it"),
+                            (["http://h/x", "only", "sha256"], "sha256: a value is missing"),
+                            (["http://h/x", "only", "sha256="], "sha256=: a value is missing"),
+                            (["http://h/x", "/dev/vda", "dst=/dev/vdb"], "the disk is /dev/vda already")):
+            with self.subTest(words):
+                self.refuses(script, words, said)
+
+    def test_what_was_built_in(self):
+        """/init takes what was built in before the kernel's command line: it is not as if it were heard."""
+        script = self.build("src=http://h/x", f"sha256={'a' * 64}")
+        self.refuses(script, [f"sha256={'b' * 64}"], "sha256 was built in")
+        self.refuses(script, ["src=http://h/y", "dst=only"], "src was built in")
+        self.refuses(script, ["http://h/y", "/dev/vda"], "http://h/x was built in; leave IMAGE out")
+        self.assertEqual(self.start(script, "dst=/dev/vda")[0], 0)
+        script = self.build("src=http://h/x", "dst=/dev/sda")
+        self.refuses(script, ["dst=/dev/sdb"], "dst was built in")
+        self.refuses(script, ["http://h/x", "/dev/sda"], "image and disk were built in")
+
+    def test_nothing_stays_loaded(self):
+        script = self.build()
+        status, output, calls = self.start(script, "http://h/x", "only", INTERRUPT="yes")
+        self.assertEqual((status, calls[1:]), (1, ["kexec -u"]), output)
+        self.assertIn("interrupted; nothing was changed", output)
+        status, output, calls = self.start(script, "http://h/x", "only", SYSTEMCTL_STATUS="1")
+        self.assertEqual((status, calls[1:]), (1, ["systemctl kexec", "kexec -u"]), output)
+        self.assertIn("this system does not go down: restart it", output)
+
+    def test_by_a_link(self):
+        script = self.build()
+        link = self.artifacts / "boot"
+        link.symlink_to(script)
+        self.assertEqual(self.start(link, "http://h/x", "only")[0], 0)
+
+
+class Output(harness.E2ETest):
+    """Where it goes, and what is refused before anything is written."""
+
+    def setUp(self):
+        super().setUp()
+        self.need_binary()
+        harness.machines("kernel")
+        self.options = ["--kernel", payload.KERNEL / "vmlinuz", "--modules-dir", payload.KERNEL, "--fast", "--profile", "none"]
+
+    def build(self, output, form, *options, before=()):
+        done = subprocess.run([*map(str, before), *map(str, [harness.BINARY, "build", "--format", form, "-o", output,
+                                                             *self.options, *options])],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=120, check=False)
+        return done.returncode, done.stdout
+
+    def refuses(self, output, form, options, said):
+        status, text = self.build(output, form, *options)
+        self.assertEqual(status, 1, text)
+        self.assertIn(said, text)
+
+    def test_directory_is_of_one_build(self):
+        tree = self.artifacts / "tree"
+        (tree / "mine").mkdir(parents=True)
+        (tree / "notes").write_text("mine")
+        self.assertEqual(self.build(tree, "tree")[0], 0)
+        # As a form that had more files would have left it.
+        (tree / "old.efi").write_text("old")
+        with open(tree / "SHA256SUMS", "a", encoding="utf-8") as sums:
+            sums.write(f"{'a' * 64}  old.efi\n{'a' * 64}  ../outside\n")
+        (self.artifacts / "outside").write_text("not of it")
+        self.assertEqual(self.build(tree, "tree", "--append", "quiet")[0], 0)
+        harness.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=tree)
+        self.assertEqual(sorted(path.name for path in tree.iterdir()),
+                         sorted(["SHA256SUMS", "cmdline", "initrd", "kexec-boot", "manifest.json", "mine", "notes", "vmlinuz"]))
+        self.assertTrue((self.artifacts / "outside").exists())
+
+    def test_full_disk(self):
+        """What was there stays whole, and nothing else is left."""
+        place = self.artifacts / "place"
+        place.mkdir()
+        harness.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place])
+        self.addCleanup(harness.run, ["umount", place])
+        self.assertEqual(self.build(place / "tree", "tree")[0], 0)
+        before = sorted(place.rglob("*"))
+        harness.write_noise(place / "fill", 10 << 20, seed=1)
+        status, text = self.build(place / "tree", "tree", "--append", "quiet")
+        self.assertEqual(status, 1, text)
+        self.assertIn("No space left on device", text)
+        harness.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=place / "tree")
+        (place / "fill").unlink()
+        self.assertEqual(sorted(place.rglob("*")), before)
+
+    def test_device(self):
+        device = self.artifacts / "device"
+        harness.run(["mknod", device, "c", "1", "3"])
+        self.refuses(device, "uki", [], f"{device}: is no file; name one")
+        self.assertTrue(device.is_char_device())
+        self.assertEqual(list(self.artifacts.glob("device*")), [device])
+
+    def test_command_lines_that_would_be_others(self):
+        output = self.artifacts / "output"
+        for form, text, said in (("netboot", "a ; b", 'iPXE would end its command at ";"'),
+                                 ("netboot", "a ${b}", "iPXE would put something in place"),
+                                 ("usb", "a='b'", "GRUB would change"), ("iso", "a\\b", "GRUB would change"),
+                                 ("tree", "a\nb", "a line break"), ("tree", 'a="b', "a quote is not closed"),
+                                 ("tree", "curlingiron.nonsense=1", 'unknown setting "nonsense"')):
+            with self.subTest(text):
+                self.refuses(output, form, ["--append", text], said)
+        self.assertFalse(output.exists())
+
+    def test_keys_that_could_not_log_in(self):
+        key = self.artifacts / "key"
+        harness.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", key])
+        public = key.with_suffix(".pub").read_text()
+        for text, said in ((f'from="10.0.0.1" {public}', "me: has options before it"), (f"cert-authority {public}", "has options"),
+                           (public.replace("ssh-ed25519 ", "ssh-foo "), "it does not hold a key of the type ssh-foo")):
+            with self.subTest(text):
+                (self.artifacts / "other.pub").write_text(text)
+                self.refuses(self.artifacts / "output", "initramfs",
+                             ["--rescue", "--ssh-key", self.artifacts / "other.pub"], said)
+
+    def test_tools_take_what_is_theirs(self):
+        certificate = self.artifacts / "text.pem"
+        certificate.write_text("none\n")
+        self.refuses(self.artifacts / "u.efi", "uki", ["--sign-key", certificate, "--sign-cert", certificate],
+                     f"--sign-key {certificate} and --sign-cert {certificate}, which have to be PEM files")
+        self.refuses(self.artifacts / "u.efi", "uki", ["--stub", payload.KERNEL / "vmlinuz"], "is no stub of systemd")
+
+
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 
 

@@ -122,16 +122,19 @@ class Loop {
     return connection;
   }
 
-  // What a DHCP server gives as settings; empty: none of them gives any; nullopt: one may come yet.
+  // What a DHCP server gives as settings; empty: none of them gives any, or none is asked; nullopt:
+  // one may come yet.
   std::optional<std::string> settings() const {
+    bool asks = interfaces_.all().empty();  // a card may be found yet
     bool leased = false;
     bool waits = false;
     for (const auto& [index, interface] : interfaces_.all()) {
       if (!interface.settings().empty()) return interface.settings();
+      asks = asks || interface.plan().dhcp4;
       leased = leased || interface.has_lease();
       waits = waits || (interface.carrier() && interface.waits_for_lease());
     }
-    return leased && !waits ? std::optional<std::string>("") : std::nullopt;
+    return !asks || (leased && !waits) ? std::optional<std::string>("") : std::nullopt;
   }
 
   void leave() {

@@ -292,7 +292,7 @@ TEST(Settings, WhatWasLeftOpenIsTakenFromOthersAndNothingElse) {
              "\nheader=A: b\nproxy=http://p:1\ninsecure\nonfail=reboot\ndst=only\n");
   // All of it was open.
   Settings open = settings_of("header=Mine: secret\n");
-  complete_settings(open, settings_of(outer));
+  EXPECT_THAT(complete_settings(open, settings_of(outer)), testing::IsEmpty());
   EXPECT_THAT(open.sources, testing::ElementsAre("https://other/x"));
   EXPECT_TRUE(open.sha256.has_value());
   EXPECT_EQ(open.public_key, kKey);
@@ -303,18 +303,30 @@ TEST(Settings, WhatWasLeftOpenIsTakenFromOthersAndNothingElse) {
   EXPECT_FALSE(open.insecure);
   EXPECT_EQ(open.on_failure, AfterFailure::Hold);
 
-  // The image was named: the disk alone was open.
+  // The image was named: the disk and what proves the image were open, but not who is asked for it.
   Settings fixed = settings_of("src=https://mine/x\n");
-  complete_settings(fixed, settings_of(outer));
+  EXPECT_THAT(complete_settings(fixed, settings_of(outer)),
+              testing::UnorderedElementsAre("src", "header", "proxy"));
   EXPECT_THAT(fixed.sources, testing::ElementsAre("https://mine/x"));
-  EXPECT_FALSE(fixed.sha256.has_value());
-  EXPECT_EQ(fixed.public_key, "");
+  EXPECT_TRUE(fixed.sha256.has_value());
+  EXPECT_EQ(fixed.public_key, kKey);
   EXPECT_FALSE(fixed.proxy.has_value());
   EXPECT_EQ(fixed.destination, "only");
 
+  // What proves the image may come before the image does, and from elsewhere.
+  Settings late;
+  EXPECT_THAT(complete_settings(late, settings_of(concat("sha256=", kDigest, "\n"))),
+              testing::IsEmpty());
+  EXPECT_THAT(
+      complete_settings(
+          late, settings_of(concat("src=http://other/x\nsha256=", std::string(64, '0'), "\n"))),
+      testing::ElementsAre("sha256"));
+  EXPECT_EQ(to_hex(*late.sha256), kDigest);
+
   // A key that was built in holds for whatever image comes.
   Settings signed_by = settings_of(concat("pubkey=", kKey, "\ndst=/dev/sda\n"));
-  complete_settings(signed_by, settings_of("src=https://other/x\ndst=only\n"));
+  EXPECT_THAT(complete_settings(signed_by, settings_of("src=https://other/x\ndst=only\n")),
+              testing::ElementsAre("dst"));
   EXPECT_EQ(signed_by.public_key, kKey);
   EXPECT_EQ(signed_by.destination, "/dev/sda");
 }

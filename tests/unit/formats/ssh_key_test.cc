@@ -23,9 +23,8 @@ std::string mistake_in(std::string_view text) {
 
 TEST(SshKey, linesOfAuthorizedKeys) {
   std::string ed25519 = concat("ssh-ed25519 ", blob_of("ssh-ed25519"), " me@laptop at home");
-  std::string limited =
-      concat("from=\"10.0.0.0/8\",command=\"say \\\"hello you\\\"\" ecdsa-sha2-nistp256 ",
-             blob_of("ecdsa-sha2-nistp256"));
+  std::string options = "from=\"10.0.0.0/8\",command=\"say \\\"hello you\\\"\"";
+  std::string limited = concat(options, " ecdsa-sha2-nistp256 ", blob_of("ecdsa-sha2-nistp256"));
   Result<std::vector<SshKey>> keys =
       parse_ssh_keys(concat("# mine\n\n  ", ed25519, "\r\n", limited, "\n"));
   ASSERT_TRUE(keys.ok()) << keys.error().message();
@@ -33,10 +32,11 @@ TEST(SshKey, linesOfAuthorizedKeys) {
   const SshKey& first = keys.value()[0];
   EXPECT_EQ(first.type, "ssh-ed25519");
   EXPECT_EQ(first.comment, "me@laptop at home");
-  EXPECT_EQ(first.line, ed25519);
+  EXPECT_EQ(first.options, "");
   EXPECT_EQ(to_base64(first.blob), blob_of("ssh-ed25519"));
   EXPECT_EQ(keys.value()[1].type, "ecdsa-sha2-nistp256");
-  EXPECT_EQ(keys.value()[1].line, limited);
+  EXPECT_EQ(keys.value()[1].options, options);
+  EXPECT_EQ(to_base64(keys.value()[1].blob), blob_of("ecdsa-sha2-nistp256"));
   EXPECT_EQ(keys.value()[1].comment, "");
 }
 

@@ -156,6 +156,24 @@ TEST(SettingsConfig, WhatWasBuiltInHoldsWhereNothingElseIsSaid) {
   EXPECT_EQ(checked.value().settings.deadline, 60s);
   EXPECT_EQ(checked.value().config.find("deadline=90"), std::string::npos);
 
+  // The same image, named once more: all that was said of it.
+  options.sources = {"https://a/x"};
+  checked = check_settings(options, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().settings.sources, options.sources);
+  EXPECT_TRUE(checked.value().settings.sha256.has_value());
+  EXPECT_EQ(checked.value().settings.headers.size(), 1U);
+
+  // Another one, by --set.
+  options.sources = {};
+  options.set = {"src=https://b/y"};
+  checked = check_settings(options, built_in);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked.value().settings.sources, std::vector<std::string>{"https://b/y"});
+  EXPECT_FALSE(checked.value().settings.sha256.has_value());
+  EXPECT_TRUE(checked.value().settings.headers.empty());
+  options.set = {};
+
   // Another image: nothing that was said of the former, and nothing that was for its server.
   options.sources = {"https://b/y"};
   checked = check_settings(options, built_in);
@@ -188,6 +206,8 @@ TEST(SettingsConfig, SecretsAreNotShown) {
   EXPECT_EQ(shown_setting("dst", "only"), "dst=only");
   EXPECT_EQ(shown_setting("src", "https://me:secret@h/x?token=1"), "src=https://h/x");
   EXPECT_EQ(shown_setting("header", "Authorization: me"), "header=(not shown)");
+  EXPECT_EQ(shown_setting("header", "http://h/secret"), "header=(not shown)");
+  EXPECT_TRUE(holds_secret("header", "http://h/secret"));
   EXPECT_FALSE(holds_secret("src", "https://h/x"));
   EXPECT_TRUE(holds_secret("src", "https://me:secret@h/x"));
   EXPECT_TRUE(holds_secret("src", "https://h/x?token=1"));

@@ -155,5 +155,25 @@ TEST(EndPrograms, GivesUpOnOneThatDoesNot) {
   ::waitpid(deaf, nullptr, 0);
 }
 
+TEST(RunPassingSignals, HandsThemOnAndWaits) {
+  int said[2];
+  ASSERT_EQ(::pipe(said), 0);
+  pid_t caller = ::fork();
+  if (caller == 0) {
+    // It ends in its own time, and says how.
+    std::string script =
+        concat("trap 'exit 7' TERM; echo >&", said[1], "; while :; do sleep 0.01; done");
+    Result<int> status = run_passing_signals({"/bin/sh", "-c", script});
+    ::_exit(status.ok() ? status.value() : 100);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(said[0], &byte, 1), 1);
+  ASSERT_EQ(::kill(caller, SIGTERM), 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(caller, &status, 0), caller);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
 }  // namespace
 }  // namespace curlingiron
