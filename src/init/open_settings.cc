@@ -152,10 +152,12 @@ Result<std::string> ask_somebody(DeadMan& dead_man, const Mounts& mounts,
                                  Configuration& configuration) {
   Duration left = std::max<Duration>(configuration.deadline - now(), 0s);
   Error open = check_complete(configuration.settings).error();
+  // What is typed as soon as they are asked is heard.
+  std::vector<Console> consoles = open_consoles(mounts.root);
   log_info(concat(open.message(),
                   ", or by SMBIOS, fw_cfg or DHCP; press Enter on this console within ",
                   format_duration(left), " to say it here"));
-  std::optional<std::string> name = TRY(wait_for_enter(open_consoles(mounts.root), left));
+  std::optional<std::string> name = TRY(wait_for_enter(std::move(consoles), left));
   if (!name) return open;
   UniqueFd terminal =
       TRY(open_at(mounts.root, concat("dev/", *name), O_RDWR | O_NONBLOCK | O_NOCTTY));

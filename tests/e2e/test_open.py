@@ -75,6 +75,19 @@ class Given(OpenTest):
         self.ends_installed(machine)
         self.assertNotIn("phase=settings", machine.text)
 
+    def test_a_digest_of_what_was_built_in(self):
+        """The disk was left open, and with it comes a digest that the built-in image has not: nothing is written."""
+        before = harness.sha256_of(self.disk)
+        self.serve()
+        machine = self.start([f"src=https://image.test/{self.name}"], extra=[
+            "-smbios", f"type=11,value=curlingiron.dst=only,value=curlingiron.sha256={'a' * 64},"
+                       "value=curlingiron.header=A: b"])
+        machine.expect(r"SMBIOS: header is passed over, as what is there already stays\n", 120)
+        machine.expect(phase("settings", "ok", r" from=firmware\n"), 120)
+        machine.expect(rf"status=failed.* {'a' * 64} was expected.*", 120, unless=phase("install", "ok"))
+        machine.wait_exit(60)
+        self.assertEqual(harness.sha256_of(self.disk), before)
+
     def test_a_word_that_is_no_setting(self):
         before = harness.sha256_of(self.disk)
         self.net.serve_names()

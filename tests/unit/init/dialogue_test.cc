@@ -48,6 +48,17 @@ TEST(Dialogue, AsksForImageDigestAndDisk) {
   EXPECT_FALSE(dialogue.settings().sha256);
 }
 
+TEST(Dialogue, AsksForNoDigestWhereSomethingProvesTheImage) {
+  for (const char* proof : {"sha256", "image-sha256"}) {
+    Settings settings;
+    ASSERT_TRUE(apply_setting(proof, std::string(64, 'a'), settings).ok());
+    Dialogue dialogue{settings};
+    dialogue.set_disks(disks());
+    dialogue.accept("http://example.org/x");
+    EXPECT_THAT(dialogue.text(), HasSubstr("Which one is to be overwritten?")) << proof;
+  }
+}
+
 TEST(Dialogue, SaysWhatIsWrongAndAsksAgain) {
   Dialogue dialogue = begun();
   for (const char* wrong : {"debian.img", "ftp://example.org/x", "https://"}) {
