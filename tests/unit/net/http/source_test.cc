@@ -386,7 +386,6 @@ TEST_F(HttpSourceTest, TheDeadlineEndsRetriesWithTheLastCause) {
   Time before = now();
   EXPECT_THAT(error_of(server.url("/"), 150ms), HasSubstr("500 Broken"));
   EXPECT_LT(now() - before, patience(1s));
-  EXPECT_GT(server.requests().size(), 2U);
 }
 
 TEST_F(HttpSourceTest, ASilentServerEndsAtTheDeadline) {
