@@ -23,7 +23,7 @@ BARS = {"vm": 4_400_000, "metal": 5_400_000}
 # Debian's installer, as it is started from the network; packages that hold it, and what of them is started.
 PEERS = [("Debian's installer, netboot: kernel and initramfs", "debian-installer-12-netboot-amd64",
           [r"/text/debian-installer/amd64/linux$", r"/text/debian-installer/amd64/initrd\.gz$"]),
-         ("iPXE for UEFI, which loads the rest", "ipxe", [r"/ipxe\.efi$"])]
+         ("iPXE for UEFI, which loads the rest", "ipxe", [r"/boot/ipxe\.efi$"])]
 
 
 def bytes_of(path):
@@ -89,7 +89,10 @@ class Forms:
             if any(re.search(pattern, fields[5]) for pattern in files):
                 size += int(fields[2])
                 seen += 1
-        return size if seen == len(files) else None
+        if seen != len(files):
+            self.say(f"{found[0].name}: {seen} of {len(files)} files are in it: its row stays empty")
+            return None
+        return size
 
     def measure_seconds(self):
         """From QEMU's start until /init has the image's first bytes, in a machine of MEMORY megabytes; they take turns."""
