@@ -9,7 +9,7 @@ MEMORY = 1024
 SERIAL = "the-one-disk"
 IMAGES = {"raw": "new.raw", "gzip": "new.raw.gz", "zstd": "new.raw.zst"}
 # Everything up to here leaves the old system as it is.
-FAILED = r"phase=\w+ status=failed.*|Kernel panic.*|Oops.*|^curlingiron: error: .*"
+FAILED = r"phase=\w+ status=failed.*|Kernel panic.*|Oops.*|^curlingiron: error: .*|kexec-boot: .*"
 
 
 class Scene:
