@@ -159,54 +159,73 @@ Bzip2Block::Outcome Bzip2Block::parse(ConstBytes bytes, uint64_t begin, uint64_t
   return outcome;
 }
 
-Bzip2Block::Outcome Bzip2Block::parse_symbols(Bits& bits) {
-  // The bytes that occur, in order: the list for moving to front.
-  std::array<uint8_t, 256> front;
-  unsigned used = 0;
-  uint32_t rows = bits.take(16);
-  for (unsigned row = 0; row < 16; ++row) {
-    if ((rows >> (15 - row) & 1) == 0) continue;
-    uint32_t columns = bits.take(16);
-    for (unsigned column = 0; column < 16; ++column) {
-      if ((columns >> (15 - column) & 1) == 0) continue;
-      front[used++] = static_cast<uint8_t>(row * 16 + column);
-    }
-  }
-  if (used == 0) return bits.wrong();
-  unsigned symbol_count = used + 2;
-  unsigned end_symbol = used + 1;
+// What stands before a block's symbols.
+struct Bzip2Block::Tables {
+  std::array<uint8_t, 256> front;  // the bytes that occur, in order: the list for moving to front
+  unsigned used = 0;               // of them
+  std::vector<uint8_t> selectors;  // which code each group of symbols has
+  std::vector<Code> codes;
 
-  unsigned code_count = bits.take(3);
-  unsigned selector_count = bits.take(15);
-  if (code_count < 2 || code_count > kMostCodes || selector_count == 0) return bits.wrong();
-  std::array<uint8_t, kMostCodes> order = {0, 1, 2, 3, 4, 5};
-  std::vector<uint8_t> selectors(selector_count);
-  for (uint8_t& selector : selectors) {
-    unsigned place = 0;
-    while (bits.take(1) != 0) {
-      if (++place == code_count) return bits.wrong();
-    }
-    selector = order[place];
-    std::copy_backward(order.begin(), order.begin() + place, order.begin() + place + 1);
-    order[0] = selector;
-  }
-  // libbz2 reads further ones, as some programs write them, and ignores them.
-  if (selectors.size() > kMostSelectors) selectors.resize(kMostSelectors);
-
-  std::vector<Code> codes(code_count);
-  for (Code& code : codes) {
-    std::array<uint8_t, kMostSymbols> lengths;
-    unsigned length = bits.take(5);
-    for (unsigned symbol = 0; symbol < symbol_count; ++symbol) {
-      for (;;) {
-        if (length < 1 || length > kMostCodeLength || bits.overrun()) return bits.wrong();
-        if (bits.take(1) == 0) break;
-        length += bits.take(1) == 0 ? 1 : -1u;
+  // Each returns whether it is a proper one.
+  bool take_front(Bits& bits) {
+    uint32_t rows = bits.take(16);
+    for (unsigned row = 0; row < 16; ++row) {
+      if ((rows >> (15 - row) & 1) == 0) continue;
+      uint32_t columns = bits.take(16);
+      for (unsigned column = 0; column < 16; ++column) {
+        if ((columns >> (15 - column) & 1) == 0) continue;
+        front[used++] = static_cast<uint8_t>(row * 16 + column);
       }
-      lengths[symbol] = static_cast<uint8_t>(length);
     }
-    code.build(std::span(lengths).first(symbol_count));
+    return used != 0;
   }
+
+  bool take_selectors(Bits& bits) {
+    unsigned code_count = bits.take(3);
+    unsigned selector_count = bits.take(15);
+    if (code_count < 2 || code_count > kMostCodes || selector_count == 0) return false;
+    codes.resize(code_count);
+    std::array<uint8_t, kMostCodes> order = {0, 1, 2, 3, 4, 5};
+    selectors.resize(selector_count);
+    for (uint8_t& selector : selectors) {
+      unsigned place = 0;
+      while (bits.take(1) != 0) {
+        if (++place == code_count) return false;
+      }
+      selector = order[place];
+      std::copy_backward(order.begin(), order.begin() + place, order.begin() + place + 1);
+      order[0] = selector;
+    }
+    // libbz2 reads further ones, as some programs write them, and ignores them.
+    if (selectors.size() > kMostSelectors) selectors.resize(kMostSelectors);
+    return true;
+  }
+
+  bool take_codes(Bits& bits) {
+    unsigned symbol_count = used + 2;
+    for (Code& code : codes) {
+      std::array<uint8_t, kMostSymbols> lengths;
+      unsigned length = bits.take(5);
+      for (unsigned symbol = 0; symbol < symbol_count; ++symbol) {
+        for (;;) {
+          if (length < 1 || length > kMostCodeLength || bits.overrun()) return false;
+          if (bits.take(1) == 0) break;
+          length += bits.take(1) == 0 ? 1 : -1u;
+        }
+        lengths[symbol] = static_cast<uint8_t>(length);
+      }
+      code.build(std::span(lengths).first(symbol_count));
+    }
+    return true;
+  }
+};
+
+Bzip2Block::Outcome Bzip2Block::parse_symbols(Bits& bits) {
+  Tables tables;
+  bool proper = tables.take_front(bits) && tables.take_selectors(bits) && tables.take_codes(bits);
+  if (!proper) return bits.wrong();
+  std::array<uint8_t, 256>& front = tables.front;
+  unsigned end_symbol = tables.used + 1;
 
   uint32_t counts[256] = {};
   uint32_t* links = links_.get();
@@ -214,8 +233,8 @@ Bzip2Block::Outcome Bzip2Block::parse_symbols(Bits& bits) {
   uint32_t run = 0;     // of the byte in front
   uint32_t weight = 1;  // of the next digit of that
   constexpr uint32_t kMostWeight = 2 << 20;
-  for (uint8_t selector : selectors) {
-    const Code& code = codes[selector];
+  for (uint8_t selector : tables.selectors) {
+    const Code& code = tables.codes[selector];
     for (unsigned i = 0; i < kGroup; ++i) {
       bits.refill();
       unsigned symbol = 0;

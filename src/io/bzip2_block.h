@@ -40,6 +40,7 @@ class Bzip2Block {
 
   class Bits;
   struct Code;
+  struct Tables;
 
   Outcome parse_symbols(Bits& bits);
   void link(const uint32_t (&counts)[256]);

@@ -161,129 +161,163 @@ Result<std::optional<std::string>> ExtraTree::resolve(std::string_view path, Las
   return std::optional(at);
 }
 
-Result<ExtraTree::Walk> ExtraTree::walk(const Place& from, std::string_view path,
-                                        OnMissing on_missing) const {
-  Walk walk;
-  Place at = path.starts_with("/") ? Place() : from;
-  std::vector<std::string> pending;
-  push_parts(pending, path);
-  unsigned links = 0;
-  // The root has a link where the initramfs has the directory at.target; it leads to at.source.
-  bool stands_in = false;
-  bool last_seen = false;
+// One walk, part by part of its path.
+class ExtraTree::Walker {
+ public:
+  Walker(const ExtraTree& tree, const Place& from, std::string_view path, OnMissing on_missing)
+      : tree_(tree),
+        path_(path),
+        on_missing_(on_missing),
+        at_(path.starts_with("/") ? Place() : from) {
+    push_parts(pending_, path);
+  }
 
-  auto known = [&](const std::string& target) -> const ExtraNode* {
-    for (const Step& step : walk.steps) {
-      if (step.target == target) return &step.node;
-    }
-    return find(target);
-  };
-  auto follow = [&](std::string_view text, const std::string& source_directory) -> Result<void> {
-    if (++links > kMaxLinks) return circle(path);
-    at.source = source_directory;
-    if (text.starts_with("/")) at = Place();
-    stands_in = false;
-    push_parts(pending, text);
-    return {};
-  };
-  auto enter = [&](Place child) -> Result<void> {
-    stands_in = false;
-    std::optional<FileStatus> there = TRY(status(child.source));
-    if (there && there->type == FileType::SymbolicLink) {
-      std::optional<std::string> real = TRY(resolve(child.source, LastLink::Follow));
-      if (real) {
-        child.source = std::move(*real);
-        stands_in = true;
+  Result<Walk> run() && {
+    bool last_seen = false;
+    while (!pending_.empty()) {
+      std::string part = std::move(pending_.back());
+      pending_.pop_back();
+      if (pending_.empty() && !last_seen) {
+        walk_.directory = at_;
+        last_seen = true;
       }
+      if (TRY(pass(part)) == Goes::Ends) return std::move(walk_);
     }
-    at = std::move(child);
-    return {};
-  };
+    walk_.found = Found::Directory;
+    walk_.place = std::move(at_);
+    walk_.stands_in = stands_in_;
+    return std::move(walk_);
+  }
 
-  while (!pending.empty()) {
-    std::string part = std::move(pending.back());
-    pending.pop_back();
-    if (pending.empty() && !last_seen) {
-      walk.directory = at;
-      last_seen = true;
-    }
+ private:
+  enum class Goes { On, Ends };
+
+  Result<Goes> pass(std::string_view part) {
     if (part == "..") {
-      if (at.target.empty() || at.source.empty()) return way_out(path);
-      at = {parent_path(at.source), parent_path(at.target)};
-      stands_in = false;
-      continue;
+      if (at_.target.empty() || at_.source.empty()) return way_out(path_);
+      be_at({parent_path(at_.source), parent_path(at_.target)});
+      return Goes::On;
     }
-    Place child = {join_path(at.source, part), join_path(at.target, part)};
-    if (const ExtraNode* node = known(child.target)) {
-      switch (node->kind) {
-        case NodeKind::Link: {
-          std::string text(as_text(node->bytes));
-          TRY(follow(text, parent_path(node->source)));
-          break;
-        }
-        case NodeKind::Directory: TRY(enter(std::move(child))); break;
-        case NodeKind::File:
-          if (!pending.empty()) return walk;
-          walk.found = Found::File;
-          walk.place = {node->source, child.target};
-          return walk;
-      }
-      continue;
-    }
+    Place child = {join_path(at_.source, part), join_path(at_.target, part)};
+    if (const ExtraNode* node = known(child.target)) return pass_known(*node, std::move(child));
     if (is_own_directory(child.target)) {
       TRY(enter(std::move(child)));
-      continue;
+      return Goes::On;
     }
-    if (on_missing == OnMissing::Stop && is_runtime(child.target)) {
-      walk.found = Found::Runtime;
-      walk.place = std::move(child);
-      return walk;
+    if (on_missing_ == OnMissing::Stop && is_runtime(child.target)) {
+      return end_with(Found::Runtime, std::move(child));
     }
-    std::optional<FileStatus> there = TRY(status(child.source));
-    if (stands_in && (there || known(child.source) != nullptr)) {
+    std::optional<FileStatus> there = TRY(tree_.status(child.source));
+    if (stands_in_ && (there || known(child.source) != nullptr)) {
       std::string real = concat("/", child.source);
-      walk.steps.push_back({child.target, link_node(child.source, real), true});
+      walk_.steps.push_back({child.target, link_node(child.source, real), true});
       TRY(follow(real, {}));
-      continue;
+      return Goes::On;
     }
-    if (!there) {
-      if (on_missing == OnMissing::Stop) return walk;
-      walk.steps.push_back({child.target, directory_node(child.source), true});
-      at = std::move(child);
-      stands_in = false;
-      continue;
-    }
-    switch (there->type) {
-      case FileType::SymbolicLink: {
-        std::string text = TRY(read_link(root_, child.source));
-        walk.steps.push_back({child.target, link_node(child.source, text), true});
-        TRY(follow(text, at.source));
-        break;
+    if (there) return pass_of_root(*there, std::move(child));
+    if (on_missing_ == OnMissing::Stop) return Goes::Ends;
+    take_directory(std::move(child));
+    return Goes::On;
+  }
+
+  // What the tree, or this walk, has there already.
+  Result<Goes> pass_known(const ExtraNode& node, Place child) {
+    switch (node.kind) {
+      case NodeKind::Link: {
+        std::string text(as_text(node.bytes));
+        TRY(follow(text, parent_path(node.source)));
+        return Goes::On;
       }
-      case FileType::Directory:
-        walk.steps.push_back({child.target, directory_node(child.source), true});
-        at = std::move(child);
-        stands_in = false;
-        break;
+      case NodeKind::Directory: TRY(enter(std::move(child))); return Goes::On;
+      case NodeKind::File:
+        if (!pending_.empty()) return Goes::Ends;
+        return end_with(Found::File, {node.source, child.target});
+    }
+    __builtin_unreachable();
+  }
+
+  // What the root has there.
+  Result<Goes> pass_of_root(const FileStatus& there, Place child) {
+    switch (there.type) {
+      case FileType::SymbolicLink: {
+        std::string text = TRY(read_link(tree_.root_, child.source));
+        walk_.steps.push_back({child.target, link_node(child.source, text), true});
+        TRY(follow(text, at_.source));
+        return Goes::On;
+      }
+      case FileType::Directory: take_directory(std::move(child)); return Goes::On;
       case FileType::Regular: {
-        if (!pending.empty()) return walk;
+        if (!pending_.empty()) return Goes::Ends;
         ExtraNode node;
         node.source = child.source;
-        node.permissions = without_set_id(*there);
-        walk.steps.push_back({child.target, std::move(node), false});
-        walk.found = Found::File;
-        walk.place = std::move(child);
-        return walk;
+        node.permissions = without_set_id(there);
+        walk_.steps.push_back({child.target, std::move(node), false});
+        return end_with(Found::File, std::move(child));
       }
       case FileType::BlockDevice:
       case FileType::CharacterDevice:
-      case FileType::Other: return not_addable(child.source, there->type);
+      case FileType::Other: return not_addable(child.source, there.type);
     }
+    __builtin_unreachable();
   }
-  walk.found = Found::Directory;
-  walk.place = std::move(at);
-  walk.stands_in = stands_in;
-  return walk;
+
+  const ExtraNode* known(const std::string& target) const {
+    for (const Step& step : walk_.steps) {
+      if (step.target == target) return &step.node;
+    }
+    return tree_.find(target);
+  }
+
+  Result<void> follow(std::string_view text, const std::string& source_directory) {
+    if (++links_ > kMaxLinks) return circle(path_);
+    be_at(text.starts_with("/") ? Place() : Place{source_directory, at_.target});
+    push_parts(pending_, text);
+    return {};
+  }
+
+  // A directory that the initramfs has, whatever the root has there.
+  Result<void> enter(Place child) {
+    std::optional<FileStatus> there = TRY(tree_.status(child.source));
+    std::optional<std::string> real;
+    if (there && there->type == FileType::SymbolicLink) {
+      real = TRY(tree_.resolve(child.source, LastLink::Follow));
+    }
+    if (real) child.source = *real;
+    be_at(std::move(child));
+    stands_in_ = real.has_value();
+    return {};
+  }
+
+  void take_directory(Place child) {
+    walk_.steps.push_back({child.target, directory_node(child.source), true});
+    be_at(std::move(child));
+  }
+
+  void be_at(Place place) {
+    at_ = std::move(place);
+    stands_in_ = false;
+  }
+
+  Goes end_with(Found found, Place place) {
+    walk_.found = found;
+    walk_.place = std::move(place);
+    return Goes::Ends;
+  }
+
+  const ExtraTree& tree_;
+  std::string_view path_;
+  OnMissing on_missing_;
+  Walk walk_;
+  Place at_;
+  std::vector<std::string> pending_;  // parts, the next one last
+  unsigned links_ = 0;
+  // The root has a link where the initramfs has the directory at_.target; it leads to at_.source.
+  bool stands_in_ = false;
+};
+
+Result<ExtraTree::Walk> ExtraTree::walk(const Place& from, std::string_view path,
+                                        OnMissing on_missing) const {
+  return Walker(*this, from, path, on_missing).run();
 }
 
 Result<std::string> ExtraTree::prepare(const std::string& path, const std::string& reason) {

@@ -93,6 +93,8 @@ class ExtraTree {
   std::vector<ExtraEntry> entries() &&;
 
  private:
+  class Walker;
+
   Result<std::optional<FileStatus>> status(const std::string& source) const;
   Result<ByteVector> read(const std::string& source) const;
   Result<void> count(size_t bytes);
