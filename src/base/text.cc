@@ -58,6 +58,8 @@ std::string plural(uint64_t count, std::string_view one, std::string_view many) 
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }
+
 std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
@@ -198,6 +200,12 @@ std::string printable(std::string_view text, size_t limit) {
   }
   if (text.size() > limit) result += "...";
   return result;
+}
+
+std::string quote_for_shell(std::string_view word) {
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 }  // namespace curlingiron

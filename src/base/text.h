@@ -51,6 +51,7 @@ std::string plural(uint64_t count, std::string_view one, std::string_view many);
 
 // Of ASCII.
 bool is_digit(char c);
+bool is_control(char c);
 std::string_view trim(std::string_view text);
 // Every field between separators, empty ones included; "" gives one empty field.
 std::vector<std::string_view> split(std::string_view text, char separator);
@@ -83,5 +84,9 @@ std::optional<std::string_view> nearest(std::string_view word,
 // `text` with control characters and bytes outside ASCII replaced by '?', cut to `limit` bytes:
 // what a server or a disk sent, made fit for a console.
 std::string printable(std::string_view text, size_t limit = 200);
+
+// `word` in single quotes, as sh reads it (POSIX, Shell Command Language, 2.2.2), and GRUB's
+// scripts.
+std::string quote_for_shell(std::string_view word);
 
 }  // namespace curlingiron

@@ -155,6 +155,9 @@ std::optional<Algorithm> section_of(std::string_view comment) {
 
 // The lines, each without its end. Of a clear-signed text those that are signed, unescaped.
 Result<std::vector<std::string_view>> lines_of(std::string_view text) {
+  if (text.size() > kLongestChecksums) {
+    return Error("the list of checksums is larger than 1 MiB; is it the image itself?");
+  }
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::vector<std::string_view> all = split(text, '\n');
   for (std::string_view& line : all) {
@@ -248,10 +251,15 @@ Result<std::optional<ExpectedDigest>> choose(const std::vector<Entry>& entries, 
 
 }  // namespace
 
-Result<ExpectedDigest> find_checksum(std::string_view text, std::string_view file_name) {
-  if (text.size() > kLongestChecksums) {
-    return Error("the list of checksums is larger than 1 MiB; is it the image itself?");
+Result<std::vector<std::string>> checksum_names(std::string_view text) {
+  std::vector<std::string> names;
+  for (Entry& entry : parse_entries(TRY(lines_of(text)))) {
+    if (!entry.name.empty()) names.push_back(std::move(entry.name));
   }
+  return names;
+}
+
+Result<ExpectedDigest> find_checksum(std::string_view text, std::string_view file_name) {
   if (file_name.starts_with("./")) file_name.remove_prefix(2);
   std::vector<std::string_view> lines = TRY(lines_of(text));
   std::vector<Entry> entries = parse_entries(lines);

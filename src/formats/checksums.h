@@ -9,7 +9,9 @@
 // the list are read over; the OpenPGP signature is not checked.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -29,5 +31,8 @@ struct ExpectedDigest {
 // and SHA-256 where both are there. Errors: not listed (says what is), listed twice with different
 // digests, more than kLongestChecksums bytes.
 Result<ExpectedDigest> find_checksum(std::string_view text, std::string_view file_name);
+// The files that the list names, in its order. Errors: more than kLongestChecksums bytes, a frame
+// that is cut.
+Result<std::vector<std::string>> checksum_names(std::string_view text);
 
 }  // namespace curlingiron

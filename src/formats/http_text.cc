@@ -75,10 +75,8 @@ Result<unsigned> parse_status_line(std::string_view line) {
 }
 
 bool is_request_header(std::string_view text) {
-  bool one_line = std::all_of(text.begin(), text.end(), [](char c) {
-    auto byte = static_cast<unsigned char>(c);
-    return (byte >= 0x20 && byte != 0x7f) || c == '\t';
-  });
+  bool one_line =
+      std::all_of(text.begin(), text.end(), [](char c) { return !is_control(c) || c == '\t'; });
   return one_line && parse_header_field(text).ok();
 }
 
@@ -147,10 +145,8 @@ std::string format_date_time(int64_t seconds) {
 
 bool is_strong_entity_tag(std::string_view etag) {
   return etag.size() >= 2 && etag.size() <= 1024 && etag.front() == '"' && etag.back() == '"' &&
-         std::all_of(etag.begin() + 1, etag.end() - 1, [](char c) {
-           auto byte = static_cast<unsigned char>(c);
-           return byte > 0x20 && byte != '"' && byte != 0x7f;
-         });
+         std::all_of(etag.begin() + 1, etag.end() - 1,
+                     [](char c) { return !is_control(c) && c != ' ' && c != '"'; });
 }
 
 }  // namespace curlingiron

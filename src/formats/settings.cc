@@ -19,15 +19,15 @@ constexpr size_t kSha256Bytes = 32;
 enum class Secrecy { Public, Url, Secret };
 // A flag may stand without "=VALUE" ("insecure"); what is repeatable adds up.
 enum class Shape { Value, Flag, Repeatable };
-enum class Completion { Nothing, Taken, PassedOver };
 
 struct Key {
   std::string_view name;
   Result<void> (*apply)(std::string_view value, Settings& settings);
   Secrecy secrecy = Secrecy::Public;
   Shape shape = Shape::Value;
-  // How it is completed where it was left open; nullptr: it cannot be.
-  Completion (*complete)(Settings& settings, Settings& more, bool image_is_open) = nullptr;
+  // Completes it where it was left open; false: `more` says something else in vain. nullptr: it
+  // cannot be left open.
+  bool (*complete)(Settings& settings, Settings& more, bool image_is_open) = nullptr;
 };
 
 template <typename T>
@@ -41,17 +41,17 @@ bool is_unset(const T& field) {
 
 // Out of `more`, where there is none.
 template <auto kField>
-Completion take(Settings& settings, Settings& more, bool) {
-  if (is_unset(more.*kField)) return Completion::Nothing;
-  if (!is_unset(settings.*kField)) return Completion::PassedOver;
+bool take(Settings& settings, Settings& more, bool) {
+  if (is_unset(more.*kField)) return true;
+  if (!is_unset(settings.*kField)) return false;
   settings.*kField = std::move(more.*kField);
-  return Completion::Taken;
+  return true;
 }
 
 // The same for what says which image it is and how its server is asked: with an image alone.
 template <auto kField>
-Completion take_with_image(Settings& settings, Settings& more, bool image_is_open) {
-  if (!image_is_open && !is_unset(more.*kField)) return Completion::PassedOver;
+bool take_with_image(Settings& settings, Settings& more, bool image_is_open) {
+  if (!image_is_open && !is_unset(more.*kField)) return false;
   return take<kField>(settings, more, image_is_open);
 }
 
@@ -270,6 +270,21 @@ const Key* find_key(std::string_view name) {
   return nullptr;
 }
 
+// A config's; an error names the line.
+template <typename Take>
+Result<void> for_each_line(std::string_view text, Take take) {
+  size_t number = 0;
+  for (std::string_view line : split(text, '\n')) {
+    ++number;
+    line = trim(line);
+    if (line.empty() || line.front() == '#') continue;
+    std::string where = concat("config line ", number);
+    auto [key, value] = TRY_CONTEXT(where, split_setting(line));
+    TRY_CONTEXT(where, take(key, value));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<int64_t> parse_time(std::string_view text) {
@@ -401,21 +416,25 @@ Result<void> apply_command_line(std::string_view command_line, Settings& setting
   return {};
 }
 
+Result<std::vector<SettingWord>> split_config(std::string_view text) {
+  std::vector<SettingWord> words;
+  TRY(for_each_line(text, [&](std::string_view key, std::string_view value) -> Result<void> {
+    words.push_back({key, value});
+    return {};
+  }));
+  return words;
+}
+
 Result<void> apply_config(std::string_view text, Settings& settings) {
   constexpr size_t kLongest = size_t{64} << 10;
   if (text.size() > kLongest) return Error(concat("config: larger than ", kLongest, " bytes"));
-  size_t number = 0;
   // Its images replace those of the command line: they are no mirrors of each other. So does its
   // network, as a whole.
   std::vector<std::string> outer = std::exchange(settings.sources, {});
   NetworkConfig outer_network = std::exchange(settings.network, {});
-  for (std::string_view line : split(text, '\n')) {
-    ++number;
-    line = trim(line);
-    if (line.empty() || line.front() == '#') continue;
-    auto [key, value] = TRY_CONTEXT(concat("config line ", number), split_setting(line));
-    TRY_CONTEXT(concat("config line ", number), apply_setting(key, value, settings));
-  }
+  TRY(for_each_line(text, [&](std::string_view key, std::string_view value) {
+    return apply_setting(key, value, settings);
+  }));
   if (settings.sources.empty()) settings.sources = std::move(outer);
   settings.network.complete_from(std::move(outer_network));
   return {};
@@ -447,9 +466,7 @@ std::vector<std::string_view> complete_settings(Settings& settings, Settings mor
   std::vector<std::string_view> passed_over;
   for (const Key& key : kKeys) {
     if (key.complete == nullptr) continue;
-    if (key.complete(settings, more, image_is_open) == Completion::PassedOver) {
-      passed_over.push_back(key.name);
-    }
+    if (!key.complete(settings, more, image_is_open)) passed_over.push_back(key.name);
   }
   return passed_over;
 }

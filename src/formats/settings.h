@@ -69,6 +69,9 @@ struct SettingWord {
   std::string_view value;
 };
 Result<SettingWord> split_setting(std::string_view word);
+// Those of a config file's lines; blank lines and those that begin with '#' are skipped. An error
+// names the line.
+Result<std::vector<SettingWord>> split_config(std::string_view text);
 Result<void> apply_setting(std::string_view key, std::string_view value, Settings& settings);
 // What must be there and fit together before anything starts: src, dst.
 Result<void> check_complete(const Settings& settings);

@@ -9,10 +9,7 @@ namespace {
 
 constexpr size_t kMaxUrl = 4096;
 
-bool is_control_or_blank(char c) {
-  auto byte = static_cast<unsigned char>(c);
-  return byte <= 0x20 || byte == 0x7f;
-}
+bool is_control_or_blank(char c) { return is_control(c) || c == ' '; }
 
 bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';

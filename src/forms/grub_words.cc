@@ -8,9 +8,7 @@ namespace curlingiron {
 std::string quoted_for_grub(std::string_view command_line) {
   std::string text;
   for (const std::string& word : split_command_line(command_line)) {
-    std::string quoted;
-    for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    text += concat(text.empty() ? "'" : " '", quoted, "'");
+    text += concat(text.empty() ? "" : " ", quote_for_shell(word));
   }
   return text;
 }

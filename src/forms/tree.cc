@@ -15,11 +15,8 @@ constexpr std::string_view kScript =
 #include "kexec-boot.inc"
     ;
 
-// As sh takes it, whatever it holds.
 void put_word(std::string& script, std::string_view mark, std::string_view word) {
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  script.replace(script.find(mark), mark.size(), concat(quoted, "'"));
+  script.replace(script.find(mark), mark.size(), quote_for_shell(word));
 }
 
 }  // namespace

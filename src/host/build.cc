@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/checksums.h"
 #include "host/form.h"
 #include "host/machine.h"
 #include "host/manifest.h"
@@ -141,14 +142,10 @@ Result<Bootable> bootable_kernel(const UniqueFd& modules_root, const BuildOption
 
 // The files that SHA256SUMS of an earlier build names.
 std::vector<std::string> files_before(const UniqueFd& base) {
-  std::vector<std::string> names;
   Result<std::string> sums = read_text(base, "SHA256SUMS", 64_KiB);
-  if (!sums.ok() || !exists(base, "manifest.json")) return names;
-  for (std::string_view line : split(sums.value(), '\n')) {
-    constexpr size_t kNameAt = 66;
-    if (line.size() > kNameAt) names.emplace_back(line.substr(kNameAt));
-  }
-  return names;
+  if (!sums.ok() || !exists(base, "manifest.json")) return {};
+  Result<std::vector<std::string>> listed = checksum_names(sums.value());
+  return listed.ok() ? std::move(listed.value()) : std::vector<std::string>();
 }
 
 // All of them are written before the first one takes its place; what an earlier build left, and
@@ -194,16 +191,14 @@ Result<uint64_t> write_form(const std::string& output, Form form, std::vector<Bo
 }
 
 // What holds credentials is for its owner alone.
-unsigned mask_for(const BuildOptions& options, const CheckedSettings& checked) {
-  bool secret = !options.settings.certificate.empty();
-  std::vector<std::string> words = split_command_line(options.append);
-  for (std::string_view line : split(checked.config, '\n')) words.emplace_back(line);
-  for (std::string_view word : words) {
+unsigned mask_for(const BuildOptions& options, const std::vector<SettingWord>& words) {
+  auto is_secret = [](const SettingWord& word) { return holds_secret(word.key, word.value); };
+  bool secret = !options.settings.certificate.empty() || std::ranges::any_of(words, is_secret);
+  for (std::string_view word : split_command_line(options.append)) {
     constexpr std::string_view kPrefix = "curlingiron.";
-    if (word.starts_with(kPrefix)) word.remove_prefix(kPrefix.size());
-    size_t equals = word.find('=');
-    if (equals == std::string_view::npos) continue;
-    secret = secret || holds_secret(word.substr(0, equals), word.substr(equals + 1));
+    if (!word.starts_with(kPrefix)) continue;
+    Result<SettingWord> setting = split_setting(word.substr(kPrefix.size()));
+    secret = secret || (setting.ok() && is_secret(setting.value()));
   }
   return secret ? 0700 : 0755;
 }
@@ -225,9 +220,9 @@ Result<void> build_plain_script(const BuildOptions& options, const CheckedSettin
   settings.client_certificate = checked.client_certificate;
   MadeForm made = TRY(make_plain_script(settings));
   std::string output = options.output.empty() ? default_name(Form::Script) : options.output;
-  Manifest manifest{options.format, "", "", checked.config, {}};
+  Manifest manifest{options.format, "", "", TRY(split_config(checked.config)), {}};
   uint64_t size = TRY(write_form(output, Form::Script, std::move(made.files), manifest,
-                                 mask_for(options, checked)));
+                                 mask_for(options, manifest.settings)));
   if (options.json) {
     nlohmann::ordered_json summary = {{"file", output}, {"format", options.format}, {"size", size}};
     std::printf("%s\n", summary.dump(2).c_str());
@@ -253,8 +248,7 @@ Result<BuildOptions> with_own_kernel(BuildOptions options) {
 // Each word as the kernel gets it: what a boot loader would make another of is refused.
 Result<void> check_command_line(Form form, const std::string& text) {
   constexpr std::string_view kInstead = "; settings are better given by --set";
-  auto is_control = [](char c) { return c >= 0 && c < ' '; };
-  if (std::ranges::any_of(text, is_control) || text.find('\x7f') != std::string::npos) {
+  if (std::ranges::any_of(text, is_control)) {
     return Error(concat("holds a control character or a line break", kInstead));
   }
   if (std::ranges::count(text, '"') % 2 != 0) return Error("a quote is not closed");
@@ -302,16 +296,14 @@ Result<void> check_form_options(Form form, const BuildOptions& options) {
 }
 
 // For people.
-BuiltIn built_in(const Settings& settings, std::string_view config) {
+BuiltIn built_in(const Settings& settings, const std::vector<SettingWord>& words) {
   BuiltIn text;
   if (!settings.sources.empty()) {
     Result<ImageOrigin> origin = parse_origin(settings.sources);
     text.image = origin.ok() ? origin.value().name() : "an image";
   }
   text.disk = settings.destination;
-  for (std::string_view line : split(config, '\n')) {
-    if (!line.empty()) text.keys.emplace_back(line.substr(0, line.find('=')));
-  }
+  for (const SettingWord& word : words) text.keys.emplace_back(word.key);
   return text;
 }
 
@@ -363,18 +355,18 @@ Result<void> run_build(const BuildOptions& given) {
   }
   Initramfs initramfs = TRY(build_initramfs(modules_root, plan));
   for (const std::string& warning : initramfs.warnings) log_warning(warning);
-  Manifest manifest{options.format, plan.release, payload.command_line, plan.settings.config,
-                    initramfs.modules};
+  Manifest manifest{options.format, plan.release, payload.command_line,
+                    TRY(split_config(checked.config)), initramfs.modules};
   payload.initramfs = initramfs.bytes;
   FormTools tools{options.stub,
                   {options.sign_key, options.sign_certificate},
-                  built_in(checked.settings, checked.config)};
+                  built_in(checked.settings, manifest.settings)};
   uint64_t initramfs_size = payload.initramfs.size();
   MadeForm made = TRY(make_form(root, form, std::move(payload), tools));
   for (const std::string& note : made.notes) log_info(note);
   std::string output = options.output.empty() ? default_name(form) : options.output;
-  uint64_t size =
-      TRY(write_form(output, form, std::move(made.files), manifest, mask_for(options, checked)));
+  uint64_t size = TRY(write_form(output, form, std::move(made.files), manifest,
+                                 mask_for(options, manifest.settings)));
   print_summary(options, output, {size, initramfs_size}, plan.release, initramfs);
   return {};
 }

@@ -68,12 +68,6 @@ Result<int> run_flash(const FlashOptions& options) {
 
 }  // namespace
 
-int flash(const FlashOptions& options) {
-  Result<int> result = run_flash(options);
-  if (result.ok()) return result.value();
-  // The jump does not come back: what came back left all as it was.
-  log_error(concat(result.error().message(), "; nothing was changed"));
-  return kExitFailed;
-}
+int flash(const FlashOptions& options) { return end_of_replacing(run_flash(options)); }
 
 }  // namespace curlingiron

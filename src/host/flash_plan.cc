@@ -220,15 +220,13 @@ Result<std::optional<GivenPayload>> find_payload(const FlashOptions& options) {
 }
 
 // Settings as they were given, but for what the plan shows elsewhere.
-std::vector<std::string> given_settings(const std::string& config) {
+std::vector<std::string> given_settings(const std::vector<SettingWord>& words) {
   static constexpr std::string_view kElsewhere[] = {"src",  "sha256", "image-sha256",
                                                     "sums", "pubkey", "sig"};
   std::vector<std::string> given;
-  for (std::string_view line : split(config, '\n')) {
-    size_t equals = std::min(line.find('='), line.size());
-    std::string_view key = line.substr(0, equals);
-    if (key.empty() || std::ranges::find(kElsewhere, key) != std::end(kElsewhere)) continue;
-    given.push_back(shown_setting(key, line.substr(std::min(equals + 1, line.size()))));
+  for (const auto& [key, value] : words) {
+    bool elsewhere = std::ranges::find(kElsewhere, key) != std::end(kElsewhere);
+    if (!elsewhere) given.push_back(shown_setting(key, value));
   }
   return given;
 }
@@ -247,7 +245,7 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
 
   FlashPlan plan;
   plan.settings = checked.settings;
-  plan.given = given_settings(checked.config);
+  plan.given = given_settings(TRY(split_config(checked.config)));
   if (!options.settings.ca.empty()) plan.given.push_back(concat("--ca ", options.settings.ca));
   std::vector<Disk> disks = TRY(list_disks(root));
   std::string wanted = options.disk.empty() ? checked.settings.destination : options.disk;

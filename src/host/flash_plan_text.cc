@@ -4,7 +4,6 @@
 #include "base/units.h"
 #include "host/flash_plan.h"
 #include "host/plan_lines.h"
-#include "net/capture/capture.h"
 
 namespace curlingiron {
 namespace {
@@ -58,19 +57,6 @@ void add_disk(const FlashPlan& plan, std::string& text) {
   for (const StayingDisk& other : plan.others) add_staying(plan, other, running, text);
 }
 
-void add_network(const FlashPlan& plan, std::string& text) {
-  std::string_view title = "network";
-  for (const std::string& card : plan.cards) {
-    add_line(text, title, card);
-    title = "";
-  }
-  add_line(text, title, plan.network.of);
-  std::string network = describe_network(plan.network.config);
-  for (std::string_view line : split(network, '\n')) {
-    if (!line.empty()) add_line(text, "", line, line.find_first_not_of(' '));
-  }
-}
-
 std::string after_failure(AfterFailure how) {
   switch (how) {
     case AfterFailure::Hold:
@@ -108,7 +94,7 @@ std::string describe(const FlashPlan& plan) {
   add_line(text, "initramfs",
            concat(format_size(plan.initramfs.bytes.size()), ", ",
                   plural(plan.initramfs.modules.size(), "module", "modules")));
-  add_network(plan, text);
+  add_network(text, plan.cards, plan.network);
   if (!plan.given.empty()) add_line(text, "settings", join(plan.given, ", "));
   if (std::optional<Duration> time = expected_time(plan)) {
     add_line(text, "time",

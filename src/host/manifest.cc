@@ -35,12 +35,7 @@ std::string sha256_of(ConstBytes bytes) { return to_hex(digest_of(DigestKind::Sh
 std::string format_manifest(const Manifest& manifest, const std::vector<BootFile>& files) {
   using Json = nlohmann::ordered_json;
   Json settings = Json::array();
-  for (std::string_view line : split(manifest.config, '\n')) {
-    if (line.empty()) continue;
-    size_t equals = std::min(line.find('='), line.size());
-    settings.push_back(
-        shown_setting(line.substr(0, equals), line.substr(std::min(equals + 1, line.size()))));
-  }
+  for (const auto& [key, value] : manifest.settings) settings.push_back(shown_setting(key, value));
   Json list = Json::array();
   for (const BootFile& file : files) {
     list.push_back(

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "formats/settings.h"
 #include "forms/bootable.h"
 #include "payload/initramfs.h"
 
@@ -14,7 +15,8 @@ struct Manifest {
   std::string form;          // "uki"
   std::string release;       // of the kernel
   std::string command_line;  // of the kernel; empty where the form has none
-  std::string config;        // settings; those that may hold a password are named without value
+  // Those that may hold a password are named without value.
+  std::vector<SettingWord> settings;
   std::vector<std::string> modules;
 };
 

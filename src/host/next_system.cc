@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/settings.h"
+#include "host/options.h"
 #include "sys/file.h"
 #include "sys/memory.h"
 #include "sys/power.h"
@@ -162,6 +163,12 @@ Result<void> load_and_leave(const NextSystem& next, const std::function<void()>&
       log_warning(concat(next.name, " stays loaded until the next boot"), unloaded.error());
   }
   return left;
+}
+
+int end_of_replacing(const Result<int>& result) {
+  if (result.ok()) return result.value();
+  log_error(concat(result.error().message(), "; nothing was changed"));
+  return kExitFailed;
 }
 
 void note_in_kernel_log(std::string_view line) {

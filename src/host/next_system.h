@@ -34,6 +34,9 @@ Result<void> try_to_load(const NextSystem& next);
 // Loads it and leaves for it; `before_leaving` says so. What fails, or is interrupted, leaves
 // nothing loaded: any later restart of a machine with a loaded kernel may jump into it.
 Result<void> load_and_leave(const NextSystem& next, const std::function<void()>& before_leaving);
+// The exit status of a verb that was to leave for it; an error is reported. The jump does not come
+// back: what came back left all as it was.
+int end_of_replacing(const Result<int>& result);
 // For whoever looks after this system is back: the kernel's log is what its journal keeps.
 void note_in_kernel_log(std::string_view line);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "net/capture/capture.h"
 
 namespace curlingiron {
 namespace {
@@ -16,6 +17,20 @@ void add_line(std::string& text, std::string_view title, std::string_view words,
   std::string line = concat("  ", title);
   line.resize(std::max(line.size() + 1, kIndent + indent), ' ');
   append_wrapped(text, std::move(line), words, kIndent + indent + deeper);
+}
+
+void add_network(std::string& text, const std::vector<std::string>& cards,
+                 const CarriedNetwork& network) {
+  std::string_view title = "network";
+  for (const std::string& card : cards) {
+    add_line(text, title, card);
+    title = "";
+  }
+  add_line(text, title, network.of);
+  std::string links = describe_network(network.config);
+  for (std::string_view line : split(links, '\n')) {
+    if (!line.empty()) add_line(text, "", line, line.find_first_not_of(' '));
+  }
 }
 
 }  // namespace curlingiron

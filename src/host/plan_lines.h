@@ -3,6 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "host/carried_network.h"
 
 namespace curlingiron {
 
@@ -10,5 +13,8 @@ namespace curlingiron {
 // or `deeper` columns to the right. `indent`: columns that the words begin further to the right.
 void add_line(std::string& text, std::string_view title, std::string_view words, size_t indent = 0,
               size_t deeper = 0);
+// The cards (ProvenCards), and what is set up on them.
+void add_network(std::string& text, const std::vector<std::string>& cards,
+                 const CarriedNetwork& network);
 
 }  // namespace curlingiron

@@ -257,9 +257,7 @@ std::string format_command(const std::vector<std::string>& argv) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) ||
              kPlain.find(c) != std::string_view::npos;
     });
-    std::string quoted;
-    for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    text += concat(text.empty() ? "" : " ", plain ? word : concat("'", quoted, "'"));
+    text += concat(text.empty() ? "" : " ", plain ? word : quote_for_shell(word));
   }
   return text;
 }

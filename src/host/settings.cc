@@ -26,16 +26,6 @@ Result<std::string> public_key(const std::string& given) {
   return Error(concat(given, ": holds no public key; name the .pub file of minisign or signify"));
 }
 
-// The lines of a config (formats/settings.h).
-Result<std::vector<SettingWord>> words_of(std::string_view config) {
-  std::vector<SettingWord> words;
-  for (std::string_view line : split(config, '\n')) {
-    line = trim(line);
-    if (!line.empty() && line.front() != '#') words.push_back(TRY(split_setting(line)));
-  }
-  return words;
-}
-
 // Of --ca, or else as it was built in, or of this machine; judged here, where their files have
 // names.
 Result<void> read_ca_bundle(const SettingOptions& options, const ByteVector& built_in,
@@ -113,7 +103,8 @@ bool holds_secret(std::string_view key, std::string_view value) {
 }
 
 std::string shown_setting(std::string_view key, std::string_view value) {
-  if (!is_secret_key(key)) return printable(concat(key, "=", value), 200);
+  if (value.empty()) return printable(key);
+  if (!is_secret_key(key)) return printable(concat(key, "=", value));
   Result<Url> url = parse_url(value);
   bool shows = is_url_key(key) && url.ok();
   return concat(key, "=", shows ? url.value().display() : "(not shown)");
@@ -136,7 +127,7 @@ Result<CheckedSettings> check_settings(const SettingOptions& options,
   static constexpr std::string_view kOfTheImage[] = {"src", "sha256", "image-sha256", "sums",
                                                      "sig", "member", "header",       "pin"};
   std::vector<std::string> given_keys = keys_given(options);
-  std::vector<SettingWord> words = TRY(words_of(before.config));
+  std::vector<SettingWord> words = TRY(split_config(before.config));
   bool another = names_another(options, words);
   for (const auto& [key, value] : words) {
     bool replaced = std::ranges::find(given_keys, key) != given_keys.end();

@@ -30,7 +30,7 @@ Result<CheckedSettings> check_settings(const SettingOptions& options,
                                        const InitramfsSettings& before = {});
 // Whether a setting's value holds a password or a token.
 bool holds_secret(std::string_view key, std::string_view value);
-// A setting for people and for files that everybody may read: KEY=VALUE, without secrets.
+// A setting for people and for files that everybody may read: KEY or KEY=VALUE, without secrets.
 std::string shown_setting(std::string_view key, std::string_view value);
 
 // The text of --network, which /init will be able to read.

@@ -12,7 +12,6 @@
 #include "host/next_system.h"
 #include "host/plan_lines.h"
 #include "host/settings.h"
-#include "net/capture/capture.h"
 #include "sys/clock.h"
 #include "sys/power.h"
 #include "sys/process.h"
@@ -54,12 +53,7 @@ std::string describe(const StartPlan& plan) {
   add_line(text, "payload", plan.given.path);
   add_line(text, "kernel", plan.given.kernel.release);
   add_line(text, "initramfs", format_size(plan.initramfs.bytes.size()));
-  for (const std::string& card : plan.cards.shown) add_line(text, "network", card);
-  add_line(text, plan.cards.shown.empty() ? "network" : "", plan.network.of);
-  std::string network = describe_network(plan.network.config);
-  for (std::string_view line : split(network, '\n')) {
-    if (!line.empty()) add_line(text, "", line, line.find_first_not_of(' '));
-  }
+  add_network(text, plan.cards.shown, plan.network);
   if (!plan.cards.usable) {
     add_line(text, "", "no Ethernet card has a carrier: nobody can reach it over the network");
   }
@@ -108,11 +102,6 @@ Result<int> run_start(const StartOptions& options) {
 
 }  // namespace
 
-int start(const StartOptions& options) {
-  Result<int> result = run_start(options);
-  if (result.ok()) return result.value();
-  log_error(concat(result.error().message(), "; nothing was changed"));
-  return kExitFailed;
-}
+int start(const StartOptions& options) { return end_of_replacing(run_start(options)); }
 
 }  // namespace curlingiron

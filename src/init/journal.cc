@@ -21,8 +21,7 @@ constexpr Duration kReadingTime = 5s;
 // What a disk or a server sent must neither forge a line nor steer a terminal.
 std::string safe_value(std::string_view value) {
   std::string safe;
-  for (char c : value)
-    safe += static_cast<unsigned char>(c) < ' ' || c == 127 ? '?' : c == '"' ? '\'' : c;
+  for (char c : value) safe += is_control(c) ? '?' : c == '"' ? '\'' : c;
   return safe;
 }
 

@@ -106,6 +106,17 @@ TEST(Printable, IsFitForAConsole) {
   EXPECT_EQ(printable("abc", 3), "abc");
 }
 
+TEST(Text, ShellTakesAQuotedWordAsItIs) {
+  EXPECT_EQ(quote_for_shell(""), "''");
+  EXPECT_EQ(quote_for_shell("a b$c\\"), "'a b$c\\'");
+  EXPECT_EQ(quote_for_shell("it's"), "'it'\\''s'");
+}
+
+TEST(Text, ControlCharactersAreThoseOfAscii) {
+  for (char c : {'\0', '\t', '\n', '\x1f', '\x7f'}) EXPECT_TRUE(is_control(c)) << int{c};
+  for (char c : {' ', 'a', '~', '\x80', '\xff'}) EXPECT_FALSE(is_control(c)) << int{c};
+}
+
 TEST(Text, WrapsAtBlanks) {
   std::string text;
   append_wrapped(text, "  1  ", "one two three four", 4, 13);

@@ -29,6 +29,15 @@ std::string find(std::string_view text, std::string_view name = "disk.img") {
 std::string sha256(const std::string& hex) { return "sha256:" + hex; }
 std::string sha512(const std::string& hex) { return "sha512:" + hex; }
 
+TEST(Checksums, AllThatAreNamed) {
+  auto names = [](std::string_view text) { return checksum_names(text).value(); };
+  EXPECT_THAT(names(kA + "  a\n# comment\n" + kB + " *b/c d\nMD5 (e) = " + std::string(32, '1') +
+                    "\nno line of it\n"),
+              testing::ElementsAre("a", "b/c d", "e"));
+  EXPECT_THAT(names(kA + "\n"), testing::IsEmpty());
+  EXPECT_FALSE(checksum_names(std::string(kLongestChecksums + 1, ' ')).ok());
+}
+
 TEST(Checksums, GnuForm) {
   EXPECT_EQ(find(kA + "  disk.img\n"), sha256(kA));
   EXPECT_EQ(find(kA + "  disk.img"), sha256(kA));

@@ -70,6 +70,17 @@ TEST(Settings, ConfigErrorsNameTheLine) {
   EXPECT_NE(result.error().message().find("readback, off"), std::string::npos);
 }
 
+TEST(Settings, ConfigIsTakenApart) {
+  Result<std::vector<SettingWord>> words = split_config("# x=1\n insecure \n\nheader=a=b: c\n");
+  ASSERT_TRUE(words.ok());
+  ASSERT_EQ(words.value().size(), 2U);
+  EXPECT_EQ(words.value()[0].key, "insecure");
+  EXPECT_EQ(words.value()[0].value, "");
+  EXPECT_EQ(words.value()[1].key, "header");
+  EXPECT_EQ(words.value()[1].value, "a=b: c");
+  EXPECT_THAT(split_config("a=1\nb=\n").error().message(), testing::HasSubstr("config line 2"));
+}
+
 TEST(Settings, Sha256TakesExactly64Digits) {
   Settings settings;
   EXPECT_TRUE(apply_setting("sha256", kDigest, settings).ok());

@@ -11,7 +11,9 @@ TEST(Manifest, namesFilesAndSettingsButNoSecret) {
   Manifest manifest{"tree",
                     "6.1.0",
                     "quiet",
-                    "src=https://me:secret@image.test/x?token=1\nheader=Authorization: me\n",
+                    {{"src", "https://me:secret@image.test/x?token=1"},
+                     {"header", "Authorization: me"},
+                     {"insecure", ""}},
                     {"virtio_net"}};
   std::vector<BootFile> files = {text_file("vmlinuz", "kernel"), text_file("initrd", "")};
   std::string text = format_manifest(manifest, files);
@@ -22,6 +24,7 @@ TEST(Manifest, namesFilesAndSettingsButNoSecret) {
   EXPECT_EQ(read["release"], "6.1.0");
   EXPECT_EQ(read["settings"][0], "src=https://image.test/x");
   EXPECT_EQ(read["settings"][1], "header=(not shown)");
+  EXPECT_EQ(read["settings"][2], "insecure");
   EXPECT_EQ(read["files"][0]["path"], "vmlinuz");
   EXPECT_EQ(read["files"][0]["bytes"], 6);
   EXPECT_EQ(read["files"][1]["sha256"],
