@@ -140,7 +140,7 @@ class Known(unittest.TestCase):
         work = []
         for number, case in enumerate(cases):
             (self.files / case.name).write_bytes(case.data)
-            ways = WAYS if THOROUGH else (WAYS[number % 5], WAYS[(number + 2) % 5])
+            ways = WAYS if THOROUGH else (WAYS[number % len(WAYS)],)
             work += [(way, case) for way in ways if way in case.ways] or [(case.ways[0], case)]
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             faults = list(pool.map(lambda each: self.fault(*each), work))

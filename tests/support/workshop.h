@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
 #include "base/bytes.h"
@@ -46,9 +46,10 @@ class Workshop {
   // All of the file, or its first bytes.
   ByteVector read(std::string_view name, size_t most = SIZE_MAX) const {
     std::ifstream in(at(name), std::ios::binary);
-    if (most == SIZE_MAX) return {std::istreambuf_iterator<char>(in), {}};
-    ByteVector bytes(most);
-    in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(most));
+    std::error_code missing;
+    uintmax_t size = std::filesystem::file_size(at(name), missing);
+    ByteVector bytes(missing ? 0 : std::min<uintmax_t>(size, most));
+    in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     bytes.resize(static_cast<size_t>(in.gcount()));
     return bytes;
   }

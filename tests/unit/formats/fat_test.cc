@@ -24,11 +24,15 @@ class Fat : public testing::Test {
     workshop_.write("fat.img", image.value());
     EXPECT_EQ(workshop_.run("fsck.fat -n -v fat.img"), 0) << workshop_.log();
     EXPECT_THAT(workshop_.log(), testing::Not(HasSubstr("differ")));
+    std::string copy = "rm -rf out && mkdir out";
+    if (!volume.files.empty()) copy += " && mcopy -s -n -m -i fat.img '::*' out";
+    ASSERT_EQ(workshop_.run(copy), 0) << workshop_.log();
     for (const FatFile& file : volume.files) {
-      ASSERT_EQ(workshop_.run(concat("rm -f out; mcopy -n -i fat.img '::", file.path, "' out")), 0)
-          << file.path << ": " << workshop_.log();
-      EXPECT_TRUE(std::ranges::equal(workshop_.read("out"), file.bytes)) << file.path;
+      std::string path = concat("out/", file.path);
+      EXPECT_TRUE(std::ranges::equal(workshop_.read(path), file.bytes)) << file.path;
+      std::filesystem::remove(workshop_.at(path));
     }
+    EXPECT_EQ(workshop_.run("test -z \"$(find out -type f)\""), 0) << workshop_.log();
   }
 
   static std::string refusal(const FatVolume& volume) {

@@ -197,7 +197,7 @@ TEST(Decoders, TruncationAnywhereIsAnError) {
         ASSERT_EQ(decode(subject.format, subject.compressed, 1 << 20, 65536, limits).value(),
                   subject.plain);
         size_t step = size < 10'000
-                          ? static_cast<size_t>(repetitions(7, 1))
+                          ? static_cast<size_t>(repetitions(13, 1))
                           : subject.compressed.size() / static_cast<size_t>(repetitions(16, 64));
         if (size < 10'000 && limits.threads > 1) step *= 5;
         for (size_t end = 0; end < subject.compressed.size(); end += step) {
@@ -244,7 +244,8 @@ TEST(Decoders, EmptyImages) {
 TEST(Decoders, AnErrorOfTheSourceIsHandedOn) {
   for (const Subject& subject : subjects(3000, 500)) {
     for (DecodeLimits limits : {kInline, kThreads}) {
-      for (size_t end = 0; end < subject.compressed.size(); end += 11) {
+      const auto step = static_cast<size_t>(repetitions(29, 11));
+      for (size_t end = 0; end < subject.compressed.size(); end += step) {
         DripSource inner(subject.compressed, 50, end);
         std::unique_ptr<Source> source = open_decoder(subject.format, inner, limits).value();
         Result<ByteVector> result = read_all(*source);
