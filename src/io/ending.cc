@@ -84,9 +84,8 @@ Result<ByteVector> tail_before_metadata(RandomSource& file) {
   uint64_t end = file.size();
   for (size_t blocks = 0;; ++blocks) {
     ByteVector tail = TRY(read_from(file, end - std::min(end, kTrailer), std::min(end, kTrailer)));
-    ByteReader in(tail);
-    bool metadata = has(tail, 0, "FWx0") && blocks < kMostBlocks && in.skip(kTrailer - 4).ok();
-    uint64_t length = metadata ? in.be32().value() : 0;
+    bool metadata = tail.size() == kTrailer && has(tail, 0, "FWx0") && blocks < kMostBlocks;
+    uint64_t length = metadata ? TRY(ByteReader(ConstBytes(tail).subspan(kTrailer - 4)).be32()) : 0;
     if (length < kTrailer || length >= end) return tail;
     end -= length;
   }
