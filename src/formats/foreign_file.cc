@@ -339,7 +339,7 @@ ForeignFile name_text(std::string_view text) {
 
 // No control characters but those that lay out a page or, with ESC, colour it.
 bool is_text_byte(uint8_t c) {
-  return (c >= 0x20 && c != 0x7f) || (c >= '\t' && c <= '\r') || c == 0x1b;
+  return !is_control(static_cast<char>(c)) || (c >= '\t' && c <= '\r') || c == 0x1b;
 }
 
 // The letters of other alphabets in UTF-8 (RFC 3629), or in a code of one byte each, where half of
