@@ -136,7 +136,7 @@ class Known(unittest.TestCase):
         return None
 
     def check(self, cases):
-        """Each case, by each way before a release, else by two of them in turn."""
+        """Each case, by each way before a release, else by one of them in turn."""
         work = []
         for number, case in enumerate(cases):
             (self.files / case.name).write_bytes(case.data)
