@@ -63,6 +63,9 @@ struct BlockWriter::State {
       : target(disk), name(std::move(disk_name)), geometry(disk.geometry()) {}
 
   Result<void> prepare();
+  Result<void> amend(std::vector<DiskPatch> wanted);
+  void overlay(uint64_t offset, MutableBytes bytes) const;
+  uint64_t blocks_as_they_are(uint64_t offset) const;
   Result<void> begin();
   Result<void> clear_head();
   Result<void> check_accepting() const;
@@ -82,6 +85,7 @@ struct BlockWriter::State {
   Result<void> verify_body();
   Result<void> commit();
   Result<void> commit_tail();
+  Result<void> commit_after_image();
   Result<void> commit_head();
   Result<void> write_withheld(uint64_t offset, ConstBytes bytes);
   Result<void> check_tail();
@@ -94,6 +98,11 @@ struct BlockWriter::State {
   ConstBytes coming_bytes() const { return coming->bytes().first(padded(filled)); }
   uint64_t coming_offset() const { return held != nullptr ? body_end + kBlock : body_end; }
   uint64_t padded(uint64_t size) const { return round_up(size, geometry.logical_sector); }
+  // What of a patch comes after the image's end.
+  ConstBytes after_image(const DiskPatch& patch) const {
+    uint64_t begin = std::clamp(padded(image_size), patch.offset, patch.end());
+    return ConstBytes(patch.bytes).subspan(static_cast<size_t>(begin - patch.offset));
+  }
 
   // Every error is the last word: nothing more is done to the disk after it.
   Result<void> remember(Result<void> result) {
@@ -120,6 +129,8 @@ struct BlockWriter::State {
   Buffer* held = nullptr;         // the complete block before `coming`
   uint64_t body_end = kHeldBack;  // submitted: [kHeldBack, body_end)
 
+  std::vector<DiskPatch> patches;  // ascending
+
   uint64_t zeros_begin = 0;  // a run of zeros that may go on
   uint64_t zeros_end = 0;
 
@@ -137,7 +148,13 @@ Result<std::unique_ptr<BlockWriter>> BlockWriter::prepare(BlockTarget& target, s
   return std::unique_ptr<BlockWriter>(new BlockWriter(std::move(state)));
 }
 
-Result<void> BlockWriter::begin() { return state_->remember(state_->begin()); }
+Result<void> BlockWriter::amend(std::vector<DiskPatch> patches) {
+  return state_->remember(state_->amend(std::move(patches)));
+}
+Result<void> BlockWriter::begin() {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->begin());
+}
 
 Result<void> BlockWriter::State::prepare() {
   uint64_t sector = geometry.logical_sector;
@@ -158,6 +175,40 @@ Result<void> BlockWriter::State::prepare() {
   zero_block_digest = xxh3({head.get(), kBlock});
   queue = TRY(RequestQueue::start(target, counters));
   return {};
+}
+
+Result<void> BlockWriter::State::amend(std::vector<DiskPatch> wanted) {
+  if (phase != Phase::Prepared) return Error("the writer has begun already");
+  uint64_t end = 0;
+  for (const DiskPatch& patch : wanted) {
+    uint64_t sector = geometry.logical_sector;
+    if (patch.offset < end || patch.offset % sector != 0 || patch.bytes.size() % sector != 0 ||
+        patch.end() > geometry.size) {
+      return Error(concat("the change at byte ", patch.offset, " of the disk is none of it"));
+    }
+    end = patch.end();
+  }
+  patches = std::move(wanted);
+  return {};
+}
+
+// `bytes` of the image are for this place of the disk.
+void BlockWriter::State::overlay(uint64_t offset, MutableBytes bytes) const {
+  for (const DiskPatch& patch : patches) {
+    uint64_t begin = std::max(offset, patch.offset);
+    uint64_t end = std::min(offset + bytes.size(), patch.end());
+    if (begin >= end) continue;
+    std::memcpy(bytes.data() + (begin - offset), patch.bytes.data() + (begin - patch.offset),
+                static_cast<size_t>(end - begin));
+  }
+}
+
+// Whole blocks from there on that no patch touches.
+uint64_t BlockWriter::State::blocks_as_they_are(uint64_t offset) const {
+  for (const DiskPatch& patch : patches) {
+    if (patch.end() > offset) return (std::max(patch.offset, offset) - offset) / kBlock;
+  }
+  return UINT64_MAX;
 }
 
 Result<void> BlockWriter::State::begin() {
@@ -239,6 +290,7 @@ Result<void> BlockWriter::State::copy(Source& image) {
   for (;;) {
     // One block less: the last MiB of the image always passes through a buffer, which withholds it.
     uint64_t zero_blocks = filled == 0 ? image.zeros_ahead() / kBlock : 0;
+    zero_blocks = std::min(zero_blocks, blocks_as_they_are(image_size));
     if (zero_blocks > 1 && image_size >= kHeldBack) {
       TRY(accept_zero_blocks(zero_blocks - 1));
       image.skip_zeros((zero_blocks - 1) * kBlock);
@@ -290,6 +342,7 @@ void BlockWriter::State::add_to_digest(uint64_t offset, uint64_t piece_digest) {
 
 Result<void> BlockWriter::State::submit(uint64_t offset, Buffer* block) {
   body_end = offset + kBlock;
+  overlay(offset, block->bytes());
   add_to_digest(offset, xxh3(block->bytes()));
 
   constexpr uint64_t kSteps = kBlock / kZeroStep;
@@ -339,6 +392,9 @@ Result<void> BlockWriter::State::finish() {
                    : coming != nullptr    ? coming->bytes().data()
                                           : nullptr;
   if (block != nullptr) std::memset(block + filled, 0, kBlock - filled);
+  overlay(0, {head.get(), kHeldBack});
+  if (held != nullptr) overlay(body_end, held->bytes());
+  if (coming != nullptr) overlay(coming_offset(), coming->bytes());
   return {};
 }
 
@@ -392,8 +448,25 @@ Result<void> BlockWriter::State::write_withheld(uint64_t offset, ConstBytes byte
   return {};
 }
 
+Result<void> BlockWriter::State::commit_after_image() {
+  for (const DiskPatch& patch : patches) {
+    ConstBytes bytes = after_image(patch);
+    for (uint64_t at = patch.end() - bytes.size(); !bytes.empty();) {
+      // The buffers of the queue are aligned as the disk has it.
+      Buffer* buffer = TRY(queue->take());
+      MutableBytes piece = buffer->bytes().first(std::min<size_t>(bytes.size(), kBlock));
+      std::memcpy(piece.data(), bytes.data(), piece.size());
+      TRY(write_withheld(at, piece));
+      queue->give_back(buffer);
+      at += piece.size();
+      bytes = bytes.subspan(piece.size());
+    }
+  }
+  return {};
+}
+
 Result<void> BlockWriter::State::commit_tail() {
-  if (image_size <= kHeldBack) return {};
+  TRY(commit_after_image());
   if (held != nullptr) TRY(write_withheld(body_end, held_bytes()));
   if (coming != nullptr) TRY(write_withheld(coming_offset(), coming_bytes()));
   TRY(flush(target));
@@ -401,6 +474,16 @@ Result<void> BlockWriter::State::commit_tail() {
 }
 
 Result<void> BlockWriter::State::check_tail() {
+  for (const DiskPatch& patch : patches) {
+    ConstBytes bytes = after_image(patch);
+    for (uint64_t at = patch.end() - bytes.size(); !bytes.empty();) {
+      ConstBytes piece = bytes.first(std::min<size_t>(bytes.size(), kBlock));
+      TRY(check(at, piece));
+      at += piece.size();
+      bytes = bytes.subspan(piece.size());
+    }
+  }
+  if (image_size <= kHeldBack) return {};
   if (held != nullptr) TRY(check(body_end, held_bytes()));
   if (coming != nullptr) TRY(check(coming_offset(), coming_bytes()));
   return {};
@@ -446,7 +529,13 @@ void BlockWriter::State::withdraw() {
   };
   // While the boot sector may still be there, what it boots must not lose its end.
   if (!attempt(clear_head())) return;
-  if (image_size > kHeldBack) attempt(zero(target, body_end, padded(image_size) - body_end));
+  if (image_size > kHeldBack && !attempt(zero(target, body_end, padded(image_size) - body_end))) {
+    return;
+  }
+  for (const DiskPatch& patch : patches) {
+    ConstBytes after = after_image(patch);
+    if (!after.empty() && !attempt(zero(target, patch.end() - after.size(), after.size()))) return;
+  }
 }
 
 BlockWriter::BlockWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}

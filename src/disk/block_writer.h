@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/units.h"
+#include "formats/disk_layout.h"
 #include "io/digest.h"
 #include "io/source.h"
 #include "sys/block_device.h"
@@ -44,18 +45,23 @@ struct WriterCounters {               // readable from another thread while the 
   std::atomic<uint64_t> verified{0};  // bytes read back
 };
 
-// prepare() -> begin() -> copy() or write()... -> finish() -> [verify()] -> commit() -> [verify()].
-// Dropped between begin() and commit(), it leaves the disk without a partition table. After an
-// error every call returns that error. Requests are aligned and large, carried out by threads of
-// their own; runs of 256 KiB of zeros and more are zeroed by the range, never skipped. Memory: 9
-// MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded
-// with zeros to the sector's end.
+// prepare() -> [amend()] -> begin() -> copy() or write()... -> finish() -> [verify()] -> commit()
+// -> [verify()]. Dropped between begin() and commit(), it leaves the disk without a partition
+// table. After an error every call returns that error. Requests are aligned and large, carried out
+// by threads of their own; runs of 256 KiB of zeros and more are zeroed by the range, never
+// skipped. Memory: 9 MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within
+// a sector is padded with zeros to the sector's end.
 class BlockWriter final : public Sink {
  public:
   // Touches nothing: buffers, threads, and a disk that is large enough (2 MiB at least). Errors of
   // the disk begin with `name`.
   static Result<std::unique_ptr<BlockWriter>> prepare(BlockTarget& target, std::string name = "");
   ~BlockWriter() override;
+
+  // What the disk shall hold in the place of the image's bytes, and after its end: in the withheld
+  // ends it is written with them, after the image's end with the withheld tail. Before begin().
+  // Errors: not ascending, not whole sectors, outside of the disk.
+  Result<void> amend(std::vector<DiskPatch> patches);
 
   // The commit point: zeroes the disk's first sector and flushes, then the first MiB and the last
   // two, flushes, and reads both ends back.
@@ -70,7 +76,8 @@ class BlockWriter final : public Sink {
   // Reads back all that was written so far and compares: an error names the first offset that
   // differs.
   Result<void> verify();
-  // Writes the withheld tail (the last 1 to 2 MiB of the image), flushes and checks it; then the
+  // Writes the withheld tail (the last 1 to 2 MiB of the image, and what was to come after its
+  // end), flushes and checks it; then the
   // head but for its first sector, flushes and checks it; then the first sector, which makes the
   // disk bootable, likewise. A failure takes head and tail away again, as far as the disk lets it.
   Result<void> commit(VerifiedDigest proof);

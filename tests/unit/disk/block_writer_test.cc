@@ -61,9 +61,28 @@ ByteVector old_system(size_t size) {
   return bytes;
 }
 
+using Patches = std::vector<DiskPatch>;
+
+// As a table that is moved and a partition that is added would be, and at each edge.
+Patches make_patches(size_t disk, uint32_t sector = 512) {
+  Patches patches;
+  auto add = [&](size_t offset, size_t size) {
+    patches.push_back({offset, random_bytes(size, offset + 1)});
+  };
+  add(0, 2 * sector);
+  add(MiB - sector, 2 * sector);
+  add(2 * MiB + sector, 4096);
+  add(4 * MiB - sector, sector);
+  add(4 * MiB + MiB / 2, MiB + sector);
+  add(disk - 33 * sector, 32 * sector);
+  add(disk - sector, sector);
+  return patches;
+}
+
 // What the disk must hold: the image, zeros to the end of its sector, the disk's own head and tail
-// zeroed where the image does not reach, and else what was there.
-ByteVector expected_disk(const ByteVector& image, ByteVector disk, size_t sector = 512) {
+// zeroed where the image does not reach, and else what was there; in its place what was amended.
+ByteVector expected_disk(const ByteVector& image, ByteVector disk, size_t sector = 512,
+                         const Patches& patches = {}) {
   std::fill_n(disk.begin(), MiB, uint8_t{0});
   size_t tail = std::min(2 * MiB, disk.size() - MiB);
   std::fill(disk.end() - static_cast<ptrdiff_t>(tail), disk.end(), uint8_t{0});
@@ -71,6 +90,9 @@ ByteVector expected_disk(const ByteVector& image, ByteVector disk, size_t sector
   size_t padded = (image.size() + sector - 1) / sector * sector;
   std::fill(disk.begin() + static_cast<ptrdiff_t>(image.size()),
             disk.begin() + static_cast<ptrdiff_t>(padded), uint8_t{0});
+  for (const DiskPatch& patch : patches) {
+    std::ranges::copy(patch.bytes, disk.begin() + static_cast<ptrdiff_t>(patch.offset));
+  }
   return disk;
 }
 
@@ -80,10 +102,11 @@ struct Outcome {
   bool committed = false;
 };
 
-Outcome install(BlockTarget& disk, ConstBytes image, size_t chunk = 300'000, bool verify = true) {
+Outcome install(BlockTarget& disk, ConstBytes image, size_t chunk = 300'000, bool verify = true,
+                const Patches& patches = {}) {
   Outcome outcome;
   auto run = [&]() -> Result<void> {
-    std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk));
+    std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk, patches));
     outcome.started = true;
     for (ConstBytes rest = image; !rest.empty();) {
       size_t n = std::min(chunk, rest.size());
@@ -128,14 +151,16 @@ TEST(BlockWriter, WritesEverySizeOfImageToTheByte) {
                                                      kDisk - MiB,
                                                      kDisk - 1,
                                                      kDisk}) {
-      FakeDisk disk(old_system(kDisk), sector);
-      ByteVector image = make_image(size);
-      Outcome outcome = install(disk, image);
-      ASSERT_FALSE(outcome.error) << outcome.error->message();
-      EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk), sector))
-          << size << " " << sector;
-      EXPECT_TRUE(disk.content() == disk.after_power_cut()) << "not flushed";
-      EXPECT_EQ(disk.misuse(), "");
+      for (const Patches& patches : {Patches(), make_patches(kDisk, sector)}) {
+        FakeDisk disk(old_system(kDisk), sector);
+        ByteVector image = make_image(size);
+        Outcome outcome = install(disk, image, 300'000, true, patches);
+        ASSERT_FALSE(outcome.error) << outcome.error->message();
+        EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk), sector, patches))
+            << size << " " << sector << " " << patches.size();
+        EXPECT_TRUE(disk.content() == disk.after_power_cut()) << "not flushed";
+        EXPECT_EQ(disk.misuse(), "");
+      }
     }
   }
 }
@@ -186,8 +211,8 @@ class HoleSource final : public Source {
   uint64_t skipped_ = 0;
 };
 
-Result<void> copy_and_commit(BlockTarget& disk, Source& image) {
-  std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk));
+Result<void> copy_and_commit(BlockTarget& disk, Source& image, const Patches& patches = {}) {
+  std::unique_ptr<BlockWriter> writer = TRY(begin_writer(disk, patches));
   TRY(writer->copy(image));
   TRY(writer->finish());
   TRY(writer->verify());
@@ -217,12 +242,13 @@ TEST(BlockWriter, CopiesASourceWithHolesToTheByte) {
       std::fill(image.begin() + static_cast<ptrdiff_t>(begin),
                 image.begin() + static_cast<ptrdiff_t>(end), uint8_t{0});
     }
-    for (int seed = repetitions(1, 11); seed > 0; --seed) {
+    for (int seed = repetitions(2, 22); seed > 0; --seed) {
       FakeDisk disk(old_system(kDisk));
       HoleSource source(image, c.holes, static_cast<unsigned>(seed));
-      Result<void> result = copy_and_commit(disk, source);
+      Patches patches = seed % 2 == 0 ? make_patches(kDisk) : Patches();
+      Result<void> result = copy_and_commit(disk, source, patches);
       ASSERT_TRUE(result.ok()) << result.error().message();
-      EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk)))
+      EXPECT_TRUE(disk.content() == expected_disk(image, old_system(kDisk), 512, patches))
           << c.size << " " << seed;
       EXPECT_EQ(disk.misuse(), "");
     }
@@ -370,6 +396,19 @@ TEST(BlockWriter, CallsOutOfOrderAreErrors) {
   EXPECT_TRUE(head_zero(disk.content()));
 }
 
+TEST(BlockWriter, AmendmentsThatAreNoneOfTheDiskAreRefused) {
+  FakeDisk disk(old_system(6 * MiB));
+  for (const Patches& wrong : {Patches{{6 * MiB - 512, ByteVector(1024)}},
+                               Patches{{100, ByteVector(512)}}, Patches{{512, ByteVector(100)}},
+                               Patches{{512, ByteVector(1024)}, {1024, ByteVector(512)}}}) {
+    std::unique_ptr<BlockWriter> writer = BlockWriter::prepare(disk).value();
+    EXPECT_FALSE(writer->amend(wrong).ok());
+    EXPECT_FALSE(writer->begin().ok());
+  }
+  EXPECT_EQ(disk.operations(), 0U);
+  EXPECT_FALSE(begin_writer(disk).value()->amend({}).ok());
+}
+
 TEST(BlockWriter, DroppedBeforeCommitItLeavesNoPartitionTable) {
   for (size_t size : {MiB / 2, 3 * MiB, 7 * MiB}) {
     FakeDisk disk(old_system(8 * MiB));
@@ -387,11 +426,12 @@ TEST(BlockWriterFaults, APowerCutNeverLeavesABootableDiskThatIsWrong) {
   constexpr size_t kDisk = 6 * MiB;
   const ByteVector old = old_system(kDisk);
   std::mt19937_64 random(7);
-  for (size_t size : {size_t{700}, MiB + 5000, 4 * MiB + 70000, kDisk}) {
+  for (size_t size : {size_t{700}, MiB + 5000, MiB + 5001, 4 * MiB + 70000, kDisk - 1, kDisk}) {
     const ByteVector image = make_image(size);
-    const ByteVector complete = expected_disk(image, old);
+    const Patches patches = size % 2 != 0 ? make_patches(kDisk) : Patches();
+    const ByteVector complete = expected_disk(image, old, 512, patches);
     FakeDisk whole(old);
-    ASSERT_FALSE(install(whole, image).error);
+    ASSERT_FALSE(install(whole, image, 300'000, true, patches).error);
     const size_t operations = whole.operations();
     ASSERT_GT(operations, 10u);
     size_t bootable_at = operations;
@@ -401,7 +441,7 @@ TEST(BlockWriterFaults, APowerCutNeverLeavesABootableDiskThatIsWrong) {
       if (cut + 5 < operations && cut % step != 0) continue;
       FakeDisk disk(old);
       disk.cut_power_at(cut);
-      Outcome outcome = install(disk, image);
+      Outcome outcome = install(disk, image, 300'000, true, patches);
       EXPECT_EQ(outcome.committed, cut >= operations) << cut;
 
       // What was not flushed is lost.
@@ -438,12 +478,13 @@ TEST(BlockWriterFaults, AnyRequestThatFailsIsAnErrorAndLeavesNoBootableDisk) {
   constexpr size_t kDisk = 6 * MiB;
   const ByteVector old = old_system(kDisk);
   const ByteVector image = make_image(4 * MiB + 70000);
+  const Patches patches = make_patches(kDisk);
   FakeDisk whole(old);
-  ASSERT_FALSE(install(whole, image).error);
+  ASSERT_FALSE(install(whole, image, 300'000, true, patches).error);
   for (size_t n = 0; n < whole.operations(); ++n) {
     FakeDisk disk(old);
     disk.fail_at(n);
-    Outcome outcome = install(disk, image);
+    Outcome outcome = install(disk, image, 300'000, true, patches);
     ASSERT_TRUE(outcome.error) << n;
     EXPECT_FALSE(outcome.committed);
     EXPECT_NE(outcome.error->message().find("Input/output error"), std::string::npos)

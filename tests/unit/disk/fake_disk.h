@@ -171,8 +171,10 @@ class FakeDisk final : public BlockTarget {
 };
 
 // A writer past its commit point.
-inline Result<std::unique_ptr<BlockWriter>> begin_writer(BlockTarget& target) {
+inline Result<std::unique_ptr<BlockWriter>> begin_writer(BlockTarget& target,
+                                                         std::vector<DiskPatch> patches = {}) {
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(target));
+  TRY(writer->amend(std::move(patches)));
   TRY(writer->begin());
   return writer;
 }
