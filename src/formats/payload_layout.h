@@ -36,5 +36,7 @@ inline constexpr PayloadFile kModuleIndexFile{"curlingiron/modules", 4_MiB, 0644
 inline constexpr PayloadFile kCaBundleFile{"curlingiron/ca.pem", 16_MiB, 0644};
 // The client's certificate and its key in PEM.
 inline constexpr PayloadFile kClientCertificateFile{"curlingiron/client.pem", 64_KiB, 0600};
+// What is handed to the new system (host/seed.h): a file system.
+inline constexpr PayloadFile kSeedFile{"curlingiron/seed", 16_MiB, 0600};
 
 }  // namespace curlingiron

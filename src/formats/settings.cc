@@ -82,6 +82,8 @@ Result<E> parse_choice(std::string_view value, const Choice<E> (&choices)[N]) {
   return Error(concat("\"", printable(value, 40), "\" is none of ", words));
 }
 
+constexpr Choice<bool> kFlag[] = {{"", true}, {"1", true}, {"0", false}};
+
 Result<void> apply_header(std::string_view value, Settings& settings) {
   constexpr size_t kMostHeaders = 64;
   if (settings.headers.size() == kMostHeaders) return Error("more than 64 headers");
@@ -121,6 +123,12 @@ constexpr Key kKeys[] = {
        return {};
      },
      Secrecy::Public, Shape::Value, take<&Settings::destination>},
+    {"grow",
+     [](std::string_view value, Settings& settings) -> Result<void> {
+       settings.grow = TRY(parse_choice(value, kFlag));
+       return {};
+     },
+     Secrecy::Public, Shape::Flag},
     {"header", apply_header, Secrecy::Secret, Shape::Repeatable,
      take_with_image<&Settings::headers>},
     {"hostname",
@@ -137,8 +145,7 @@ constexpr Key kKeys[] = {
      Secrecy::Public, Shape::Value, take<&Settings::image_sha256>},
     {"insecure",
      [](std::string_view value, Settings& settings) -> Result<void> {
-       static constexpr Choice<bool> kChoices[] = {{"", true}, {"1", true}, {"0", false}};
-       settings.insecure = TRY(parse_choice(value, kChoices));
+       settings.insecure = TRY(parse_choice(value, kFlag));
        return {};
      },
      Secrecy::Public, Shape::Flag},

@@ -40,6 +40,7 @@ struct Settings {
   bool insecure = false;                       // insecure : no TLS verification
   std::optional<KeyPin> pinned_key;            // pin=sha256//BASE64 : of the server's public key
   bool any_boot_mode = false;                  // boot=any : image and firmware are not judged
+  bool grow = false;                           // grow : the last partition fills the disk
   std::string member;                          // member= : of a zip archive, the disk image's name
   ProveWhen prove = ProveWhen::FirstIfItFits;  // prove=first|stream
   Verify verify = Verify::ReadBack;            // verify=readback|off

@@ -84,8 +84,9 @@ Result<ImageOrigin> origin_to_fetch(const Settings& settings) {
   return origin;
 }
 
-Result<void> prove_source(const UniqueFd& root, const ImageOrigin& origin,
-                          const CheckedSettings& checked, FlashPlan& plan) {
+// Returns the image's first bytes; none where they cannot be had before all of it.
+Result<ByteVector> prove_source(const UniqueFd& root, const ImageOrigin& origin,
+                                const CheckedSettings& checked, FlashPlan& plan) {
   const Settings& settings = checked.settings;
   std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Inspect));
   if (!image->head().empty()) {
@@ -105,7 +106,25 @@ Result<void> prove_source(const UniqueFd& root, const ImageOrigin& origin,
   plan.proof = describe_proof(origin, settings);
   plan.served_size = image->served_size();
   if (image->served_size()) plan.memory_to_keep = image->memory_to_keep();
+  ByteVector head(image->head().begin(), image->head().end());
   measure_rate(*image, plan);
+  return head;
+}
+
+// What the new system is given of this machine, and how its partitions lie on the disk.
+Result<void> plan_new_system(const UniqueFd& root, const FlashOptions& options, ConstBytes head,
+                             FlashPlan& plan) {
+  NetworkConfig network = plan.settings.network;
+  network.complete_from(plan.network.config);
+  Seed seed =
+      TRY(make_seed(root, options.hand_over, TakeFromHere::Yes, network, plan.disk.logical_sector));
+  if (head.empty()) {
+    std::string why = "the image's partition table is not known before all of it was fetched";
+    if (seed.is_asked_for) return Error(concat("the seed has no place: ", why, "; use --no-seed"));
+    plan.hand_over.seed.notes = {concat("nothing of this machine is handed over: ", why)};
+    return {};
+  }
+  plan.hand_over = TRY(plan_hand_over(std::move(seed), head, plan.settings, plan.disk));
   return {};
 }
 
@@ -161,6 +180,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.modules = options.modules;
   build.extras = TRY(collect_added(root, options.add, checked.settings));
   add_settings(checked, plan.config, plan.network.config, build);
+  build.settings.seed = plan.hand_over.seed.image;
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.
   std::optional<std::vector<Compression>> compressors =
@@ -264,17 +284,19 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   }
 
   TRY(choose_kernel(root, options, given, plan));
-  TRY(prove_source(root, origin, checked, plan));
+  ByteVector head = TRY(prove_source(root, origin, checked, plan));
 
   plan.config = checked.config;
   plan.config += TRY(format_setting("dst", plan.identity));
   plan.network = TRY(choose_network(root, options.network, plan.settings, built_in.network));
+  TRY(plan_new_system(root, options, head, plan));
   // A machine whose battery clock is wrong but that asked a time server still passes a right clock
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
   TRY(plan_proof(plan));
-  plan.initramfs = given ? TRY(equip_payload(*given, checked, plan.config, plan.network.config))
+  plan.initramfs = given ? TRY(equip_payload(*given, checked, plan.config, plan.network.config,
+                                             plan.hand_over.seed.image))
                          : TRY(build_installer(root, options, checked, plan));
   TRY(prove_disk_covered(root, plan));
   TRY(check_memory(root, next_system(plan)));

@@ -10,6 +10,7 @@
 #include "formats/settings.h"
 #include "host/carried_network.h"
 #include "host/coverage.h"
+#include "host/hand_over.h"
 #include "host/in_use.h"
 #include "host/machine.h"
 #include "host/next_system.h"
@@ -43,6 +44,7 @@ struct FlashPlan {
   KernelImage kernel;
   std::vector<std::string> cards;
   CarriedNetwork network;
+  HandOver hand_over;
   Settings settings;
   std::vector<std::string> given;  // settings, for people: without secrets
   std::string config;

@@ -89,6 +89,7 @@ std::string describe(const FlashPlan& plan) {
   for (const std::string& mirror : plan.mirrors) add_line(text, "", concat("or ", mirror));
   add_line(text, "", plan.source_detail);
   if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
+  add_hand_over(text, plan.hand_over.lines());
   text += "by starting\n";
   add_line(text, "kernel", concat(plan.kernel.release, " (/", plan.kernel.path, ")"));
   add_line(text, "initramfs",

@@ -70,9 +70,11 @@ void add_settings(const CheckedSettings& checked, const std::string& config,
 }
 
 Result<Initramfs> equip_payload(GivenPayload& given, const CheckedSettings& checked,
-                                const std::string& config, const NetworkConfig& network) {
+                                const std::string& config, const NetworkConfig& network,
+                                const ByteVector& seed) {
   InitramfsPlan build;
   add_settings(checked, config, network, build);
+  build.settings.seed = seed;
   Initramfs initramfs;
   initramfs.index = given.contents.index;
   for (const IndexedModule& module : initramfs.index.modules) {

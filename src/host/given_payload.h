@@ -27,7 +27,8 @@ Result<GivenPayload> read_payload(const std::string& path);
 // Its initramfs, which is taken out of it, with settings and a network for this machine. An error:
 // it lacks a module that the network needs.
 Result<Initramfs> equip_payload(GivenPayload& given, const CheckedSettings& checked,
-                                const std::string& config, const NetworkConfig& network);
+                                const std::string& config, const NetworkConfig& network,
+                                const ByteVector& seed);
 // The same for an initramfs that is to be built.
 void add_settings(const CheckedSettings& checked, const std::string& config,
                   const NetworkConfig& network, InitramfsPlan& build);

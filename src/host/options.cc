@@ -24,6 +24,7 @@ void add_setting_options(CLI::App& verb, SettingOptions& settings) {
                   "minisign or signify key that signs the list, or else the file: base64 or file");
   verb.add_option("--sig", settings.signature,
                   "URL of the signature (default: that of the signed file and .minisig or .sig)");
+  verb.add_flag("--grow", settings.grow, "let the image's last partition fill the disk");
   verb.add_option("--ca", settings.ca,
                   "trust the CA certificates in this PEM file, instead of this machine's");
   verb.add_option("--cert", settings.certificate,
@@ -69,6 +70,23 @@ void add_extras(CLI::App& verb, std::vector<std::string>& extras) {
       ->allow_extra_args(false);
 }
 
+void add_hand_over(CLI::App& verb, HandOverOptions& options, std::string_view of_this_machine) {
+  verb.add_option(
+          "--ssh-key", options.ssh_keys,
+          concat("file of public keys that may log in to the new system (repeatable",
+                 of_this_machine.empty() ? "" : "; default: those that may log in here", ")"))
+      ->allow_extra_args(false);
+  verb.add_option("--hostname", options.hostname, concat("the new system's name", of_this_machine));
+  verb.add_flag(
+      "--keep-network", options.keep_network,
+      concat("give it this machine's network", of_this_machine.empty() ? "" : " (default)"));
+  verb.add_flag("--keep-host-keys", options.keep_host_keys, "give it this machine's SSH host keys");
+  verb.add_option("--user-data", options.user_data, "file for its cloud-init");
+  verb.add_option("--seed-dir", options.seed_directory, "directory of more files for it");
+  verb.add_flag("--seed", options.seed, "add a partition with these for cloud-init (implied)");
+  verb.add_flag("--no-seed", options.no_seed, "add none");
+}
+
 // IMAGE and --mirror, of flash and write.
 struct ImageWords {
   std::string first;
@@ -101,6 +119,7 @@ void add_flash(CLI::App& app, ImageWords& image, FlashOptions& flash) {
   add_modules(*verb, flash.modules);
   add_extras(*verb, flash.add);
   add_network(*verb, flash.network, "this machine's, unless --set gives one");
+  add_hand_over(*verb, flash.hand_over, " (default: this machine's)");
   verb->add_flag("--dry-run", flash.dry_run, "prove and show everything, change nothing");
   verb->add_flag("-y,--yes", flash.yes, "do not ask");
   verb->footer(
@@ -128,6 +147,7 @@ void add_write(CLI::App& app, ImageWords& image, WriteOptions& write) {
   add_image_and_disk(*verb, concat("URL or file", kForms, "; - is standard input").c_str(),
                      image.first, write.disk, image.mirrors);
   add_setting_options(*verb, write.settings);
+  add_hand_over(*verb, write.hand_over, "");
   verb->add_flag("--dry-run", write.dry_run, "prove and show everything, change nothing");
   verb->add_flag("-y,--yes", write.yes, "do not ask");
   verb->add_flag("--json", write.json, "print the result as JSON");

@@ -21,9 +21,22 @@ struct SettingOptions {
   std::string sums;              // URL or path of a list of digests
   std::string public_key;        // base64, or a file that holds it
   std::string signature;         // URL or path
+  bool grow = false;             // the last partition
   std::string certificate;       // PEM file with the client's certificate and key
   std::string ca;                // PEM file; empty: the bundle of this machine
   std::vector<std::string> set;  // KEY=VALUE
+};
+
+// What the new system is given.
+struct HandOverOptions {
+  bool seed = false;
+  bool no_seed = false;
+  std::vector<std::string> ssh_keys;  // files of public keys
+  std::string hostname;
+  bool keep_network = false;
+  bool keep_host_keys = false;
+  std::string user_data;       // file
+  std::string seed_directory;  // of more files
 };
 
 struct FlashOptions {
@@ -36,6 +49,7 @@ struct FlashOptions {
   std::vector<std::string> modules;  // to include besides
   std::vector<std::string> add;      // SRC[:DST]
   std::string network;               // file of a network; empty: this machine's, unless it is set
+  HandOverOptions hand_over;
   bool dry_run = false;
   bool yes = false;
 };
@@ -51,6 +65,7 @@ struct StartOptions {
 struct WriteOptions {
   std::string disk;
   SettingOptions settings;
+  HandOverOptions hand_over;
   bool dry_run = false;
   bool yes = false;
   bool json = false;

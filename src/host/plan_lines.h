@@ -17,4 +17,7 @@ void add_line(std::string& text, std::string_view title, std::string_view words,
 void add_network(std::string& text, const std::vector<std::string>& cards,
                  const CarriedNetwork& network);
 
+// A line each; those that begin with blanks are set in.
+void add_hand_over(std::string& text, const std::vector<std::string>& lines);
+
 }  // namespace curlingiron

@@ -10,8 +10,7 @@
 #include "base/units.h"
 #include "formats/base64.h"
 #include "formats/rescue_shell.h"
-#include "formats/ssh_key.h"
-#include "io/digest.h"
+#include "host/ssh_keys.h"
 #include "sys/file.h"
 
 namespace curlingiron {
@@ -47,14 +46,6 @@ Result<std::string> find_program(const UniqueFd& root, const Program& program) {
   }
   return Error(concat("--rescue: ", program.name, " is not installed; install the package ",
                       program.package));
-}
-
-std::string describe(const SshKey& key) {
-  std::string digest = to_base64(digest_of(DigestKind::Sha256, key.blob));
-  // As ssh-keygen shows it: without what fills base64 up.
-  digest.resize(digest.find_last_not_of('=') + 1);
-  std::string comment = key.comment.empty() ? "" : concat(" ", printable(key.comment, 60));
-  return concat("SHA256:", digest, comment, " (", key.type, ")");
 }
 
 struct Keys {
@@ -96,17 +87,9 @@ Result<std::string> line_for_dropbear(const SshKey& key) {
 
 Result<Keys> read_keys(const std::vector<std::string>& files) {
   Keys keys;
-  UniqueFd here = TRY(open_root("."));
   for (const std::string& file : files) {
     std::string name = concat("--ssh-key ", file);
-    std::vector<SshKey> found =
-        TRY_CONTEXT(name, parse_ssh_keys(TRY_CONTEXT("--ssh-key", read_text(here, file, 1_MiB))));
-    if (found.empty()) {
-      return Error(concat(name,
-                          ": holds no key; name the file of a public key, such as "
-                          "~/.ssh/id_ed25519.pub"));
-    }
-    for (const SshKey& key : found) {
+    for (const SshKey& key : TRY(read_ssh_keys(file))) {
       keys.lines += TRY_CONTEXT(name, line_for_dropbear(key));
       keys.shown.push_back(describe(key));
     }

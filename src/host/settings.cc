@@ -69,6 +69,7 @@ std::vector<std::string> keys_given(const SettingOptions& options) {
   add(options.sums, "sums");
   add(options.public_key, "pubkey");
   add(options.signature, "sig");
+  if (options.grow) keys.emplace_back("grow");
   for (const std::string& setting : options.set) {
     keys.push_back(setting.substr(0, setting.find('=')));
   }
@@ -142,6 +143,7 @@ Result<CheckedSettings> check_settings(const SettingOptions& options,
   if (!options.sums.empty()) TRY(add("sums", options.sums));
   if (!options.public_key.empty()) TRY(add("pubkey", TRY(public_key(options.public_key))));
   if (!options.signature.empty()) TRY(add("sig", options.signature));
+  if (options.grow) TRY(add("grow", ""));
   for (const std::string& setting : options.set) {
     auto [key, value] = TRY_CONTEXT("--set", split_setting(setting));
     TRY_CONTEXT("--set", add(key, value));

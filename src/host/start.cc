@@ -36,7 +36,7 @@ Result<StartPlan> make_plan(const UniqueFd& root, const StartOptions& options, G
   std::string config = checked.config;
   // A machine whose battery clock is wrong but that asked a time server passes a right clock on.
   config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
-  plan.initramfs = TRY(equip_payload(plan.given, checked, config, plan.network.config));
+  plan.initramfs = TRY(equip_payload(plan.given, checked, config, plan.network.config, {}));
   plan.cards =
       TRY(prove_cards(root, plan.network.cards, plan.initramfs.index, MadeWhere::Elsewhere));
   plan.command_line = next_command_line(root, plan.given.bootable.command_line);

@@ -16,11 +16,14 @@
 #include "disk/boot_mode.h"
 #include "disk/choose.h"
 #include "disk/preflight.h"
+#include "formats/gpt.h"
+#include "host/hand_over.h"
 #include "host/image.h"
 #include "host/in_use.h"
 #include "host/plan_lines.h"
 #include "host/settings.h"
 #include "image/installation.h"
+#include "net/capture/capture.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/process.h"
@@ -148,7 +151,7 @@ std::string describe_rehearsal(const ImageStream& image, const ImageOrigin& orig
 }
 
 void show(const WriteTarget& target, const std::string& source,
-          const std::vector<std::string>& details) {
+          const std::vector<std::string>& details, const std::vector<std::string>& hand_over) {
   std::string text = "This replaces everything on\n";
   if (target.is_file) {
     add_line(text, "file", concat(target.path, ": ", format_size(target.disk.size)));
@@ -161,6 +164,7 @@ void show(const WriteTarget& target, const std::string& source,
   for (const std::string& detail : details) {
     if (!detail.empty()) add_line(text, "", detail);
   }
+  add_hand_over(text, hand_over);
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -286,6 +290,20 @@ void show_partitions(const WriteTarget& target) {
   if (device.ok()) (void)reread_partition_table(device.value());
 }
 
+// A file has sectors of no size of its own: it is a disk of the kind that the image is for.
+void take_sectors_of_image(ConstBytes head, WriteTarget& target) {
+  if (target.is_file) target.disk.logical_sector = find_gpt_sector_size(head).value_or(512);
+}
+
+Result<HandOver> hand_over_of(const UniqueFd& root, const WriteOptions& options,
+                              const Settings& settings, ConstBytes head, const Disk& disk) {
+  NetworkConfig network;
+  if (options.hand_over.keep_network) network = TRY(capture_network(root)).config;
+  Seed seed =
+      TRY(make_seed(root, options.hand_over, TakeFromHere::No, network, disk.logical_sector));
+  return plan_hand_over(std::move(seed), head, settings, disk);
+}
+
 Result<void> run_write(const WriteOptions& options, Stage& stage) {
   CheckedSettings checked = TRY(check_settings(options.settings));
   const Settings& settings = checked.settings;
@@ -301,6 +319,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   std::unique_ptr<ImageStream> image = TRY(open_image(origin, checked, ImageUse::Write));
   // The server has shown that it can: drops are retried without end, be it while a person decides.
   image->set_deadline(std::nullopt);
+  take_sectors_of_image(image->head(), target);
   TRY(check_image_fits(image->head(), image->least_image_size(), target.disk));
   if (!settings.any_boot_mode && !target.is_file) {
     // A stick is for another machine; a disk that stays in this one may be, too: only a word.
@@ -308,11 +327,14 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
         target.disk.removable ? Result<void>() : check_boots_here(root, image->head(), target.disk);
     if (!boots.ok()) log_info(concat("note: ", boots.error().message()));
   }
+  HandOver hand_over = TRY(hand_over_of(root, options, settings, image->head(), target.disk));
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
+  TRY(writer->amend(std::move(hand_over.layout.patches)));
   if (!options.json) {
     show(target, origin.name(),
-         {describe_image(*image, settings), describe_rehearsal(*image, origin, settings, target)});
+         {describe_image(*image, settings), describe_rehearsal(*image, origin, settings, target)},
+         hand_over.lines());
   }
   if (options.dry_run) {
     log_info("dry run: everything is there and fits; nothing was changed");

@@ -13,6 +13,7 @@
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "formats/payload_layout.h"
+#include "image/placement.h"
 #include "image/wanted.h"
 #include "init/inventory.h"
 #include "sys/clock.h"
@@ -123,6 +124,9 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
     TRY(apply_config(config, configuration.settings));
   }
   TRY(read_network(mounts.root, configuration.settings));
+  if (exists(mounts.root, kSeedFile.path)) {
+    configuration.seed = TRY(read_file(mounts.root, kSeedFile.path, kSeedFile.largest));
+  }
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
   configuration.access = TRY_CONTEXT("certificates of the initramfs",
                                      read_certificates(mounts.root, configuration.settings));
@@ -341,11 +345,15 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   ProvenDisk proven;
   proven.disk = std::move(chosen).value();
   TRY(check_image_fits(source.image->head(), source.image->least_image_size(), proven.disk));
+  DiskLayout layout = TRY(
+      place_image(source.image->head(), configuration.settings, proven.disk, configuration.seed));
+  for (const std::string& note : layout.notes) log_info(note);
   if (!configuration.settings.any_boot_mode) {
     TRY(check_boots_here(mounts.root, source.image->head(), proven.disk));
   }
   proven.target = TRY(open_block_device(proven.disk.path()));
   proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));
+  TRY(proven.writer->amend(std::move(layout.patches)));
   return proven;
 }
 

@@ -35,6 +35,7 @@ struct Configuration {
   Settings settings;
   std::unique_ptr<const ModuleIndex> modules;
   ImageAccess access;  // without its paths
+  ByteVector seed;     // a file system for the new system; empty: none
   Time deadline;       // of the commit point
   Facts facts() const;
 };

@@ -344,7 +344,8 @@ Result<void> add_settings(Archive& archive, const InitramfsSettings& settings, E
   TRY(archive.file(kConfigFile, as_bytes(settings.config)));
   TRY(add(kNetworkFile, as_bytes(settings.network)));
   TRY(add(kCaBundleFile, settings.ca_bundle));
-  return add(kClientCertificateFile, settings.client_certificate);
+  TRY(add(kClientCertificateFile, settings.client_certificate));
+  return add(kSeedFile, settings.seed);
 }
 
 Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& plan,

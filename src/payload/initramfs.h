@@ -37,6 +37,7 @@ struct InitramfsSettings {
   std::string network;            // text of /curlingiron/network; empty: none
   ByteVector ca_bundle;           // compact PEM (ca_bundle.h); empty: none
   ByteVector client_certificate;  // PEM with its key; empty: none
+  ByteVector seed;                // a file system for the new system; empty: none
 };
 
 struct InitramfsPlan {

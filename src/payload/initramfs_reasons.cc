@@ -96,6 +96,7 @@ Result<void> InitramfsReasons::read_names() {
       {kModuleIndexFile.path, "is the index of the modules, which has all this"},
       {kCaBundleFile.path, "holds the authorities that servers' certificates are verified with"},
       {kClientCertificateFile.path, "is the client's certificate, of --cert"},
+      {kSeedFile.path, "is what is handed to the new system"},
   };
   std::optional<std::string> index;
   std::vector<std::string> dependency_texts;

@@ -1,0 +1,54 @@
+#include "host/hand_over.h"
+
+#include "base/text.h"
+#include "base/units.h"
+#include "image/placement.h"
+
+namespace curlingiron {
+namespace {
+
+std::string describe_last(const DiskLayout::LastPartition& last) {
+  std::string name = concat("partition ", last.number, ": ", format_size(last.size_before));
+  if (last.size != last.size_before) {
+    return concat(name, ", grows to ", format_size(last.size),
+                  "; the file system in it grows when the new system grows it");
+  }
+  constexpr uint64_t kWorthIt = 64_MiB;
+  if (last.free_after < kWorthIt) return {};
+  return concat(name, ", stays; --grow gives it the ", format_size(last.free_after), " after it");
+}
+
+}  // namespace
+
+std::vector<std::string> HandOver::lines() const {
+  std::vector<std::string> lines;
+  if (layout.backup_moves) lines.emplace_back("the copy of its partition table moves to the end");
+  if (layout.last) {
+    std::string last = describe_last(*layout.last);
+    if (!last.empty()) lines.push_back(std::move(last));
+  }
+  if (layout.seed_offset) {
+    lines.push_back(concat("partition ", layout.seed_number, ": ", format_size(seed.image.size()),
+                           ", for the new system's cloud-init, with"));
+    for (const std::string& line : seed.shown) lines.push_back(concat("  ", line));
+  }
+  for (const std::string& note : layout.notes) lines.push_back(note);
+  for (const std::string& note : seed.notes) lines.push_back(note);
+  return lines;
+}
+
+Result<HandOver> plan_hand_over(Seed seed, ConstBytes head, const Settings& settings,
+                                const Disk& disk) {
+  HandOver hand_over{std::move(seed), {}};
+  Result<DiskLayout> layout = place_image(head, settings, disk, hand_over.seed.image);
+  if (!layout.ok() && !hand_over.seed.image.empty() && !hand_over.seed.is_asked_for) {
+    std::string why = layout.error().message();
+    hand_over.seed = {};
+    hand_over.seed.notes = {concat("nothing of this machine is handed over: ", why)};
+    layout = place_image(head, settings, disk, {});
+  }
+  hand_over.layout = TRY(std::move(layout));
+  return hand_over;
+}
+
+}  // namespace curlingiron

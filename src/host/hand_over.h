@@ -1,0 +1,27 @@
+// What the new system gets besides its image: its partitions on this disk, and a seed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "disk/choose.h"
+#include "formats/disk_layout.h"
+#include "formats/settings.h"
+#include "host/seed.h"
+
+namespace curlingiron {
+
+struct HandOver {
+  Seed seed;
+  DiskLayout layout;
+  // For the plan, a line each.
+  std::vector<std::string> lines() const;
+};
+
+// `head`: the image's first bytes. A seed that was not asked for is left out where it has no place,
+// and a note says so; one that was is an error.
+Result<HandOver> plan_hand_over(Seed seed, ConstBytes head, const Settings& settings,
+                                const Disk& disk);
+
+}  // namespace curlingiron

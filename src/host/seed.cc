@@ -1,0 +1,287 @@
+#include "host/seed.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/disk_layout.h"
+#include "formats/fat.h"
+#include "formats/payload_layout.h"
+#include "host/cloud_network.h"
+#include "host/ssh_keys.h"
+#include "host/yaml.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+namespace curlingiron {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kLargestUserData = 1_MiB;
+constexpr std::string_view kMetaData = "meta-data";
+constexpr std::string_view kUserData = "user-data";
+constexpr std::string_view kVendorData = "vendor-data";
+constexpr std::string_view kNetworkConfig = "network-config";
+constexpr std::string_view kCloudConfig = "#cloud-config\n";
+
+// By what cloud-init knows the kind of user-data (its format, User-data formats).
+bool is_user_data(std::string_view text) {
+  static constexpr std::string_view kBegins[] = {
+      "#cloud-config", "#!",           "#include",      "#cloud-boothook", "#part-handler",
+      "## template:",  "#upstart-job", "Content-Type:", "MIME-Version:",   "\x1f\x8b"};
+  return std::ranges::any_of(kBegins,
+                             [&](std::string_view begin) { return text.starts_with(begin); });
+}
+
+class SeedMaker {
+ public:
+  SeedMaker(const UniqueFd& root, const HandOverOptions& options, TakeFromHere take)
+      : root_(root), options_(options), takes_(take == TakeFromHere::Yes) {}
+
+  Result<Seed> run(const NetworkConfig& network, uint32_t sector) && {
+    if (options_.no_seed) {
+      TRY(check_none_asked());
+      return std::move(seed_);
+    }
+    seed_.is_asked_for = is_asked_for();
+    if (!seed_.is_asked_for && !takes_) return std::move(seed_);
+    if (!options_.seed_directory.empty()) TRY(read_directory(options_.seed_directory, ""));
+    TRY(add_keys());
+    TRY(add_host_keys());
+    TRY(add_name());
+    TRY(add_user_data());
+    TRY(add_network(network));
+    TRY(add_texts());
+    TRY(make_image(sector));
+    return std::move(seed_);
+  }
+
+ private:
+  bool is_asked_for() const {
+    return options_.seed || !options_.ssh_keys.empty() || !options_.hostname.empty() ||
+           options_.keep_network || options_.keep_host_keys || !options_.user_data.empty() ||
+           !options_.seed_directory.empty();
+  }
+
+  Result<void> check_none_asked() const {
+    if (!is_asked_for()) return {};
+    return Error("--no-seed: another option wants one; leave out either");
+  }
+
+  bool has(std::string_view name) const { return files_.contains(name); }
+
+  // What an option asks for must not be lost to a file of --seed-dir.
+  Result<void> check_free(std::string_view name, std::string_view option) const {
+    if (!has(name)) return {};
+    return Error(concat(option, ": ", options_.seed_directory, "/", name,
+                        " of --seed-dir would take its place; leave out either"));
+  }
+
+  Result<void> read_directory(const std::string& path, const std::string& below) {
+    UniqueFd here = TRY(open_root("."));
+    for (const std::string& name :
+         TRY_CONTEXT(concat("--seed-dir ", path), list_directory(here, path))) {
+      std::string file = concat(path, "/", name);
+      std::string target = concat(below, name);
+      FileStatus status = TRY_CONTEXT(file, file_status(here, file));
+      if (status.type == FileType::Directory) {
+        TRY(read_directory(file, concat(target, "/")));
+      } else if (status.type == FileType::Regular) {
+        files_[target] = TRY_CONTEXT(file, read_file(here, file, kSeedFile.largest));
+      } else {
+        return Error(concat(file, ": --seed-dir takes files and directories only"));
+      }
+    }
+    if (below.empty()) {
+      seed_.shown.push_back(
+          concat("files of ", printable(path), ": ", plural(files_.size(), "file", "files")));
+    }
+    return {};
+  }
+
+  void add_key(const SshKey& key) {
+    bool known =
+        std::ranges::any_of(keys_, [&](const SshKey& other) { return other.blob == key.blob; });
+    if (known) return;
+    keys_.push_back(key);
+    seed_.shown.push_back(concat("key ", describe(key)));
+  }
+
+  Result<void> add_keys() {
+    if (!options_.ssh_keys.empty()) TRY(check_free(kMetaData, "--ssh-key"));
+    for (const std::string& file : options_.ssh_keys) {
+      for (const SshKey& key : TRY(read_ssh_keys(file))) add_key(key);
+    }
+    if (!options_.ssh_keys.empty() || !takes_ || has(kMetaData)) return {};
+    add_keys_of("root", "/root");
+    const char* invoker = std::getenv("SUDO_USER");
+    if (invoker != nullptr) {
+      if (std::optional<std::string> home = home_of(invoker)) add_keys_of(invoker, *home);
+    }
+    if (keys_.empty()) {
+      seed_.notes.emplace_back(
+          "no key was found that may log in here: name one by --ssh-key FILE, or nobody may be "
+          "able to log in to the new system");
+    }
+    return {};
+  }
+
+  std::optional<std::string> home_of(std::string_view user) const {
+    Result<std::string> passwd = read_text(root_, "etc/passwd", 1_MiB);
+    if (!passwd.ok()) return std::nullopt;
+    for (std::string_view line : split(passwd.value(), '\n')) {
+      std::vector<std::string_view> fields = split(line, ':');
+      constexpr size_t kHome = 5;
+      if (fields.size() > kHome && fields[0] == user) return std::string(fields[kHome]);
+    }
+    return std::nullopt;
+  }
+
+  void add_keys_of(std::string_view user, std::string_view home) {
+    Result<std::string> text =
+        read_text(root_, concat(home.substr(1), "/.ssh/authorized_keys"), 1_MiB);
+    if (!text.ok()) return;
+    Result<std::vector<SshKey>> keys = parse_ssh_keys(text.value());
+    if (!keys.ok()) {
+      seed_.notes.push_back(concat(home, "/.ssh/authorized_keys: ", keys.error().message()));
+      return;
+    }
+    for (const SshKey& key : keys.value()) {
+      // A key that may do less here shall not do more there.
+      if (key.options.empty()) {
+        add_key(key);
+      } else {
+        seed_.notes.push_back(concat(describe(key), " of ", user, " is limited here (",
+                                     printable(key.options, 60), "): it is not handed over"));
+      }
+    }
+  }
+
+  Result<void> add_host_keys() {
+    if (!options_.keep_host_keys) return {};
+    TRY(check_free(kVendorData, "--keep-host-keys"));
+    for (std::string_view kind : {"rsa", "ecdsa", "ed25519"}) {
+      std::string path = concat("etc/ssh/ssh_host_", kind, "_key");
+      if (!exists(root_, path)) continue;
+      host_keys_[concat(kind, "_private")] = TRY_CONTEXT(path, read_text(root_, path));
+      Result<std::string> half = read_text(root_, concat(path, ".pub"));
+      if (half.ok()) host_keys_[concat(kind, "_public")] = half.value();
+      seed_.shown.push_back(concat("host key of SSH, ", kind));
+    }
+    if (host_keys_.empty()) {
+      return Error("--keep-host-keys: this machine has none in /etc/ssh");
+    }
+    return {};
+  }
+
+  Result<void> add_name() {
+    name_ = options_.hostname;
+    if (!name_.empty()) {
+      TRY(check_free(kMetaData, "--hostname"));
+      if (!is_domain(name_) || name_.size() > 253) {
+        return Error(concat("--hostname: \"", printable(name_, 60),
+                            "\" is no host name: letters, digits, \"-\" and \".\""));
+      }
+    } else if (takes_ && !has(kMetaData)) {
+      Result<std::string> here = read_line(root_, "proc/sys/kernel/hostname");
+      if (here.ok() && is_domain(here.value()) && here.value() != "localhost") {
+        name_ = here.value();
+      }
+    }
+    if (!name_.empty()) seed_.shown.push_back(concat("name ", name_));
+    return {};
+  }
+
+  Result<void> add_user_data() {
+    if (options_.user_data.empty()) return {};
+    TRY(check_free(kUserData, "--user-data"));
+    std::string name = concat("--user-data ", options_.user_data);
+    UniqueFd here = TRY(open_root("."));
+    std::string text =
+        TRY_CONTEXT("--user-data", read_text(here, options_.user_data, kLargestUserData));
+    if (!is_user_data(text)) {
+      std::string first = printable(text.substr(0, text.find('\n')), 60);
+      return Error(concat(name, ": begins with \"", first,
+                          "\", which cloud-init does not know: \"#cloud-config\" or \"#!\" must be "
+                          "its first line"));
+    }
+    files_[std::string(kUserData)] = ByteVector(text.begin(), text.end());
+    seed_.shown.push_back(concat("user-data of ", printable(options_.user_data)));
+    return {};
+  }
+
+  Result<void> add_network(const NetworkConfig& network) {
+    if (options_.keep_network) TRY(check_free(kNetworkConfig, "--keep-network"));
+    if (has(kNetworkConfig) || (!options_.keep_network && !takes_)) return {};
+    CloudNetwork cloud = cloud_network_of(network);
+    for (const std::string& note : cloud.notes) seed_.notes.push_back(concat("network: ", note));
+    if (cloud.text.empty()) {
+      if (options_.keep_network) return Error("--keep-network: no card is known by its name");
+      return {};
+    }
+    set(kNetworkConfig, cloud.text);
+    seed_.shown.emplace_back("network, as it is here");
+    return {};
+  }
+
+  void set(std::string_view name, std::string_view text) {
+    files_[std::string(name)] = ByteVector(text.begin(), text.end());
+  }
+
+  // What is generated stands where no user-data of anybody replaces it.
+  Result<void> add_texts() {
+    if (!has(kMetaData)) {
+      std::array<uint8_t, 8> id{};
+      uint64_t random = random_u64();
+      for (size_t i = 0; i < id.size(); ++i) id[i] = static_cast<uint8_t>(random >> (8 * i));
+      Json meta = {{"instance-id", concat("curlingiron-", to_hex(id))}};
+      if (!name_.empty()) meta["local-hostname"] = name_;
+      for (const SshKey& key : keys_) meta["public-keys"].push_back(format_ssh_key(key));
+      set(kMetaData, to_yaml(meta));
+    }
+    if (!has(kVendorData)) {
+      Json vendor = Json::object();
+      // Who may log in here as root may do so there.
+      if (!keys_.empty()) vendor["disable_root"] = false;
+      if (!host_keys_.empty()) vendor["ssh_keys"] = host_keys_;
+      if (!vendor.empty()) set(kVendorData, concat(kCloudConfig, to_yaml(vendor)));
+    }
+    if (!has(kUserData)) set(kUserData, concat(kCloudConfig, "{}\n"));
+    return {};
+  }
+
+  Result<void> make_image(uint32_t sector) {
+    FatVolume volume{.sector = sector, .label = "CIDATA", .serial = 0xC1DA7A00};
+    for (const auto& [path, bytes] : files_) volume.files.push_back({path, bytes});
+    ByteVector smallest = TRY_CONTEXT("the seed", make_fat(volume));
+    volume.size = round_up(smallest.size(), kSeedAlignment);
+    if (volume.size > kSeedFile.largest) {
+      return Error(concat("the seed has ", format_size(volume.size), ", and at most ",
+                          format_size(kSeedFile.largest), " are handed over"));
+    }
+    seed_.image = TRY_CONTEXT("the seed", make_fat(volume));
+    return {};
+  }
+
+  const UniqueFd& root_;
+  const HandOverOptions& options_;
+  bool takes_;
+  std::map<std::string, ByteVector, std::less<>> files_;
+  std::vector<SshKey> keys_;
+  Json host_keys_ = Json::object();
+  std::string name_;
+  Seed seed_;
+};
+
+}  // namespace
+
+Result<Seed> make_seed(const UniqueFd& root, const HandOverOptions& options, TakeFromHere take,
+                       const NetworkConfig& network, uint32_t sector) {
+  return SeedMaker(root, options, take).run(network, sector);
+}
+
+}  // namespace curlingiron
