@@ -66,7 +66,7 @@ class Flashes:
         try:
             machine.expect(r"phase=leave status=ok", 600, unless=r"Kernel panic.*|phase=\w+ status=failed.*")
             machine.wait_exit(60)
-            if harness.first_difference(disk, self.image) is not None:
+            if harness.install_difference(disk, self.image) is not None:
                 raise machine.failure("the disk is not the image")
             ended = {phase: float(t) for phase, t in
                      re.findall(r"phase=(\w+) status=ok t=([0-9.]+)", machine.text)}

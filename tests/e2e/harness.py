@@ -35,6 +35,8 @@ SLOW = float(os.environ.get("CURLINGIRON_E2E_SLOW") or 1)
 ECHO = bool(os.environ.get("CURLINGIRON_E2E_ECHO"))
 
 MIB = 1024 * 1024
+SECTOR = 512
+GPT_SECTORS = 33  # of each copy: the header and its entries
 ROOT_PASSWORD = "curlingiron"  # as scripts/machines sets it
 GATEWAY = "10.77.0.1"
 CLONE_NEWNET = 0x40000000
@@ -564,13 +566,16 @@ def sha256_of(path, begin=0, length=None):
     return digest.hexdigest()
 
 
-def first_difference(disk, image, length=None):
-    """Offset of the first byte of `image` (its first `length` bytes) that `disk` has not; None when
+def first_difference(disk, image, length=None, begin=0):
+    """Offset of the first byte of `image` (of `length` bytes from `begin` on) that `disk` has not; None when
     there is none. Extra bytes after it on the disk do not count."""
-    position = 0
+    position = begin
+    end = None if length is None else begin + length
     with open(disk, "rb") as a, open(image, "rb") as b:
-        while length is None or position < length:
-            want = b.read(4 * MIB if length is None else min(4 * MIB, length - position))
+        a.seek(begin)
+        b.seek(begin)
+        while end is None or position < end:
+            want = b.read(4 * MIB if end is None else min(4 * MIB, end - position))
             if not want:
                 return None
             have = a.read(len(want))
@@ -581,6 +586,42 @@ def first_difference(disk, image, length=None):
                 return position + len(have)
             position += len(want)
     return None
+
+
+def has_gpt(path):
+    with open(path, "rb") as file:
+        file.seek(SECTOR)
+        return file.read(8) == b"EFI PART"
+
+
+def partitions(path):
+    """What sfdisk reads of each, but for the name of the file that it is in."""
+    table = json.loads(run(["sfdisk", "--json", path]))["partitiontable"]
+    return [{key: value for key, value in entry.items() if key != "node"} for entry in table["partitions"]]
+
+
+def install_difference(disk, image):
+    """Why `disk` does not hold `image` as an installation leaves it: each byte but those of a GPT, whose backup is at the
+    end of a larger disk, and which may have more partitions then. None when it does."""
+    size = os.stat(image).st_size
+    moved = has_gpt(image) and os.stat(disk).st_size > size
+    # The protective MBR's partition, the header and its entries, the old backup's header.
+    of_table = [(446, 512), (SECTOR, (GPT_SECTORS + 1) * SECTOR), (size - SECTOR, size)] if moved else []
+    begin = 0
+    for left_out, resume in [*of_table, (size, size)]:
+        if begin < left_out:
+            offset = first_difference(disk, image, left_out - begin, begin)
+            if offset is not None:
+                return f"{disk} differs from {image} at byte {offset} ({offset / MIB:.3f} MiB)"
+        begin = resume
+    if not moved:
+        return None
+    judged = run(["sgdisk", "-v", disk])
+    if "No problems found" not in judged:
+        return f"sgdisk -v {disk}:\n{judged}"
+    found = partitions(disk)
+    missing = [entry for entry in partitions(image) if entry not in found]
+    return f"{disk} has not the image's partitions {missing}, but {found}" if missing else None
 
 
 def is_zero(path, begin, length):
@@ -974,6 +1015,11 @@ class E2ETest(unittest.TestCase):
         offset = first_difference(disk, image, length)
         if offset is not None:
             self.fail(f"{disk} differs from {image} at byte {offset} ({offset / MIB:.3f} MiB); logs: {self.artifacts}")
+
+    def assert_installed(self, disk, image):
+        difference = install_difference(disk, image)
+        if difference is not None:
+            self.fail(f"{difference}; logs: {self.artifacts}")
 
     def ssh(self, network, address, command, timeout=60, check=True):
         """The exit status and output of a command by ssh, as an administrator runs it."""

@@ -482,7 +482,7 @@ class Capture(harness.E2ETest):
         machine.expect(r"This replaces everything on", 180, unless=inplace.FAILED)
         told = inplace.watch_install(machine)
         self.assertEqual(told["network"]["if"], "storage")
-        self.assert_same(disk, self.image)
+        self.assert_installed(disk, self.image)
 
 
 if __name__ == "__main__":

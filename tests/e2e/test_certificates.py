@@ -310,7 +310,7 @@ class CertificatesWrite(CertificateTest):
                 status, words, *_ = self.write("image.test", server.port, "--ca", self.net.certificates.ca)
                 self.assertEqual(status, 0, words)
                 self.assertIn(server.success, server.said())
-                self.assert_same(self.disk, self.image)
+                self.assert_installed(self.disk, self.image)
                 harness.write_noise(self.disk, DISK_SIZE, seed=7)
 
 
@@ -392,7 +392,7 @@ class CertificatesPin(CertificateTest):
                                                "--set", f"pin={self.attackers}")
                 self.assertEqual(status, 0, words)
                 self.assertIn(server.success, server.said())
-                self.assert_same(self.disk, self.image)
+                self.assert_installed(self.disk, self.image)
                 harness.write_noise(self.disk, DISK_SIZE, seed=7)
 
     def test_init(self):
@@ -404,7 +404,7 @@ class CertificatesPin(CertificateTest):
         machine.expect(r"^curlingiron: phase=leave status=ok .*how=reboot", 120,
                        unless=r"status=failed.*|Kernel panic.*|Oops.*")
         machine.wait_exit(60)
-        self.assert_same(self.disk, self.image)
+        self.assert_installed(self.disk, self.image)
         self.assertIn(server.success, server.said())
 
 

@@ -74,7 +74,7 @@ class Links(harness.E2ETest):
                 # The address of the bond is that of its first member, in the kernel's order.
                 self.assertRegex(switch.lacp_partner(), "^52:54:00:c0:1d:0[01]$")
         machine.wait_exit(30)
-        self.assert_same(disk, image)
+        self.assert_installed(disk, image)
 
 
 for row in ROWS:

@@ -52,7 +52,7 @@ class OwnKernelHardware(HardwareTest):
         for each in PHASES:
             machine.expect(phase(each, "ok"), 100, unless=FAILED)
         machine.wait_exit(30)
-        self.assert_same(disk, self.image)
+        self.assert_installed(disk, self.image)
         self.assert_driven(machine.text, row)
 
 

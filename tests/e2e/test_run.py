@@ -45,7 +45,7 @@ class Run(harness.E2ETest):
         self.assertNotIn("status=failed", text)
         self.assertRegex(text, r"phase=leave status=ok")
         self.assertRegex(text, r"(?m)^curlingiron: qemu-system-x86_64 ")
-        self.assert_same(self.disk, self.image)
+        self.assert_installed(self.disk, self.image)
 
     def test_initramfs(self):
         self.installs(self.build("initramfs"), "--kernel", payload.KERNEL / "vmlinuz")
