@@ -15,22 +15,30 @@ FAILED = r"phase=\w+ status=failed.*|Kernel panic.*|Oops.*|^curlingiron: error: 
 class Scene:
     """The network, the web server with the command and the new image, and the old machine's disk."""
 
-    def __init__(self, artifacts, form="zstd", rate=None):
-        self.cache = harness.machines("old", "new")
+    def __init__(self, artifacts, form="zstd", rate=None, image=None, dhcp=True):
+        """`image`: a raw one in the place of the new machine's; it is served packed by zstd."""
+        self.cache = harness.machines("old", *(() if image else ("new",)))
         self.artifacts = artifacts
         self.network = harness.Network(artifacts)
         try:
-            self.image = self.cache / "new.raw"
-            self.served = self.cache / IMAGES[form]
+            if image:
+                self.image = image
+                self.served = artifacts / f"{image.name}.zst"
+                harness.run(["zstd", "-q", "-f", "-T0", "-1", image, "-o", self.served], timeout=300)
+            else:
+                self.image = self.cache / "new.raw"
+                self.served = self.cache / IMAGES[form]
             self.url = f"https://image.test/{self.served.name}"
             self.sha256 = harness.sha256_of(self.served)
             web = artifacts / "web"
             web.mkdir(exist_ok=True)
             for file, name in ((harness.BINARY, "curlingiron"), (self.network.certificates.ca, "ca.pem"),
-                               *((self.cache / name, name) for name in IMAGES.values())):
+                               (self.served, self.served.name),
+                               *((self.cache / name, name) for name in (() if image else IMAGES.values())
+                                 if name != self.served.name)):
                 (web / name).symlink_to(os.path.abspath(file))
             self.web = web
-            self.names = self.network.serve_names()
+            self.names = self.network.serve_names(dhcp=dhcp)
             self.network.serve_web(web, rate)
             self.disk = harness.copy_sparse(self.cache / "old.raw", artifacts / "disk.raw")
         except BaseException:
