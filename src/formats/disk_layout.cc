@@ -12,9 +12,13 @@ constexpr size_t kMbrBytes = 512;
 constexpr size_t kMbrEntries = 446;
 constexpr size_t kMbrEntryBytes = 16;
 constexpr size_t kMbrCount = 4;
+constexpr size_t kMbrMark = 510;
 constexpr uint8_t kProtectiveType = 0xEE;
 constexpr uint8_t kFat16Type = 0x0E;  // addressed by LBA
 constexpr uint64_t kMostMbrSectors = 0xffffffff;
+
+// What is larger has another's name only.
+constexpr uint64_t kLargestSeed = 16_MiB;
 
 // Microsoft basic data: what a FAT file system has, whoever reads it.
 constexpr Guid kBasicData = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
@@ -111,7 +115,7 @@ class GptEditor {
       layout_.notes.push_back(sound.error().message());
       return std::move(layout_);
     }
-    Room room(wish_, parts_, last_usable() + 1);
+    Room room = room_for_last();
     TRY(room.place_seed());
     grow(room);
     if (room.has_seed()) TRY(enter_seed(room));
@@ -142,6 +146,7 @@ class GptEditor {
     if (!header.ok()) return stays(concat("it is damaged (", header.error().message(), ")"));
     header_ = header.value();
     if (header_.own_sector != 1) return stays("it is damaged (it is not where it says)");
+    if (header_.entry_count == 0) return stays("it has room for no partition");
     uint64_t begin = header_.entries_sector;
     uint64_t needed = entry_sectors();
     if (begin < 2 || begin > head_.size() / sector || needed > head_.size() / sector - begin) {
@@ -160,12 +165,17 @@ class GptEditor {
 
   // The MBR protects the GPT and says nothing else.
   Result<void> check_mbr() const {
+    bool protects = false;
+    bool has_others = false;
     for (size_t i = 0; i < kMbrCount; ++i) {
       uint8_t type = head_[kMbrEntries + i * kMbrEntryBytes + 4];
-      if (type != 0 && type != kProtectiveType) {
-        return stays("it is a hybrid of GPT and MBR, which must say the same");
-      }
+      protects |= type == kProtectiveType;
+      has_others |= type != 0 && type != kProtectiveType;
     }
+    if (!protects || !has(head_, kMbrMark, "\x55\xaa")) {
+      return stays("its MBR does not say that there is one");
+    }
+    if (has_others) return stays("it is a hybrid of GPT and MBR, which must say the same");
     return {};
   }
 
@@ -182,8 +192,11 @@ class GptEditor {
       TRY(in.skip(32));
       uint64_t first = TRY(in.le64());
       uint64_t last = TRY(in.le64());
-      if (wish_.seed_size != 0 && is_seed(slot)) {
+      bool is_old_seed = is_seed(slot, first, last);
+      if (wish_.seed_size != 0 && is_old_seed) {
         std::ranges::fill(entry(slot), uint8_t{0});
+        layout_.notes.push_back(
+            concat("partition ", slot + 1, ", a seed that the image brings, is replaced"));
         continue;
       }
       if (first > last) return stays(concat("partition ", slot + 1, " ends before it begins"));
@@ -191,12 +204,16 @@ class GptEditor {
         return stays(concat("partition ", slot + 1, " lies outside of what a table can hold here"));
       }
       parts_.push_back({static_cast<unsigned>(slot), first, last + 1});
+      if (is_old_seed) old_seed_ = parts_.back();
     }
     if (auto both = overlapping(parts_)) return Error(overlap_note("GPT", *both));
     return {};
   }
 
-  bool is_seed(size_t slot) {
+  // One of ours: what only has its name is not taken away.
+  bool is_seed(size_t slot, uint64_t first, uint64_t last) {
+    if (!std::ranges::equal(entry(slot).first(16), kBasicData)) return false;
+    if (last < first || last - first >= kLargestSeed / wish_.sector) return false;
     ConstBytes name = entry(slot).subspan(56, 72);
     for (size_t i = 0; i < name.size() / 2; ++i) {
       char expected = i < kSeedPartitionName.size() ? kSeedPartitionName[i] : '\0';
@@ -204,6 +221,25 @@ class GptEditor {
       if (expected == '\0') break;
     }
     return true;
+  }
+
+  // A seed that stays, as no other is wanted, is where the last partition ends at the latest.
+  Room room_for_last() {
+    std::vector<Extent> parts = parts_;
+    uint64_t limit = last_usable() + 1;
+    if (old_seed_) {
+      std::erase_if(parts, [&](const Extent& part) { return part.slot == old_seed_->slot; });
+      bool comes_last = std::ranges::all_of(
+          parts, [&](const Extent& part) { return part.end <= old_seed_->begin; });
+      if (comes_last) limit = old_seed_->begin;
+      if (comes_last && wish_.grow) {
+        layout_.notes.push_back(
+            concat("partition ", old_seed_->slot + 1,
+                   ", a seed that the image brings, stays, and nothing grows past it; a seed of "
+                   "your own replaces it"));
+      }
+    }
+    return Room(wish_, parts, limit);
   }
 
   void grow(const Room& room) {
@@ -300,6 +336,7 @@ class GptEditor {
   GptHeader header_;
   ByteVector entries_;  // whole sectors
   std::vector<Extent> parts_;
+  std::optional<Extent> old_seed_;  // one of them, that stays
   DiskLayout layout_;
 };
 
@@ -407,13 +444,13 @@ Result<DiskLayout> plan_disk_layout(ConstBytes head, const LayoutWish& wish) {
                    std::ranges::any_of(mbr.value().partitions,
                                        [](const MbrPartition& part) { return part.type != 0; });
   if (has_parts && !mbr.value().is_protective()) return MbrEditor(head, mbr.value(), wish).run();
-  if (wish.seed_size != 0) {
-    return Error("the seed has no place: the image has no partition table that could name it");
-  }
   DiskLayout layout;
   if (has_parts) {
     layout.notes.emplace_back(
         "the partition table stays as the image has it: its MBR stands for a GPT that is missing");
+    if (wish.seed_size != 0) return Error(layout.notes[0]).with_context("the seed has no place");
+  } else if (wish.seed_size != 0) {
+    return Error("the seed has no place: the image has no partition table that could name it");
   } else if (wish.grow) {
     layout.notes.emplace_back("the image has no partition table: nothing grows");
   }

@@ -34,7 +34,7 @@ struct LayoutWish {
 };
 
 inline constexpr uint64_t kSeedAlignment = uint64_t{1} << 20;
-// The name of its partition in a GPT, by which a seed of ours is known again and replaced.
+// The name of its partition in a GPT, by which a seed of ours is known again: another replaces it.
 inline constexpr std::string_view kSeedPartitionName = "curlingiron seed";
 
 struct DiskLayout {

@@ -139,6 +139,34 @@ TEST_F(DiskLayouts, ASeedIsPutAfterEverything) {
   EXPECT_THAT(workshop_.log(), HasSubstr("04030201-0605-0807-090A-0B0C0D0E0F10"));
 }
 
+// Without another in its place it stays, and the last partition ends before it.
+TEST_F(DiskLayouts, ASeedThatTheImageBrings) {
+  constexpr std::string_view kWithSeed =
+      "label: gpt\\nstart=2048, size=4096\\nstart=26624, size=2048, name=\"curlingiron seed\", "
+      "type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7\\n";
+  ByteVector image = make(16_MiB, kWithSeed);
+  DiskLayout layout = apply(image, {.disk_size = 64_MiB, .grow = true});
+  check_disk();
+  EXPECT_THAT(parts(), ElementsAre("1 2048 24576", "2 26624 2048"));
+  EXPECT_EQ(layout.last->number, 1U);
+  EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("partition 2, a seed that the image brings")));
+  layout = apply(image, {.disk_size = 64_MiB, .grow = true, .seed_size = 1_MiB});
+  check_disk();
+  EXPECT_THAT(parts(), ElementsAre("1 2048 124928", "2 126976 2048"));
+  EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("is replaced")));
+  // What only has its name is somebody's.
+  for (std::string_view other :
+       {"size=2048, name=\"curlingiron seed\"",
+        "size=34816, name=\"curlingiron seed\", type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7",
+        "size=2048, name=\"curlingiron seed 2\", type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"}) {
+    image = make(64_MiB, concat("label: gpt\\nstart=2048, size=2048\\nstart=6144, ", other, "\\n"));
+    layout = apply(image, {.disk_size = 80_MiB, .seed_size = 1_MiB});
+    check_disk();
+    EXPECT_EQ(layout.seed_number, 3U) << other;
+    EXPECT_THAT(layout.notes, IsEmpty()) << other;
+  }
+}
+
 TEST_F(DiskLayouts, SectorsOf4096) {
   // sfdisk takes the size of a loop device's sectors, not of a file's: made by hand.
   ByteVector made(16_MiB);
@@ -263,6 +291,11 @@ TEST_F(DiskLayouts, WhatCannotBeReadForSureStays) {
   image = whole;
   image[446 + 16 + 4] = 0x0c;
   EXPECT_THAT(note(image), HasSubstr("a hybrid of GPT and MBR"));
+  image[446 + 4] = 0x83;  // what was a GPT's disk before
+  EXPECT_THAT(note(image), HasSubstr("its MBR does not say that there is one"));
+  image = whole;
+  image[511] = 0;
+  EXPECT_THAT(note(image), HasSubstr("its MBR does not say that there is one"));
   EXPECT_THAT(note(ByteVector(16_MiB)), HasSubstr("no partition table"));
   // As on many a CD: the first partition is the whole image.
   image = make(16_MiB, "label: dos\\nstart=2048, size=4096, type=ef\\n");
