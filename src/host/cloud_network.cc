@@ -170,25 +170,38 @@ class Translation {
     });
   }
 
-  // It only leads to a gateway, and what goes through that says so by itself.
+  static bool leads_only_to(const RouteConfig& route, const IpAddress& address) {
+    return route.destination.address == address && route.hops.size() == 1 &&
+           route.destination.length == (address.is_v4() ? 32 : 128) && !route.hops[0].gateway;
+  }
+
+  // It only leads to a gateway, for which add_path_to_gateway() has a route.
   bool is_path_to_gateway(const RouteConfig& route) const {
-    bool is_host = route.destination.length == (route.family() == Family::V4 ? 32 : 128);
-    return is_host && route.hops.size() == 1 && !route.hops[0].gateway &&
-           std::ranges::any_of(network_.routes, [&](const RouteConfig& other) {
-             return other.hops.size() == 1 && other.hops[0].gateway == route.destination.address &&
-                    other.hops[0].device == route.hops[0].device;
-           });
+    return std::ranges::any_of(network_.routes, [&](const RouteConfig& other) {
+      return other.hops.size() == 1 && other.hops[0].gateway &&
+             other.hops[0].device == route.hops[0].device &&
+             leads_only_to(route, *other.hops[0].gateway);
+    });
+  }
+
+  // Another one to the same place, so that its metric decides.
+  bool has_rival(const RouteConfig& route) const {
+    return std::ranges::count_if(network_.routes, [&](const RouteConfig& other) {
+             return other.table == route.table &&
+                    format_prefix(other.destination) == format_prefix(route.destination);
+           }) > 1;
   }
 
   void add_routes() {
     for (const RouteConfig& route : network_.routes) {
-      if (route.origin != Origin::Static || is_path_to_gateway(route)) continue;
+      if (route.origin != Origin::Static) continue;
       std::string shown =
           route.destination.length == 0 ? "default" : format_prefix(route.destination);
       if (route.hops.empty() || route.type != RouteType::Unicast) {
         notes_.push_back(concat("route ", shown, ": leads nowhere; it is not handed over"));
         continue;
       }
+      if (is_path_to_gateway(route)) continue;
       const HopConfig& hop = route.hops[0];
       Entry* entry = find(hop.device);
       if (entry == nullptr) {
@@ -198,23 +211,57 @@ class Translation {
       if (route.hops.size() > 1) {
         notes_.push_back(concat("route ", shown, ": has several paths; the first is handed over"));
       }
-      entry->json["routes"].push_back(route_json(route, hop));
+      add_route(route, hop, entry->json);
     }
   }
 
-  Json route_json(const RouteConfig& route, const HopConfig& hop) const {
+  // cloud-init hands version 2 to netplan as it is, and translates it for all others, where of a
+  // route "to" and "via" are left, and before version 23 "::/0" became "::/64". Its older words for
+  // the gateway are understood by each of them, and ifupdown makes "onlink" of these by itself.
+  void add_route(const RouteConfig& route, const HopConfig& hop, Json& link) {
+    bool near = !hop.gateway || (!hop.on_link && is_near(hop.device, *hop.gateway));
+    if (!near) add_path_to_gateway(*hop.gateway, link);
+    bool is_v4 = route.family() == Family::V4;
+    bool plain = route.destination.length == 0 && route.table == kMainTable && hop.gateway &&
+                 hop.gateway->is_v4() == is_v4 && !route.preferred && !route.metrics.mtu;
+    if (plain && !has_rival(route) && has_static_address(hop.device, route.family())) {
+      link[is_v4 ? "gateway4" : "gateway6"] = format_ip(*hop.gateway);
+      return;
+    }
     Json json = {{"to", format_prefix(route.destination)}};
     if (hop.gateway) {
       json["via"] = format_ip(*hop.gateway);
-      if (hop.on_link || !is_near(hop.device, *hop.gateway)) json["on-link"] = true;
+      if (!near) json["on-link"] = true;
     } else {
-      json["scope"] = "link";
+      set_on_link(is_v4, json);
     }
-    if (route.metric != 0) json["metric"] = route.metric;
+    if (has_rival(route) && route.metric != 0) json["metric"] = route.metric;
     if (route.table != kMainTable) json["table"] = route.table;
     if (route.preferred) json["from"] = format_ip(*route.preferred);
     if (route.metrics.mtu) json["mtu"] = *route.metrics.mtu;
-    return json;
+    link["routes"].push_back(std::move(json));
+  }
+
+  // A route that is on the link itself: cloud-init fails over one that has no "via".
+  static void set_on_link(bool is_v4, Json& json) {
+    json["via"] = is_v4 ? "0.0.0.0" : "::";
+    if (is_v4) json["scope"] = "link";
+  }
+
+  // Where "on-link" is lost, this is how the gateway is found.
+  static void add_path_to_gateway(const IpAddress& gateway, Json& link) {
+    Json json = {{"to", concat(format_ip(gateway), gateway.is_v4() ? "/32" : "/128")}};
+    set_on_link(gateway.is_v4(), json);
+    Json& routes = link["routes"];
+    if (std::ranges::find(routes, json) == routes.end()) routes.push_back(std::move(json));
+  }
+
+  bool has_static_address(const std::string& device, Family family) const {
+    return std::ranges::any_of(network_.addresses, [&](const AddressConfig& address) {
+      const IpAddress& ip = address.prefix.address;
+      return address.device == device && address.origin == Origin::Static &&
+             ip.family() == family && !(ip.is_v6() && ip.is_link_local());
+    });
   }
 
   void add_rules() {

@@ -142,6 +142,7 @@ class SeedMaker {
   }
 
   void add_keys_of(std::string_view user, std::string_view home) {
+    if (!home.starts_with('/')) return;
     Result<std::string> text =
         read_text(root_, concat(home.substr(1), "/.ssh/authorized_keys"), 1_MiB);
     if (!text.ok()) return;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -145,7 +147,10 @@ TEST_F(Seeds, OfThisMachineItTakesWhoMayLogInAndItsName) {
 }
 
 TEST_F(Seeds, AMachineThatNobodyMayLogInToSaysSo) {
+  put("root/etc/passwd", "me:x:1000:1000:::/bin/sh\n");  // has no home
+  ::setenv("SUDO_USER", "me", 1);
   Seed seed = make({}, TakeFromHere::Yes).value();
+  ::unsetenv("SUDO_USER");
   EXPECT_THAT(seed.notes, ElementsAre(HasSubstr("nobody may be able to log in")));
 }
 
@@ -218,11 +223,30 @@ TEST(CloudNetworks, AStaticHostAddressWithAGatewayOutsideOfIt) {
             "      macaddress: \"52:54:00:12:34:56\"\n    set-name: \"ens3\"\n    dhcp4: false\n"
             "    dhcp6: false\n    accept-ra: false\n    mtu: 1450\n    addresses:\n"
             "      - \"203.0.113.7/32\"\n      - \"2001:db8::2/64\"\n    routes:\n"
-            "      - to: \"0.0.0.0/0\"\n        via: \"172.31.1.1\"\n        on-link: true\n"
-            "      - to: \"::/0\"\n        via: \"fe80::1\"\n        metric: 1024\n"
+            "      - to: \"172.31.1.1/32\"\n        via: \"0.0.0.0\"\n        scope: \"link\"\n"
+            "      - to: \"203.0.113.1/32\"\n        via: \"0.0.0.0\"\n        scope: \"link\"\n"
             "      - to: \"10.0.0.0/8\"\n        via: \"203.0.113.1\"\n        on-link: true\n"
+            "    gateway4: \"172.31.1.1\"\n    gateway6: \"fe80::1\"\n"
             "    nameservers:\n      addresses:\n        - \"1.1.1.1\"\n      search:\n"
             "        - \"example.org\"\n");
+}
+
+// A metric is of use where it decides between two.
+TEST(CloudNetworks, SeveralDefaultRoutes) {
+  CloudNetwork network = cloud(
+      "link eth0 mac 52:54:00:12:34:56 ipv4 off ipv6 off\n"
+      "link eth1 mac 52:54:00:12:34:57 ipv4 off ipv6 off\n"
+      "address 10.0.0.2/24 dev eth0\naddress 10.1.0.2/24 dev eth1\n"
+      "route default via 10.0.0.1 dev eth0 metric 100\n"
+      "route default via 10.1.0.1 dev eth1 metric 200\n"
+      "route 10.9.0.0/16 via 10.1.0.1 dev eth1 metric 300\nroute 10.8.0.0/16 dev eth0\n");
+  EXPECT_THAT(network.text, HasSubstr("      - to: \"0.0.0.0/0\"\n        via: \"10.0.0.1\"\n"
+                                      "        metric: 100\n      - to: \"10.8.0.0/16\"\n"
+                                      "        via: \"0.0.0.0\"\n        scope: \"link\"\n"));
+  EXPECT_THAT(network.text, HasSubstr("        metric: 200\n      - to: \"10.9.0.0/16\"\n"
+                                      "        via: \"10.1.0.1\"\n"));
+  EXPECT_THAT(network.text, Not(HasSubstr("metric: 300")));
+  EXPECT_THAT(network.text, Not(HasSubstr("gateway")));
 }
 
 TEST(CloudNetworks, BondsAndVlansAndRules) {
@@ -254,6 +278,24 @@ TEST(CloudNetworks, WhatHasNoNameCannotBeSaid) {
   CloudNetwork network = cloud("address 10.0.0.2/24\nroute default via 10.0.0.1\n");
   EXPECT_EQ(network.text, "");
   EXPECT_THAT(network.notes, ElementsAre(HasSubstr("10.0.0.2/24"), HasSubstr("route default")));
+}
+
+// For tests/golden/cloud_init.py, which asks cloud-init itself: of each NAME.network in the
+// directory that CURLINGIRON_NETWORKS names, NAME.yaml.
+TEST(CloudNetworks, ForCloudInit) {
+  const char* path = std::getenv("CURLINGIRON_NETWORKS");
+  if (path == nullptr) GTEST_SKIP() << "CURLINGIRON_NETWORKS is not set";
+  size_t count = 0;
+  for (const auto& file : std::filesystem::directory_iterator(path)) {
+    if (file.path().extension() != ".network") continue;
+    std::ifstream in(file.path());
+    std::string text(std::istreambuf_iterator<char>(in), {});
+    CloudNetwork network = cloud(text);
+    EXPECT_THAT(network.notes, IsEmpty()) << file.path();
+    std::ofstream(std::filesystem::path(file.path()).replace_extension("yaml")) << network.text;
+    ++count;
+  }
+  EXPECT_GT(count, 0U);
 }
 
 }  // namespace
