@@ -22,14 +22,15 @@ std::string describe_last(const DiskLayout::LastPartition& last) {
 
 std::vector<std::string> HandOver::lines() const {
   std::vector<std::string> lines;
-  if (layout.backup_moves) lines.emplace_back("the copy of its partition table moves to the end");
+  if (layout.backup_moves)
+    lines.emplace_back("the partition table's backup moves to the disk's end");
   if (layout.last) {
     std::string last = describe_last(*layout.last);
     if (!last.empty()) lines.push_back(std::move(last));
   }
   if (layout.seed_offset) {
     lines.push_back(concat("partition ", layout.seed_number, ": ", format_size(seed.image.size()),
-                           ", for the new system's cloud-init, with"));
+                           ", added for the new system's cloud-init, with"));
     for (const std::string& line : seed.shown) lines.push_back(concat("  ", line));
   }
   for (const std::string& note : layout.notes) lines.push_back(note);

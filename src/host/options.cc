@@ -81,10 +81,13 @@ void add_hand_over(CLI::App& verb, HandOverOptions& options, std::string_view of
       "--keep-network", options.keep_network,
       concat("give it this machine's network", of_this_machine.empty() ? "" : " (default)"));
   verb.add_flag("--keep-host-keys", options.keep_host_keys, "give it this machine's SSH host keys");
-  verb.add_option("--user-data", options.user_data, "file for its cloud-init");
-  verb.add_option("--seed-dir", options.seed_directory, "directory of more files for it");
-  verb.add_flag("--seed", options.seed, "add a partition with these for cloud-init (implied)");
-  verb.add_flag("--no-seed", options.no_seed, "add none");
+  verb.add_option("--user-data", options.user_data,
+                  "file for its cloud-init: #cloud-config, a script, ...");
+  verb.add_option("--seed-dir", options.seed_directory,
+                  "directory of more files for its cloud-init");
+  verb.add_flag("--seed", options.seed,
+                "add a partition with these, which its cloud-init reads (implied by each of them)");
+  verb.add_flag("--no-seed", options.no_seed, "add no such partition");
 }
 
 // IMAGE and --mirror, of flash and write.

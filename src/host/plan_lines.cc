@@ -34,7 +34,7 @@ void add_network(std::string& text, const std::vector<std::string>& cards,
 }
 
 void add_hand_over(std::string& text, const std::vector<std::string>& lines) {
-  std::string_view title = "there";
+  std::string_view title = "layout";
   for (std::string_view line : lines) {
     size_t indent = line.find_first_not_of(' ');
     add_line(text, title, line.substr(indent), indent);

@@ -59,6 +59,11 @@ Result<WriteTarget> file_target(const UniqueFd& root, const std::string& path) {
   target.disk.name = path;
   UniqueFd file = TRY(open_path(path, O_RDONLY));
   target.disk.size = TRY(seek_end(file));
+  if (target.disk.size % target.disk.logical_sector != 0) {
+    return Error(concat("has ", target.disk.size,
+                        " bytes, which are no whole number of sectors of ",
+                        target.disk.logical_sector, "; make it larger with truncate(1)"));
+  }
   target.uses = uses_of_file(root, TRY(real_path(path)));
   return target;
 }
