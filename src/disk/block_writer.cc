@@ -57,7 +57,7 @@ std::string_view next_step() {
 }  // namespace
 
 struct BlockWriter::State {
-  enum class Phase { Prepared, Writing, Finished, Committed };
+  enum class Phase { Prepared, Writing, Finished, AllButFirst, Committed, Withdrawn };
 
   State(BlockTarget& disk, std::string disk_name)
       : target(disk), name(std::move(disk_name)), geometry(disk.geometry()) {}
@@ -83,7 +83,8 @@ struct BlockWriter::State {
   Result<void> submit_zeros();
   Result<void> finish();
   Result<void> verify_body();
-  Result<void> commit();
+  Result<void> write_ends();
+  Result<void> write_first_sector();
   Result<void> commit_tail();
   Result<void> commit_after_image();
   Result<void> commit_head();
@@ -498,17 +499,33 @@ Result<void> BlockWriter::State::commit_head() {
   TRY(flush(target));
   TRY(check(0, without_first));
   queue->give_back(buffer);
-  // A sector is written whole or not at all: this is the moment at which the disk becomes bootable.
-  TRY(write_withheld(0, head_bytes().first(geometry.logical_sector)));
-  TRY(flush(target));
-  return check(0, head_bytes());
+  return {};
 }
 
-Result<void> BlockWriter::State::commit() {
-  if (phase != Phase::Finished) return Error("commit() was called before finish()");
+Result<void> BlockWriter::State::write_ends() {
+  if (phase != Phase::Finished) return Error("the image's ends are not due before finish()");
   auto attempt = [&]() -> Result<void> {
     TRY(commit_tail());
     return commit_head();
+  };
+  Result<void> result = attempt();
+  if (result.ok()) {
+    phase = Phase::AllButFirst;
+  } else {
+    withdraw();
+  }
+  return result;
+}
+
+Result<void> BlockWriter::State::write_first_sector() {
+  if (phase != Phase::AllButFirst) return Error("the first sector is not due before write_ends()");
+  ConstBytes first = head_bytes().first(geometry.logical_sector);
+  auto attempt = [&]() -> Result<void> {
+    // A sector is written whole or not at all: this is the moment at which the disk becomes
+    // bootable.
+    TRY(write_withheld(0, first));
+    TRY(flush(target));
+    return check(0, first);
   };
   Result<void> result = attempt();
   if (result.ok()) {
@@ -520,6 +537,7 @@ Result<void> BlockWriter::State::commit() {
 }
 
 void BlockWriter::State::withdraw() {
+  phase = Phase::Withdrawn;
   auto attempt = [&](Result<void> cleared) {
     if (cleared.ok()) cleared = flush(target);
     if (!cleared.ok()) {
@@ -560,6 +578,7 @@ Result<void> BlockWriter::verify() {
   State& s = *state_;
   if (s.failure) return *s.failure;
   if (s.phase == State::Phase::Writing) return Error("verify() was called before finish()");
+  if (s.phase == State::Phase::Withdrawn) return Error("the disk holds no image any more");
   auto attempt = [&]() -> Result<void> {
     TRY(s.verify_body());
     if (s.phase == State::Phase::Finished) return {};
@@ -571,9 +590,23 @@ Result<void> BlockWriter::verify() {
   return result;
 }
 
-Result<void> BlockWriter::commit(VerifiedDigest) {
+Result<void> BlockWriter::commit(VerifiedDigest proof) {
+  TRY(write_ends(proof));
+  return write_first_sector();
+}
+
+Result<void> BlockWriter::write_ends(VerifiedDigest) {
   if (state_->failure) return *state_->failure;
-  return state_->remember(state_->commit());
+  return state_->remember(state_->write_ends());
+}
+
+Result<void> BlockWriter::write_first_sector() {
+  if (state_->failure) return *state_->failure;
+  return state_->remember(state_->write_first_sector());
+}
+
+void BlockWriter::withdraw() {
+  if (state_->phase == State::Phase::AllButFirst) state_->withdraw();
 }
 
 const WriterCounters& BlockWriter::counters() const { return state_->counters; }

@@ -47,10 +47,11 @@ struct WriterCounters {               // readable from another thread while the 
 
 // prepare() -> [amend()] -> begin() -> copy() or write()... -> finish() -> [verify()] -> commit()
 // -> [verify()]. Dropped between begin() and commit(), it leaves the disk without a partition
-// table. After an error every call returns that error. Requests are aligned and large, carried out
-// by threads of their own; runs of 256 KiB of zeros and more are zeroed by the range, never
-// skipped. Memory: 9 MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within
-// a sector is padded with zeros to the sector's end.
+// table. commit() in two steps is write_ends() -> write_first_sector(), or withdraw(). After an
+// error every call returns that error. Requests are aligned and large, carried out by threads of
+// their own; runs of 256 KiB of zeros and more are zeroed by the range, never skipped. Memory: 9
+// MiB, and 8 bytes per MiB of image (at most 16 MiB). An image that ends within a sector is padded
+// with zeros to the sector's end.
 class BlockWriter final : public Sink {
  public:
   // Touches nothing: buffers, threads, and a disk that is large enough (2 MiB at least). Errors of
@@ -76,11 +77,18 @@ class BlockWriter final : public Sink {
   // Reads back all that was written so far and compares: an error names the first offset that
   // differs.
   Result<void> verify();
-  // Writes the withheld tail (the last 1 to 2 MiB of the image, and what was to come after its
-  // end), flushes and checks it; then the
-  // head but for its first sector, flushes and checks it; then the first sector, which makes the
-  // disk bootable, likewise. A failure takes head and tail away again, as far as the disk lets it.
+  // write_ends() and write_first_sector().
   Result<void> commit(VerifiedDigest proof);
+  // Writes the withheld tail (the last 1 to 2 MiB of the image, and what was to come after its
+  // end), flushes and checks it; then the head but for its first sector, flushes and checks it.
+  // From here on others may change what lies on the disk, its first sector excepted: it boots
+  // nothing yet, and it is not compared with the image any more, unless by verify(). A failure
+  // takes head and tail away again, as far as the disk lets it.
+  Result<void> write_ends(VerifiedDigest proof);
+  // The first sector, which makes the disk bootable; flushed and checked. A failure likewise.
+  Result<void> write_first_sector();
+  // After write_ends(): takes head and tail away again, as the disk shall not boot after all.
+  void withdraw();
 
   const WriterCounters& counters() const;
   uint64_t image_size() const;

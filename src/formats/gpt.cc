@@ -129,9 +129,10 @@ Result<std::vector<GptPartition>> parse_gpt_entries(const GptHeader& header, Con
   if (crc32(bytes) != header.entries_crc) return Error("the GPT entries' checksum is wrong");
   std::vector<GptPartition> partitions;
   ByteReader table(bytes);
-  while (!table.at_end()) {
+  for (unsigned number = 1; !table.at_end(); ++number) {
     ByteReader in(TRY(table.take(header.entry_size)));
     GptPartition partition;
+    partition.number = number;
     partition.type = TRY(read_guid(in));
     if (is_unset(partition.type)) continue;
     partition.id = TRY(read_guid(in));

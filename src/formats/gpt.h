@@ -63,7 +63,8 @@ struct GptPartition {
   uint64_t first_sector = 0;
   uint64_t last_sector = 0;  // inclusive
   uint64_t attributes = 0;
-  std::string name;  // ASCII; other characters as '?'
+  std::string name;     // ASCII; other characters as '?'
+  unsigned number = 0;  // as Linux counts: its place among the entries, from 1
 };
 
 // `bytes`: header.entries_bytes() bytes. Checks their CRC-32; unused entries are left out.

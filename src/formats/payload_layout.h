@@ -38,5 +38,7 @@ inline constexpr PayloadFile kCaBundleFile{"curlingiron/ca.pem", 16_MiB, 0644};
 inline constexpr PayloadFile kClientCertificateFile{"curlingiron/client.pem", 64_KiB, 0600};
 // What is handed to the new system (host/seed.h): a file system.
 inline constexpr PayloadFile kSeedFile{"curlingiron/seed", 16_MiB, 0600};
+// Files for its file systems (formats/put_order.h).
+inline constexpr PayloadFile kPutFile{"curlingiron/put", 65_MiB, 0600};
 
 }  // namespace curlingiron

@@ -241,7 +241,8 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   }
   // Half a partition table is worse than a moment's wait.
   interrupts.set_last_words(std::nullopt);
-  TRY(proven.make_bootable());
+  UnbootableImage whole = TRY(proven.write_ends());
+  TRY(std::move(whole).make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
   return Outcome{copied.report(), now() - start, proven.proven_by()};

@@ -31,6 +31,17 @@ Result<void> ProvenImage::read_back() {
   return {};
 }
 
-Result<void> ProvenImage::make_bootable() { return writer_->commit(proof_.digest); }
+Result<UnbootableImage> ProvenImage::write_ends() {
+  TRY(writer_->write_ends(proof_.digest));
+  return UnbootableImage(*writer_);
+}
+
+UnbootableImage::~UnbootableImage() {
+  if (writer_ != nullptr) writer_->withdraw();
+}
+
+Result<void> UnbootableImage::make_bootable() && {
+  return std::exchange(writer_, nullptr)->write_first_sector();
+}
 
 }  // namespace curlingiron

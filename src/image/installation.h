@@ -2,10 +2,11 @@
 // it returned, so that a wrong order does not compile: nothing is made bootable that was not
 // proven, nothing is proven that was not written.
 //
-//   BegunInstallation::begin -> copy -> prove -> [read_back] -> make_bootable
+//   BegunInstallation::begin -> copy -> prove -> [read_back] -> write_ends -> make_bootable
 //
-// Image and writer outlive all of them. An error of any step means that the disk may have been
-// touched and does not boot; another try takes another writer.
+// Between the last two the disk holds all of the image but its first sector: what is to be changed
+// on it is changed then. Image and writer outlive all of them. An error of any step means that the
+// disk may have been touched and does not boot; another try takes another writer.
 #pragma once
 
 #include <cstdint>
@@ -29,13 +30,30 @@ struct CopyReport {
   unsigned resumptions = 0;
 };
 
+// All of the image is on the medium but its first sector: the disk boots nothing yet. Dropped
+// before it is made bootable, the disk loses the image's ends again.
+class UnbootableImage {
+ public:
+  UnbootableImage(UnbootableImage&& other) noexcept
+      : writer_(std::exchange(other.writer_, nullptr)) {}
+  UnbootableImage& operator=(UnbootableImage&&) = delete;
+  ~UnbootableImage();
+  // From here on the disk can boot.
+  Result<void> make_bootable() &&;
+
+ private:
+  friend class ProvenImage;
+  explicit UnbootableImage(BlockWriter& writer) : writer_(&writer) {}
+  BlockWriter* writer_;
+};
+
 // Every digest and signature that was asked for holds.
 class ProvenImage {
  public:
   // The disk returns what was written; "readback" is then part of the proof.
   Result<void> read_back();
-  // Writes the withheld ends. From here on the disk can boot.
-  Result<void> make_bootable();
+  // Writes the withheld ends, but for the first sector.
+  Result<UnbootableImage> write_ends();
   // "sha256", "image-sha256", "sums", "signature", "readback"
   const std::vector<std::string>& proven_by() const { return proof_.by; }
 

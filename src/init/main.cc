@@ -118,12 +118,18 @@ Result<void> install_proven(Journal& journal, Proven& proven) {
   Installed installed = TRY(run_phase(
       journal, "install", [&] { return install(journal, begun.value(), proven.source); }));
 
-  // Digest and read-back first, then the withheld ends: from here on the disk can boot.
+  // Digest and read-back first, then the withheld ends, but for the first sector.
   Verified verified = TRY(run_phase(journal, "verify", [&] {
     return verify(journal, proven.configuration, installed, proven.disk);
   }));
+  // What the user puts into its file systems, while the disk boots nothing yet.
+  if (proven.disk.put) {
+    TRY(run_phase(journal, "put", [&] { return put_files(proven.disk, verified); }));
+  }
+
+  // The first sector: from here on the disk can boot.
   TRY(run_phase(journal, "finish",
-                [&] { return finish(proven.mounts, std::move(proven.disk), verified); }));
+                [&] { return finish(proven.mounts, proven.disk, std::move(verified)); }));
   return {};
 }
 

@@ -127,6 +127,11 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   if (exists(mounts.root, kSeedFile.path)) {
     configuration.seed = TRY(read_file(mounts.root, kSeedFile.path, kSeedFile.largest));
   }
+  if (exists(mounts.root, kPutFile.path)) {
+    configuration.put = TRY(read_file(mounts.root, kPutFile.path, kPutFile.largest));
+    // Once is enough for the memory, and for secrets.
+    TRY(remove_file(mounts.root, kPutFile.path));
+  }
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);
   configuration.access = TRY_CONTEXT("certificates of the initramfs",
                                      read_certificates(mounts.root, configuration.settings));
@@ -353,6 +358,10 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
   }
   proven.target = TRY(open_block_device(proven.disk.path()));
   proven.writer = TRY(BlockWriter::prepare(*proven.target, proven.disk.name));
+  if (!configuration.put.empty()) {
+    proven.put = TRY(PutStep::prepare(configuration.put, source.image->head(), layout, proven.disk,
+                                      proven.disk.path()));
+  }
   TRY(proven.writer->amend(std::move(layout.patches)));
   return proven;
 }
@@ -434,15 +443,27 @@ Result<Verified> verify(Journal& journal, const Configuration& configuration,
                                   .done = [&] { return disk.writer->counters().verified.load(); }});
     TRY(proven.read_back());
   }
-  TRY(proven.make_bootable());
+  UnbootableImage whole = TRY(proven.write_ends());
   const std::vector<std::string>& by = proven.proven_by();
-  return Verified{now() - start, by.empty() ? "none" : join(by, ",")};
+  return Verified{now() - start, by.empty() ? "none" : join(by, ","), std::move(whole)};
 }
 
 Facts Verified::facts() const { return {{"by", proof}, {"seconds", format_seconds(took)}}; }
 
-Result<Finished> finish(const Mounts& mounts, ProvenDisk disk, const Verified&) {
+Result<FilesPut> put_files(const ProvenDisk& disk, const Verified& verified) {
+  FilesPut files{TRY_CONTEXT(disk.disk.name, disk.put->run(verified.image))};
+  for (const std::string& note : files.report.notes) log_warning(note);
+  return files;
+}
+
+Facts FilesPut::facts() const {
+  return {{"files", concat(report.files)}, {"bytes", concat(report.bytes)}};
+}
+
+Result<Finished> finish(const Mounts& mounts, ProvenDisk& disk, Verified verified) {
+  TRY(std::move(verified.image).make_bootable());
   // The kernel reads no partitions of a disk that somebody holds for himself.
+  disk.put.reset();
   disk.writer.reset();
   disk.target.reset();
   // Partitions show the table that is on the disk now; a plain file system has none.

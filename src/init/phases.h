@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -13,6 +14,7 @@
 #include "formats/module_index.h"
 #include "formats/settings.h"
 #include "image/installation.h"
+#include "image/put.h"
 #include "image/stream.h"
 #include "image/wanted.h"
 #include "init/dead_man.h"
@@ -36,6 +38,7 @@ struct Configuration {
   std::unique_ptr<const ModuleIndex> modules;
   ImageAccess access;  // without its paths
   ByteVector seed;     // a file system for the new system; empty: none
+  ByteVector put;      // files for its file systems (formats/put_order.h); empty: none
   Time deadline;       // of the commit point
   Facts facts() const;
 };
@@ -79,6 +82,7 @@ struct ProvenDisk {
   Disk disk;
   std::unique_ptr<BlockTarget> target;
   std::unique_ptr<BlockWriter> writer;  // prepared: it has touched nothing
+  std::optional<PutStep> put;           // what is to be put onto it; borrows the configuration
   Facts facts() const;
 };
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
@@ -107,20 +111,30 @@ struct Installed {
 Result<Installed> install(Journal& journal, const BegunInstallation& begun,
                           const ProvenSource& source);
 
-// Digests hold and the disk returns what was written; then the withheld ends are written, too.
+// Digests hold and the disk returns what was written; then the withheld ends are written, too, but
+// for the first sector.
 struct Verified {
   Duration took;
   std::string proof;  // "sha256,readback"
+  UnbootableImage image;
   Facts facts() const;
 };
 Result<Verified> verify(Journal& journal, const Configuration& configuration,
                         const Installed& installed, const ProvenDisk& disk);
 
-// The disk is closed, and the kernel has read its new partition table.
+// Files of the user are in the image's file systems.
+struct FilesPut {
+  PutReport report;
+  Facts facts() const;
+};
+// `disk` has a PutStep.
+Result<FilesPut> put_files(const ProvenDisk& disk, const Verified& verified);
+
+// The disk can boot; it is closed, and the kernel has read its new partition table.
 struct Finished {
   size_t partitions = 0;
   Facts facts() const;
 };
-Result<Finished> finish(const Mounts& mounts, ProvenDisk disk, const Verified& verified);
+Result<Finished> finish(const Mounts& mounts, ProvenDisk& disk, Verified verified);
 
 }  // namespace curlingiron

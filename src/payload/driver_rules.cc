@@ -78,6 +78,17 @@ constexpr PathRule kPathRules[] = {
 // DHCP needs packet sockets; the other two are built into most kernels.
 constexpr std::string_view kAlways[] = {"af_packet", "unix", "ipv6"};
 
+// FAT's names are read by the code pages that the kernel was built to take; ext4's quotas, where
+// the file system has them, by a format of their own.
+struct MountRule {
+  std::string_view file_system;
+  std::string_view needed;
+};
+constexpr MountRule kMountRules[] = {
+    {"ext4", "quota_v2"}, {"vfat", "nls_ascii"},     {"vfat", "nls_cp437"},
+    {"vfat", "nls_utf8"}, {"vfat", "nls_iso8859-1"},
+};
+
 // "Where a module of this place or name is, that one is wanted too."
 struct CompanionRule {
   std::string_view path_prefix;
@@ -354,6 +365,14 @@ std::vector<std::string> always_needed(const ModuleTree& tree) {
     if (!tree.path_of(name).empty()) names.emplace_back(name);
   }
   return names;
+}
+
+std::vector<std::string_view> needed_to_mount(std::string_view file_system) {
+  std::vector<std::string_view> needed;
+  for (const MountRule& rule : kMountRules) {
+    if (rule.file_system == file_system) needed.push_back(rule.needed);
+  }
+  return needed;
 }
 
 std::vector<Companion> companions_of(const ModuleTree& tree, std::span<const std::string> modules) {

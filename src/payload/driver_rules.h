@@ -46,6 +46,11 @@ Result<std::vector<std::string>> profile_modules(const UniqueFd& root, const Mod
 // Modules that no modalias in sysfs leads to: always, or because of one that is there (a SCSI host
 // needs sd_mod, a MAC its PHY). Names that are in the tree as loadable modules.
 std::vector<std::string> always_needed(const ModuleTree& tree);
+// What mounts a part of a disk.
+inline constexpr std::string_view kLoopModule = "loop";
+// What the kernel asks for only while it mounts such a file system ("vfat").
+std::vector<std::string_view> needed_to_mount(std::string_view file_system);
+
 struct Companion {
   std::string module;
   std::string of;

@@ -66,6 +66,7 @@ class Chooser {
     for (const std::string& name : always_needed(tree_)) add(name, "always", AtStart::Yes);
     TRY(add_named());
     TRY(add_links());
+    TRY(add_file_systems());
     TRY(add_hardware());
     for (Profile profile : plan_.profiles) {
       for (const std::string& name : TRY(profile_modules(root_, tree_, profile))) {
@@ -119,6 +120,33 @@ class Chooser {
       if (!tree_.covers(link.module))
         return unknown_module(tree_, link.module).with_context(link.reason);
       for (const std::string& module : tree_.resolve(link.module)) add(module, link.reason);
+    }
+    return {};
+  }
+
+  // Mounted by loop devices. The kernel asks for file systems by fs-xfs, and for what some of them
+  // need when they mount, by the module's name.
+  Result<void> add_file_systems() {
+    for (const FileSystemWish& wish : plan_.file_systems) {
+      bool has_one = false;
+      for (const std::string& name : wish.any_of) {
+        if (!tree_.covers(name)) continue;
+        has_one = true;
+        for (const std::string& module : tree_.resolve(name)) add(module, wish.reason);
+        for (std::string_view needed : needed_to_mount(name)) {
+          for (const std::string& module : tree_.resolve(needed)) add(module, wish.reason);
+        }
+      }
+      if (!has_one) {
+        return Error(concat(wish.reason, ": kernel ", tree_.release(), " has none of ",
+                            join(wish.any_of, ", ")));
+      }
+      if (!tree_.covers(kLoopModule)) {
+        return unknown_module(tree_, std::string(kLoopModule)).with_context(wish.reason);
+      }
+      for (const std::string& module : tree_.resolve(kLoopModule)) {
+        add(module, wish.reason, AtStart::Yes);
+      }
     }
     return {};
   }
@@ -345,7 +373,8 @@ Result<void> add_settings(Archive& archive, const InitramfsSettings& settings, E
   TRY(add(kNetworkFile, as_bytes(settings.network)));
   TRY(add(kCaBundleFile, settings.ca_bundle));
   TRY(add(kClientCertificateFile, settings.client_certificate));
-  return add(kSeedFile, settings.seed);
+  TRY(add(kSeedFile, settings.seed));
+  return add(kPutFile, settings.put);
 }
 
 Result<void> add_settings_and_modules(Archive& archive, const InitramfsPlan& plan,

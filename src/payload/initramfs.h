@@ -31,6 +31,13 @@ struct LinkModule {
   std::string reason;  // "bond of the network"
 };
 
+// A file system of the image that /init mounts.
+struct FileSystemWish {
+  // Names of modules, "xfs". More than one: it is not known which it is.
+  std::vector<std::string> any_of;
+  std::string reason;  // "--put into partition 2"
+};
+
 // What /init reads besides its modules.
 struct InitramfsSettings {
   std::string config;             // text of /curlingiron/config
@@ -38,6 +45,7 @@ struct InitramfsSettings {
   ByteVector ca_bundle;           // compact PEM (ca_bundle.h); empty: none
   ByteVector client_certificate;  // PEM with its key; empty: none
   ByteVector seed;                // a file system for the new system; empty: none
+  ByteVector put;                 // files for its file systems (formats/put_order.h); empty: none
 };
 
 struct InitramfsPlan {
@@ -50,7 +58,8 @@ struct InitramfsPlan {
   std::vector<std::string> firmware;    // named by the user, may be globs: likewise
   std::vector<ExtraEntry> extras;       // of --add
   InitramfsSettings settings;
-  std::vector<LinkModule> links;  // that the network is made of: an error when missing
+  std::vector<LinkModule> links;             // that the network is made of: an error when missing
+  std::vector<FileSystemWish> file_systems;  // likewise, where the kernel has none of a wish
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;
   Signatures signatures = Signatures::Strip;

@@ -34,6 +34,7 @@ Result<InitramfsContents> read_initramfs_contents(ConstBytes initramfs) {
     if (path == kClientCertificateFile.path) {
       settings.client_certificate = TRY(read(kClientCertificateFile));
     }
+    if (path == kPutFile.path) settings.put = TRY(read(kPutFile));
     if (path == kSeedFile.path) settings.seed = TRY(read(kSeedFile));
   }
   if (!has_init || !index) {

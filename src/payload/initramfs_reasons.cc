@@ -97,6 +97,7 @@ Result<void> InitramfsReasons::read_names() {
       {kCaBundleFile.path, "holds the authorities that servers' certificates are verified with"},
       {kClientCertificateFile.path, "is the client's certificate, of --cert"},
       {kSeedFile.path, "is what is handed to the new system"},
+      {kPutFile.path, "holds the files of --put for the new system"},
   };
   std::optional<std::string> index;
   std::vector<std::string> dependency_texts;

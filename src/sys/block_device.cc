@@ -59,6 +59,13 @@ Result<void> reread_partition_table(const UniqueFd& device) {
   return {};
 }
 
+Result<void> drop_cache(const UniqueFd& device) {
+  if (::ioctl(device.get(), BLKFLSBUF, 0) != 0 && errno != ENOTTY) {
+    return last_system_error("BLKFLSBUF");
+  }
+  return {};
+}
+
 Result<bool> is_read_only(const UniqueFd& device) {
   int read_only = 0;
   if (::ioctl(device.get(), BLKROGET, &read_only) != 0) return last_system_error("BLKROGET");

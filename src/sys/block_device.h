@@ -23,6 +23,9 @@ Result<void> zero_out(const UniqueFd& device, uint64_t offset, uint64_t length);
 Result<void> zero_file_range(const UniqueFd& file, uint64_t offset, uint64_t length);
 // BLKRRPART. EBUSY while a partition is in use.
 Result<void> reread_partition_table(const UniqueFd& device);
+// BLKFLSBUF: what was written through the page cache goes to the device, and nothing of it stays in
+// the cache. Nothing to do for a regular file.
+Result<void> drop_cache(const UniqueFd& device);
 Result<bool> is_read_only(const UniqueFd& device);
 
 }  // namespace curlingiron

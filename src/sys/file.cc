@@ -172,6 +172,33 @@ Result<void> make_directory(const UniqueFd& root, const std::string& path, mode_
   return {};
 }
 
+Result<void> create_file(const UniqueFd& root, const std::string& path, ConstBytes bytes) {
+  UniqueFd file =
+      TRY_CONTEXT(path, open_at(root, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  return write_all(file, bytes).with_context(path);
+}
+
+Result<void> make_link(const UniqueFd& root, const std::string& path, const std::string& target) {
+  if (::symlinkat(target.c_str(), root.get(), path.c_str()) != 0) {
+    return last_system_error("symlink").with_context(path);
+  }
+  return {};
+}
+
+Result<void> set_owner(const UniqueFd& root, const std::string& path, uid_t uid, gid_t gid) {
+  if (::fchownat(root.get(), path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    return last_system_error("chown").with_context(path);
+  }
+  return {};
+}
+
+Result<void> set_permissions(const UniqueFd& root, const std::string& path, mode_t mode) {
+  if (::fchmodat(root.get(), path.c_str(), mode, 0) != 0) {
+    return last_system_error("chmod").with_context(path);
+  }
+  return {};
+}
+
 Result<TemporaryDirectory> TemporaryDirectory::create(const std::string& parent) {
   const char* usual = ::getenv("TMPDIR");
   std::string base = usual != nullptr && *usual != '\0' ? usual : "/tmp";

@@ -49,6 +49,13 @@ Result<void> move_file(const std::string& from, const std::string& to);
 Result<void> remove_file(const UniqueFd& root, const std::string& path);
 // mkdir(2); existing is fine.
 Result<void> make_directory(const UniqueFd& root, const std::string& path, mode_t mode = 0755);
+// A file of these bytes that was not there before; EEXIST where anything is, a link too.
+Result<void> create_file(const UniqueFd& root, const std::string& path, ConstBytes bytes);
+// symlink(2): `path` leads to `target`.
+Result<void> make_link(const UniqueFd& root, const std::string& path, const std::string& target);
+// Of the link itself, if it is one.
+Result<void> set_owner(const UniqueFd& root, const std::string& path, uid_t uid, gid_t gid);
+Result<void> set_permissions(const UniqueFd& root, const std::string& path, mode_t mode);
 
 // A directory that is removed with all it holds when this goes. Until then SIGINT, SIGTERM and
 // SIGHUP wait (HeldSignals).

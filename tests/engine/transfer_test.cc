@@ -151,7 +151,8 @@ Outcome transfer(const ImageOrigin& origin, BlockTarget& disk, const ImageProofs
     CopiedImage copied = TRY(begun.copy());
     ProvenImage proven = TRY(copied.prove());
     TRY(proven.read_back());
-    TRY(proven.make_bootable());
+    UnbootableImage whole = TRY(proven.write_ends());
+    TRY(std::move(whole).make_bootable());
     outcome.committed = true;
     return {};
   };

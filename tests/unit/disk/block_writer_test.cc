@@ -359,6 +359,49 @@ TEST(BlockWriter, WithholdsTheFirstAndLastMebibyteUntilCommit) {
   EXPECT_EQ(last_write->length, 512u);
 }
 
+TEST(BlockWriter, OthersMayChangeWhatIsThereBeforeTheFirstSector) {
+  ByteVector image = make_image(6 * MiB);
+  FakeDisk disk(old_system(6 * MiB));
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
+  ASSERT_TRUE(writer->write(image).ok());
+  ASSERT_TRUE(writer->finish().ok());
+  EXPECT_FALSE(writer->write_first_sector().ok()) << "before the ends";
+  writer = nullptr;
+
+  writer = begin_writer(disk).value();
+  ASSERT_TRUE(writer->write(image).ok());
+  ASSERT_TRUE(writer->finish().ok());
+  ASSERT_TRUE(writer->write_ends(VerifiedDigest::none_given()).ok());
+  EXPECT_TRUE(all_zero(ConstBytes(disk.content()).first(512)));
+  EXPECT_TRUE(
+      std::ranges::equal(ConstBytes(disk.content()).subspan(512), ConstBytes(image).subspan(512)));
+  ByteVector sector = random_bytes(4096, 9);
+  for (uint64_t at : {MiB - 4096, 3 * MiB, 6 * MiB - 4096}) {
+    ASSERT_TRUE(disk.write(at, sector).ok());
+    std::ranges::copy(sector, image.begin() + static_cast<ptrdiff_t>(at));
+  }
+  ASSERT_TRUE(writer->write_first_sector().ok());
+  EXPECT_TRUE(disk.content() == image);
+  writer->withdraw();
+  EXPECT_TRUE(disk.content() == image) << "it is bootable for good";
+}
+
+TEST(BlockWriter, EndsThatAreWithdrawnAreGone) {
+  ByteVector image = make_image(6 * MiB);
+  FakeDisk disk(old_system(6 * MiB));
+  std::unique_ptr<BlockWriter> writer = begin_writer(disk).value();
+  ASSERT_TRUE(writer->write(image).ok());
+  ASSERT_TRUE(writer->finish().ok());
+  writer->withdraw();  // Nothing is there yet.
+  ASSERT_TRUE(writer->write_ends(VerifiedDigest::none_given()).ok());
+  writer->withdraw();
+  EXPECT_TRUE(head_zero(disk.content()));
+  EXPECT_TRUE(all_zero(ConstBytes(disk.content()).last(MiB)));
+  EXPECT_FALSE(writer->write_first_sector().ok());
+  EXPECT_FALSE(writer->verify().ok());
+  EXPECT_TRUE(head_zero(disk.content()));
+}
+
 TEST(BlockWriter, RefusesDisksItCannotWriteBeforeTouchingThem) {
   for (size_t size : {size_t{0}, size_t{512}, MiB, 2 * MiB - 512}) {
     FakeDisk disk(ByteVector(size, 0xEE));

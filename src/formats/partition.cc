@@ -1,0 +1,161 @@
+#include "formats/partition.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "formats/gpt.h"
+
+namespace curlingiron {
+namespace {
+
+using Use = Partition::Use;
+
+constexpr size_t kMbrBytes = 512;
+constexpr unsigned kFirstLogical = 5;
+
+struct TypeUse {
+  std::string_view type;
+  Use use;
+};
+constexpr TypeUse kTypes[] = {
+    {"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", Use::Esp},
+    {"bc13c2ff-59e6-4262-a352-b275fd6f7172", Use::Boot},
+    {"0fc63daf-8483-4772-8e79-3d69d8477de4", Use::Linux},
+    {"4f68bce3-e8cd-4db1-96e7-fbcaf984b709", Use::Root},  // x86-64
+    {"44479540-f297-41b2-9af7-d131d5f0458a", Use::Root},  // x86
+    {"b921b045-1df0-41c3-af44-4c6f280d3fae", Use::Root},  // arm64
+    {"69dad710-2ce4-4e3c-b16c-21a1d49abed3", Use::Root},  // arm
+    {"72ec70a6-cf74-40e6-bd49-4bda08e8f224", Use::Root},  // riscv64
+};
+
+Use use_of(const Guid& type) {
+  std::string text = format_guid(type);
+  const TypeUse* found = std::ranges::find(kTypes, std::string_view(text), &TypeUse::type);
+  return found == std::end(kTypes) ? Use::Other : found->use;
+}
+
+Use use_of(uint8_t type) {
+  switch (type) {
+    case 0x83: return Use::Linux;
+    case 0xef: return Use::Esp;
+    case 0x01:
+    case 0x04:
+    case 0x06:
+    case 0x0b:
+    case 0x0c:
+    case 0x0e: return Use::Fat;
+  }
+  return Use::Other;
+}
+
+bool is_extended(uint8_t type) { return type == 0x05 || type == 0x0f || type == 0x85; }
+
+// A word that stands for a use, and what fits where no type says it.
+struct UseWord {
+  std::string_view word;
+  Use use;
+  Use otherwise;
+};
+constexpr UseWord kWords[] = {
+    {"root", Use::Root, Use::Linux},
+    {"boot", Use::Boot, Use::Fat},
+    {"esp", Use::Esp, Use::Fat},
+};
+
+std::string list(std::span<const Partition> partitions) {
+  std::vector<std::string> words;
+  for (const Partition& partition : partitions) {
+    words.push_back(concat(partition.number, " (",
+                           partition.name.empty() ? "" : concat(partition.name, ", "),
+                           format_size(partition.size), ")"));
+  }
+  return words.empty() ? "none" : join(words, ", ");
+}
+
+// The one of those that fit; nullopt: none does.
+Result<std::optional<Partition>> the_one(std::span<const Partition> partitions,
+                                         std::string_view word,
+                                         const std::function<bool(const Partition&)>& fits) {
+  const Partition* found = nullptr;
+  for (const Partition& partition : partitions) {
+    if (!fits(partition)) continue;
+    if (found != nullptr) {
+      return Error(concat("\"", printable(word, 40),
+                          "\" may be more than one partition of the image: it has ",
+                          list(partitions), "; name it by its number"));
+    }
+    found = &partition;
+  }
+  return found == nullptr ? std::optional<Partition>() : std::optional(*found);
+}
+
+}  // namespace
+
+std::string Partition::describe() const {
+  return concat("partition ", number, name.empty() ? "" : concat(" (", name, ")"));
+}
+
+Result<std::vector<Partition>> list_partitions(ConstBytes head, uint32_t sector) {
+  std::vector<Partition> partitions;
+  if (has(head, sector, "EFI PART")) {
+    for (GptPartition& part : TRY(find_gpt_partitions(head, sector))) {
+      uint64_t most = UINT64_MAX / sector;
+      if (part.last_sector >= most) return Error("a GPT entry ends after every disk");
+      partitions.push_back({part.number, part.first_sector * sector,
+                            (part.last_sector - part.first_sector + 1) * sector, use_of(part.type),
+                            std::move(part.name)});
+    }
+    return partitions;
+  }
+  Mbr mbr = TRY(parse_mbr(head.first(std::min(head.size(), kMbrBytes))));
+  if (mbr.is_protective()) return Error("its MBR stands for a GPT that is missing");
+  unsigned number = 0;
+  for (const MbrPartition& part : mbr.partitions) {
+    ++number;
+    if (part.type == 0 || part.sector_count == 0 || is_extended(part.type)) continue;
+    partitions.push_back({number,
+                          uint64_t{part.first_sector} * sector,
+                          uint64_t{part.sector_count} * sector,
+                          use_of(part.type),
+                          {}});
+  }
+  return partitions;
+}
+
+Result<Partition> choose_partition(std::span<const Partition> partitions, std::string_view word) {
+  std::optional<Partition> found;
+  Result<uint32_t> number = parse_u32(word);
+  if (number.ok()) {
+    found = TRY(the_one(partitions, word,
+                        [&](const Partition& part) { return part.number == number.value(); }));
+    bool is_mbr =
+        std::ranges::all_of(partitions, [](const Partition& part) { return part.name.empty(); });
+    if (!found && is_mbr && number.value() >= kFirstLogical) {
+      return Error(concat("the image has no partition ", word, ": it has ", list(partitions),
+                          "; what lies in an extended partition cannot be named"));
+    }
+  } else {
+    const UseWord* use = std::ranges::find(kWords, word, &UseWord::word);
+    bool is_use = use != std::end(kWords);
+    if (is_use) {
+      found = TRY(
+          the_one(partitions, word, [&](const Partition& part) { return part.use == use->use; }));
+    }
+    if (!found) {
+      found =
+          TRY(the_one(partitions, word, [&](const Partition& part) { return part.name == word; }));
+    }
+    if (!found && is_use) {
+      found = TRY(the_one(partitions, word,
+                          [&](const Partition& part) { return part.use == use->otherwise; }));
+    }
+  }
+  if (found) return *found;
+  return Error(concat("the image has no partition \"", printable(word, 40), "\": it has ",
+                      list(partitions)));
+}
+
+}  // namespace curlingiron
