@@ -118,13 +118,16 @@ Result<void> plan_new_system(const UniqueFd& root, const FlashOptions& options, 
   network.complete_from(plan.network.config);
   Seed seed =
       TRY(make_seed(root, options.hand_over, TakeFromHere::Yes, network, plan.disk.logical_sector));
+  PutFiles put = TRY(collect_puts(root, options.hand_over));
   if (head.empty()) {
     std::string why = "the image's partition table is not known before all of it was fetched";
     if (seed.is_asked_for) return Error(concat("the seed has no place: ", why, "; use --no-seed"));
+    if (!put.archive.empty()) return Error(concat("--put: ", why));
     plan.hand_over.seed.notes = {concat("nothing of this machine is handed over: ", why)};
     return {};
   }
-  plan.hand_over = TRY(plan_hand_over(std::move(seed), head, plan.settings, plan.disk));
+  plan.hand_over =
+      TRY(plan_hand_over(std::move(seed), std::move(put), head, plan.settings, plan.disk));
   return {};
 }
 
@@ -139,7 +142,7 @@ Result<void> plan_proof(FlashPlan& plan) {
   // What the installer's kernel keeps for itself and its modules, beside what /init reckons with:
   // 35 MiB of 256, 43 of 512 were measured (Debian 12), and it reserves more where there is more.
   uint64_t total = total_memory();
-  uint64_t installer = 64_MiB + total / 64;
+  uint64_t installer = 64_MiB + total / 64 + 2 * plan.hand_over.put.archive.size();
   uint64_t room = total > installer ? total - installer : 0;
   bool fits = plan.memory_to_keep != 0 && plan.memory_to_keep <= room;
   ProveWhen wanted = plan.settings.prove;
@@ -181,6 +184,8 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   build.extras = TRY(collect_added(root, options.add, checked.settings));
   add_settings(checked, plan.config, plan.network.config, build);
   build.settings.seed = plan.hand_over.seed.image;
+  build.settings.put = plan.hand_over.put.archive;
+  build.file_systems = plan.hand_over.put.file_systems();
   build.signatures = signatures_for(root, false);
   // Built once and read once: quick matters here, small does not.
   std::optional<std::vector<Compression>> compressors =
@@ -295,9 +300,9 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));
 
   TRY(plan_proof(plan));
-  plan.initramfs = given ? TRY(equip_payload(*given, checked, plan.config, plan.network.config,
-                                             plan.hand_over.seed.image))
-                         : TRY(build_installer(root, options, checked, plan));
+  plan.initramfs =
+      given ? TRY(equip_payload(*given, checked, plan.config, plan.network.config, plan.hand_over))
+            : TRY(build_installer(root, options, checked, plan));
   TRY(prove_disk_covered(root, plan));
   TRY(check_memory(root, next_system(plan)));
   ProvenCards cards = TRY(prove_cards(root, plan.network.cards, plan.initramfs.index, plan.made));

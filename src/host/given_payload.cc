@@ -71,22 +71,33 @@ void add_settings(const CheckedSettings& checked, const std::string& config,
 
 Result<Initramfs> equip_payload(GivenPayload& given, const CheckedSettings& checked,
                                 const std::string& config, const NetworkConfig& network,
-                                const ByteVector& seed) {
+                                const HandOver& hand_over) {
   InitramfsPlan build;
   add_settings(checked, config, network, build);
-  build.settings.seed = seed;
+  build.settings.seed = hand_over.seed.image;
+  build.settings.put = hand_over.put.archive;
   Initramfs initramfs;
   initramfs.index = given.contents.index;
   for (const IndexedModule& module : initramfs.index.modules) {
     initramfs.modules.push_back(module.name);
   }
+  auto has = [&](const std::string& module) {
+    return std::ranges::find(initramfs.modules, module) != initramfs.modules.end() ||
+           std::ranges::binary_search(initramfs.index.builtin, module);
+  };
+  for (const FileSystemWish& wish : hand_over.put.file_systems()) {
+    if (has(std::string(kLoopModule)) && std::ranges::any_of(wish.any_of, has)) continue;
+    return Error(concat(given.path, ": cannot mount what ", wish.reason,
+                        " needs; build it with --module ", kLoopModule, " and --module ",
+                        join(wish.any_of, " or ")));
+  }
   for (const LinkModule& link : build.links) {
-    if (std::ranges::find(initramfs.modules, link.module) != initramfs.modules.end()) continue;
-    if (std::ranges::binary_search(initramfs.index.builtin, link.module)) continue;
+    if (has(link.module)) continue;
     return Error(concat(given.path, ": has no module ", link.module, " (", link.reason,
                         "); build it with --module ", link.module));
   }
-  initramfs.unpacked_size = given.contents.unpacked_size;
+  initramfs.unpacked_size =
+      given.contents.unpacked_size + build.settings.seed.size() + build.settings.put.size();
   initramfs.bytes = TRY(replace_settings(given.bootable.initramfs, build.settings));
   given.bootable.initramfs = {};
   return initramfs;

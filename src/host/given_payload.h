@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "formats/network_config.h"
 #include "forms/bootable.h"
+#include "host/hand_over.h"
 #include "host/settings.h"
 #include "payload/initramfs.h"
 #include "payload/initramfs_contents.h"
@@ -25,10 +26,10 @@ struct GivenPayload {
 Result<GivenPayload> read_payload(const std::string& path);
 
 // Its initramfs, which is taken out of it, with settings and a network for this machine. An error:
-// it lacks a module that the network needs.
+// it lacks a module that the network needs, or what is handed over.
 Result<Initramfs> equip_payload(GivenPayload& given, const CheckedSettings& checked,
                                 const std::string& config, const NetworkConfig& network,
-                                const ByteVector& seed);
+                                const HandOver& hand_over);
 // The same for an initramfs that is to be built.
 void add_settings(const CheckedSettings& checked, const std::string& config,
                   const NetworkConfig& network, InitramfsPlan& build);

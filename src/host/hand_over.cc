@@ -2,7 +2,9 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/put_order.h"
 #include "image/placement.h"
+#include "image/put.h"
 
 namespace curlingiron {
 namespace {
@@ -33,14 +35,15 @@ std::vector<std::string> HandOver::lines() const {
                            ", added for the new system's cloud-init, with"));
     for (const std::string& line : seed.shown) lines.push_back(concat("  ", line));
   }
+  for (std::string& line : put.lines()) lines.push_back(std::move(line));
   for (const std::string& note : layout.notes) lines.push_back(note);
   for (const std::string& note : seed.notes) lines.push_back(note);
   return lines;
 }
 
-Result<HandOver> plan_hand_over(Seed seed, ConstBytes head, const Settings& settings,
+Result<HandOver> plan_hand_over(Seed seed, PutFiles put, ConstBytes head, const Settings& settings,
                                 const Disk& disk) {
-  HandOver hand_over{std::move(seed), {}};
+  HandOver hand_over{std::move(seed), {}, std::move(put)};
   Result<DiskLayout> layout = place_image(head, settings, disk, hand_over.seed.image);
   if (!layout.ok() && !hand_over.seed.image.empty() && !hand_over.seed.is_asked_for) {
     std::string why = layout.error().message();
@@ -49,6 +52,13 @@ Result<HandOver> plan_hand_over(Seed seed, ConstBytes head, const Settings& sett
     layout = place_image(head, settings, disk, {});
   }
   hand_over.layout = TRY(std::move(layout));
+  if (hand_over.put.archive.empty()) return hand_over;
+  PutOrder order = TRY_CONTEXT("--put", parse_put_order(hand_over.put.archive));
+  std::vector<Partition> places =
+      TRY_CONTEXT("--put", place_puts(order, head, hand_over.layout, disk));
+  for (size_t i = 0; i < places.size(); ++i) {
+    hand_over.put.ones[i].partition = std::move(places[i]);
+  }
   return hand_over;
 }
 

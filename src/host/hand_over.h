@@ -1,4 +1,4 @@
-// What the new system gets besides its image: its partitions on this disk, and a seed.
+// What the new system gets besides its image: its partitions on this disk, a seed, and files.
 #pragma once
 
 #include <string>
@@ -8,6 +8,7 @@
 #include "disk/choose.h"
 #include "formats/disk_layout.h"
 #include "formats/settings.h"
+#include "host/put.h"
 #include "host/seed.h"
 
 namespace curlingiron {
@@ -15,13 +16,15 @@ namespace curlingiron {
 struct HandOver {
   Seed seed;
   DiskLayout layout;
+  PutFiles put = {};  // placed
   // For the plan, a line each.
   std::vector<std::string> lines() const;
 };
 
 // `head`: the image's first bytes. A seed that was not asked for is left out where it has no place,
 // and a note says so; one that was is an error.
-Result<HandOver> plan_hand_over(Seed seed, ConstBytes head, const Settings& settings,
+// What is put has a partition, or that is an error.
+Result<HandOver> plan_hand_over(Seed seed, PutFiles put, ConstBytes head, const Settings& settings,
                                 const Disk& disk);
 
 }  // namespace curlingiron

@@ -88,6 +88,12 @@ void add_hand_over(CLI::App& verb, HandOverOptions& options, std::string_view of
   verb.add_flag("--seed", options.seed,
                 "add a partition with these, which its cloud-init reads (implied by each of them)");
   verb.add_flag("--no-seed", options.no_seed, "add no such partition");
+  verb.add_option("--put", options.puts,
+                  "SRC:PARTITION:/path[:MODE[:UID[:GID]]]: put this file or directory into a file "
+                  "system of the image; PARTITION is a number, a name, root, boot or esp "
+                  "(repeatable)")
+      ->allow_extra_args(false);
+  verb.add_flag("--force-put", options.force_put, "let --put replace files that the image has");
 }
 
 // IMAGE and --mirror, of flash and write.

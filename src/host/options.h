@@ -35,8 +35,10 @@ struct HandOverOptions {
   std::string hostname;
   bool keep_network = false;
   bool keep_host_keys = false;
-  std::string user_data;       // file
-  std::string seed_directory;  // of more files
+  std::string user_data;          // file
+  std::string seed_directory;     // of more files
+  std::vector<std::string> puts;  // host/put.h
+  bool force_put = false;         // they may replace what the image has
 };
 
 struct FlashOptions {

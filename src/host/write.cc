@@ -23,9 +23,11 @@
 #include "host/plan_lines.h"
 #include "host/settings.h"
 #include "image/installation.h"
+#include "image/put.h"
 #include "net/capture/capture.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/power.h"
 #include "sys/process.h"
 #include "sys/terminal.h"
 #include "sys/ticker.h"
@@ -220,7 +222,8 @@ Result<std::optional<Duration>> rehearse(ImageStream& image, const WriteTarget& 
 
 // From the first to the last byte. `stage` says what an error leaves on the disk.
 Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const WriteTarget& target,
-                            const Settings& settings, InterruptWatch& interrupts, Stage& stage) {
+                            const Settings& settings, const PutStep* put,
+                            InterruptWatch& interrupts, Stage& stage) {
   stage = Stage::Unbootable;
   interrupts.set_last_words(concat("\ncurlingiron: interrupted; ", target.path,
                                    " holds no system now: write it again\n"));
@@ -242,14 +245,30 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   // Half a partition table is worse than a moment's wait.
   interrupts.set_last_words(std::nullopt);
   UnbootableImage whole = TRY(proven.write_ends());
+  if (put != nullptr) {
+    PutReport report = TRY_CONTEXT(target.path, put->run(whole));
+    for (const std::string& note : report.notes) log_warning(note);
+  }
   TRY(std::move(whole).make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
   return Outcome{copied.report(), now() - start, proven.proven_by()};
 }
 
+nlohmann::ordered_json put_as_json(const PutFiles& put) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const PutFiles::One& one : put.ones) {
+    list.push_back({{"source", one.source},
+                    {"partition", one.partition.number},
+                    {"path", one.path},
+                    {"files", one.files},
+                    {"bytes", one.bytes}});
+  }
+  return list;
+}
+
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
-            std::optional<Duration> proving, const Outcome& outcome) {
+            const PutFiles& put, std::optional<Duration> proving, const Outcome& outcome) {
   if (options.json) {
     auto seconds = [](Duration duration) {
       return std::chrono::duration<double>(duration).count();
@@ -265,6 +284,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"proof_seconds", seconds(proving.value_or(0s))},
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proven_by}};
+    if (!put.ones.empty()) result["put"] = put_as_json(put);
     std::printf("%s\n",
                 result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
@@ -307,7 +327,11 @@ Result<HandOver> hand_over_of(const UniqueFd& root, const WriteOptions& options,
   if (options.hand_over.keep_network) network = TRY(capture_network(root)).config;
   Seed seed =
       TRY(make_seed(root, options.hand_over, TakeFromHere::No, network, disk.logical_sector));
-  return plan_hand_over(std::move(seed), head, settings, disk);
+  PutFiles put = TRY(collect_puts(root, options.hand_over));
+  if (!put.archive.empty() && !is_root()) {
+    return Error("--put: only root can mount the image's file systems; run it with sudo");
+  }
+  return plan_hand_over(std::move(seed), std::move(put), head, settings, disk);
 }
 
 Result<void> run_write(const WriteOptions& options, Stage& stage) {
@@ -336,6 +360,11 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   HandOver hand_over = TRY(hand_over_of(root, options, settings, image->head(), target.disk));
   std::unique_ptr<BlockTarget> device = TRY(open_block_device(target.path));
   std::unique_ptr<BlockWriter> writer = TRY(BlockWriter::prepare(*device, target.path));
+  std::optional<PutStep> put;
+  if (!hand_over.put.archive.empty()) {
+    put = TRY_CONTEXT("--put", PutStep::prepare(hand_over.put.archive, image->head(),
+                                                hand_over.layout, target.disk, target.path));
+  }
   TRY(writer->amend(std::move(hand_over.layout.patches)));
   if (!options.json) {
     show(target, origin.name(),
@@ -354,11 +383,13 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   // nothing.
   if (std::optional<Error> failure = image->failure()) return *failure;
   std::optional<Duration> proving = TRY(rehearse(*image, target));
-  Outcome outcome = TRY(write_image(*image, *writer, target, settings, *interrupts, stage));
+  Outcome outcome = TRY(
+      write_image(*image, *writer, target, settings, put ? &*put : nullptr, *interrupts, stage));
+  put.reset();
   writer.reset();
   device.reset();
   show_partitions(target);
-  report(options, target, origin.name(), proving, outcome);
+  report(options, target, origin.name(), hand_over.put, proving, outcome);
   return {};
 }
 
