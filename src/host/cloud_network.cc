@@ -42,6 +42,11 @@ class Translation {
     add_addresses();
     add_routes();
     add_rules();
+    if (has_tables_) {
+      notes_.emplace_back(
+          "tables and rules are for a new system with netplan; another one has these routes in its "
+          "main table");
+    }
     add_nameservers();
     drop_useless_cards();
     if (links_.empty()) return {"", std::move(notes_)};
@@ -236,7 +241,10 @@ class Translation {
       set_on_link(is_v4, json);
     }
     if (has_rival(route) && route.metric != 0) json["metric"] = route.metric;
-    if (route.table != kMainTable) json["table"] = route.table;
+    if (route.table != kMainTable) {
+      json["table"] = route.table;
+      has_tables_ = true;
+    }
     if (route.preferred) json["from"] = format_ip(*route.preferred);
     if (route.metrics.mtu) json["mtu"] = *route.metrics.mtu;
     link["routes"].push_back(std::move(json));
@@ -328,6 +336,7 @@ class Translation {
   const NetworkConfig& network_;
   std::vector<std::pair<std::string, Entry>> links_;  // in the network's order
   std::vector<std::string> notes_;
+  bool has_tables_ = false;
 };
 
 }  // namespace
