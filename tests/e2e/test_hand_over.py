@@ -399,7 +399,8 @@ class HandOver(unittest.TestCase):
         shown = here("--dry-run")
         for line in ("the partition table's backup moves to the disk's end", "partition 2: 12.0 MiB, grows to 59.0 MiB",
                      "partition 3: 1.0 MiB, added", "web1.example.org", "SHA256:",
-                     "me@laptop (ssh-ed25519)", "host key of SSH, ed25519", f"user-data of {user_data}", f"files of {folder}: 1 file"):
+                     "me@laptop (ssh-ed25519)", "host key of SSH, ed25519",
+                     f"user-data of {user_data}", f"files of {folder}: 1 file"):
             self.assertIn(line, re.sub(r"\s+", " ", shown))
         self.assertEqual(json.loads(here("--json").partition("\n}")[0] + "\n}")["status"], "ok")
         parts = self.check_table(disk, "gpt")
