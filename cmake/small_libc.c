@@ -11,7 +11,7 @@
 #include <time.h>
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+static bool is_decimal_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The characters of `text`, at most `width`, that make an int: 0 where they make none.
 static size_t read_int(const char* text, size_t width, int* value) {
@@ -20,7 +20,7 @@ static size_t read_int(const char* text, size_t width, int* value) {
   if (width > 0 && (text[0] == '-' || text[0] == '+')) at = 1;
   size_t sign = at;
   long long number = 0;
-  for (; at < width && is_digit(text[at]); ++at) {
+  for (; at < width && is_decimal_digit(text[at]); ++at) {
     if (number <= INT_MAX) number = 10 * number + (text[at] - '0');
   }
   if (at == sign) return 0;
@@ -69,7 +69,7 @@ int small_sscanf(const char* text, const char* format, ...) {
     }
     ++format;
     size_t width = 0;
-    for (; is_digit(*format); ++format) width = 10 * width + (size_t)(*format - '0');
+    for (; is_decimal_digit(*format); ++format) width = 10 * width + (size_t)(*format - '0');
     char kind = *format++;
     if (kind == 'n') {
       *va_arg(into, int*) = (int)(at - text);

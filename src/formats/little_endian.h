@@ -1,0 +1,18 @@
+// Fields of a format whose size was compared before: where the whole stands, none of its fields can
+// be missing, and a ByteReader's errors would be code that nothing reaches.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bytes.h"
+
+namespace curlingiron {
+
+// All of the field: 8 bytes at most.
+inline uint64_t little_endian(ConstBytes field) {
+  uint64_t value = 0;
+  for (size_t i = field.size(); i-- > 0;) value = value << 8 | field[i];
+  return value;
+}
+
+}  // namespace curlingiron
