@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "disk/boot_entries.h"
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "formats/payload_layout.h"
@@ -131,6 +132,25 @@ Result<void> plan_new_system(const UniqueFd& root, const FlashOptions& options, 
   return {};
 }
 
+// As the installer will find it. `head`: of the image; empty where it is not known yet.
+std::optional<FirmwarePlan> plan_firmware(const UniqueFd& root, ConstBytes head, const Disk& disk) {
+  if (machine_boot_mode(root) != BootMode::Uefi) return std::nullopt;
+  FirmwarePlan plan;
+  std::vector<EfiPartition> after = efi_partitions(head, disk.logical_sector);
+  plan.gets_entry = head.empty() || std::ranges::any_of(after, &EfiPartition::is_system);
+  Result<BootEntries> entries = [&]() -> Result<BootEntries> {
+    return read_boot_entries(*TRY(open_efi_variables(root, kEfiVariablesPath)));
+  }();
+  if (!entries.ok()) {
+    plan.why_unknown = entries.error().message();
+  } else if (entries.value().entries.empty() && entries.value().order.empty()) {
+    plan.why_unknown = concat("/", kEfiVariablesPath, " is empty: is efivarfs mounted?");
+  } else {
+    plan.dead = dead_entries(entries.value(), read_efi_partitions(root, disk), after).size();
+  }
+  return plan;
+}
+
 // Whether the installer, on this machine, proves the image before it writes: it is told to, so that
 // what the plan says holds.
 Result<void> plan_proof(FlashPlan& plan) {
@@ -182,6 +202,7 @@ Result<Initramfs> build_installer(const UniqueFd& root, const FlashOptions& opti
   for (const std::string& name : options.also) build.profiles.push_back(TRY(parse_profile(name)));
   build.modules = options.modules;
   build.extras = TRY(collect_added(root, options.add, checked.settings));
+  build.for_uefi = machine_boot_mode(root) != BootMode::Bios;
   add_settings(checked, plan.config, plan.network.config, build);
   build.settings.seed = plan.hand_over.seed.image;
   build.settings.put = plan.hand_over.put.archive;
@@ -295,6 +316,7 @@ Result<FlashPlan> make_flash_plan(const FlashOptions& options) {
   plan.config += TRY(format_setting("dst", plan.identity));
   plan.network = TRY(choose_network(root, options.network, plan.settings, built_in.network));
   TRY(plan_new_system(root, options, head, plan));
+  plan.firmware = plan_firmware(root, head, plan.disk);
   // A machine whose battery clock is wrong but that asked a time server still passes a right clock
   // on.
   plan.config += TRY(format_setting("time-floor", concat(wall_clock_seconds())));

@@ -1,6 +1,7 @@
 // What `flash` is going to do, proven as far as it can be while the old system runs.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ struct StayingDisk {
   std::vector<DiskPart> parts;
 };
 
+// What the firmware of a machine that was started by UEFI is told.
+struct FirmwarePlan {
+  bool gets_entry = true;   // the image has what it could name, as far as that is known
+  size_t dead = 0;          // entries of the disk that go
+  std::string why_unknown;  // where they cannot be read; empty: they can
+
+  bool starts_new_system() const { return gets_entry && why_unknown.empty(); }
+};
+
 // In the order in which it is shown.
 struct FlashPlan {
   Disk disk;
@@ -45,6 +55,7 @@ struct FlashPlan {
   std::vector<std::string> cards;
   CarriedNetwork network;
   HandOver hand_over;
+  std::optional<FirmwarePlan> firmware;  // nullopt: it has no entries
   Settings settings;
   std::vector<std::string> given;  // settings, for people: without secrets
   std::string config;

@@ -28,6 +28,10 @@ void add_part(const DiskPart& part, std::string& text) {
   for (const std::string& use : layered) add_line(text, "", use, kDeeper, kDeeper);
 }
 
+bool firmware_starts_new(const FlashPlan& plan) {
+  return plan.firmware && plan.firmware->starts_new_system();
+}
+
 void add_staying(const FlashPlan& plan, const StayingDisk& other, bool running, std::string& text) {
   add_line(text, "stays", concat("/dev/", other.disk.describe()));
   std::vector<std::string> shared = shared_layers(plan.parts, other.parts);
@@ -36,7 +40,8 @@ void add_staying(const FlashPlan& plan, const StayingDisk& other, bool running, 
              concat("what lies on both disks loses its part on ", plan.disk.path(), ": ",
                     join(shared, ", ")));
   }
-  if (running && std::ranges::any_of(other.parts, &DiskPart::holds_root)) {
+  if (running && !firmware_starts_new(plan) &&
+      std::ranges::any_of(other.parts, &DiskPart::holds_root)) {
     add_line(text, "",
              concat("this system runs from it, too: the firmware may start this system again, "
                     "unless it is told to start from ",
@@ -47,14 +52,29 @@ void add_staying(const FlashPlan& plan, const StayingDisk& other, bool running, 
 void add_disk(const FlashPlan& plan, std::string& text) {
   add_line(text, "disk", concat("/dev/", plan.disk.describe()));
   bool running = std::ranges::any_of(plan.parts, &DiskPart::holds_root);
-  add_line(text, "",
-           running ? "this system runs from it"
-                   : "this system's root is not on it: the firmware may start this system again, "
-                     "unless it is told to start from that disk");
+  std::string_view elsewhere =
+      firmware_starts_new(plan)
+          ? "this system's root is not on it"
+          : "this system's root is not on it: the firmware may start this system again, "
+            "unless it is told to start from that disk";
+  add_line(text, "", running ? "this system runs from it" : elsewhere);
   add_line(text, "", concat("the installer finds it by ", plan.identity));
   if (plan.parts.empty()) add_line(text, "", "nothing that is known lies on it");
   for (const DiskPart& part : plan.parts) add_part(part, text);
   for (const StayingDisk& other : plan.others) add_staying(plan, other, running, text);
+}
+
+std::string describe_firmware(const FirmwarePlan& firmware) {
+  std::string line = firmware.gets_entry
+                         ? "gets an entry for the new system, first in its boot order"
+                         : "gets no entry: the image has no EFI system partition";
+  if (!firmware.why_unknown.empty()) {
+    return concat(line, "; its old entries cannot be read here (", firmware.why_unknown, ")");
+  }
+  if (firmware.dead == 0) return line;
+  return concat(line, "; ",
+                plural(firmware.dead, "old entry of this disk is", "old entries of this disk are"),
+                " removed");
 }
 
 std::string after_failure(AfterFailure how) {
@@ -90,6 +110,7 @@ std::string describe(const FlashPlan& plan) {
   add_line(text, "", plan.source_detail);
   if (!plan.proof_detail.empty()) add_line(text, "", plan.proof_detail);
   add_hand_over(text, plan.hand_over.lines());
+  if (plan.firmware) add_line(text, "firmware", describe_firmware(*plan.firmware));
   text += "by starting\n";
   add_line(text, "kernel", concat(plan.kernel.release, " (/", plan.kernel.path, ")"));
   add_line(text, "initramfs",

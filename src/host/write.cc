@@ -309,6 +309,9 @@ std::string_view aftermath(Stage stage) {
   __builtin_unreachable();
 }
 
+// That is all that this machine is told of: unlike /init, this makes no entry in its firmware
+// (UEFI) and removes none. What is written here is a stick, or a disk that another machine is to
+// start.
 void show_partitions(const WriteTarget& target) {
   if (target.is_file) return;
   // Somebody may have opened the disk in this moment; he reads the table then.

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "disk/boot_entries.h"
 #include "disk/boot_mode.h"
 #include "disk/preflight.h"
 #include "formats/payload_layout.h"
@@ -363,6 +364,8 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
                                       proven.disk.path()));
   }
   TRY(proven.writer->amend(std::move(layout.patches)));
+  // Nothing knows of them any more when it is time for the firmware's entries.
+  proven.partitions = read_efi_partitions(mounts.root, proven.disk);
   return proven;
 }
 
@@ -480,9 +483,15 @@ Result<Finished> finish(const Mounts& mounts, ProvenDisk& disk, Verified verifie
         std::count_if(entries.value().begin(), entries.value().end(),
                       [&](const std::string& name) { return name.starts_with(disk.disk.name); }));
   }
+  finished.firmware = tell_firmware(mounts.root, disk.disk, std::move(disk.partitions));
   return finished;
 }
 
-Facts Finished::facts() const { return {{"partitions", concat(partitions)}}; }
+Facts Finished::facts() const {
+  Facts facts = {{"partitions", concat(partitions)}};
+  if (firmware.entry) facts.push_back({"entry", boot_entry_name(*firmware.entry)});
+  if (firmware.is_known) facts.push_back({"removed", concat(firmware.removed)});
+  return facts;
+}
 
 }  // namespace curlingiron

@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "disk/block_writer.h"
 #include "disk/choose.h"
+#include "formats/efi_load_option.h"
 #include "formats/module_index.h"
 #include "formats/settings.h"
 #include "image/installation.h"
@@ -19,6 +20,7 @@
 #include "image/wanted.h"
 #include "init/dead_man.h"
 #include "init/drivers.h"
+#include "init/firmware.h"
 #include "init/journal.h"
 #include "net/join/network.h"
 #include "sys/fd.h"
@@ -81,8 +83,9 @@ Result<ProvenSource> prove_source(Journal& journal, DeadMan& dead_man,
 struct ProvenDisk {
   Disk disk;
   std::unique_ptr<BlockTarget> target;
-  std::unique_ptr<BlockWriter> writer;  // prepared: it has touched nothing
-  std::optional<PutStep> put;           // what is to be put onto it; borrows the configuration
+  std::unique_ptr<BlockWriter> writer;   // prepared: it has touched nothing
+  std::optional<PutStep> put;            // what is to be put onto it; borrows the configuration
+  std::vector<EfiPartition> partitions;  // of the old system, for the firmware
   Facts facts() const;
 };
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,
@@ -130,9 +133,11 @@ struct FilesPut {
 // `disk` has a PutStep.
 Result<FilesPut> put_files(const ProvenDisk& disk, const Verified& verified);
 
-// The disk can boot; it is closed, and the kernel has read its new partition table.
+// The disk can boot; it is closed, the kernel has read its new partition table, and the firmware
+// knows of it.
 struct Finished {
   size_t partitions = 0;
+  FirmwareChange firmware;
   Facts facts() const;
 };
 Result<Finished> finish(const Mounts& mounts, ProvenDisk& disk, Verified verified);

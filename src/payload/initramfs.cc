@@ -24,6 +24,8 @@
 namespace curlingiron {
 namespace {
 
+constexpr std::string_view kEfiVariableModule = "efivarfs";
+
 struct LoadedModule {
   std::string name;
   ByteVector bytes;
@@ -64,6 +66,10 @@ class Chooser {
       if (!tree_.covers(name)) return unknown_module(tree_, name);
     }
     for (const std::string& name : always_needed(tree_)) add(name, "always", AtStart::Yes);
+    // Loaded when it is mounted.
+    if (plan_.for_uefi && !tree_.path_of(kEfiVariableModule).empty()) {
+      add(std::string(kEfiVariableModule), "boot entries of UEFI");
+    }
     TRY(add_named());
     TRY(add_links());
     TRY(add_file_systems());

@@ -60,6 +60,7 @@ struct InitramfsPlan {
   InitramfsSettings settings;
   std::vector<LinkModule> links;             // that the network is made of: an error when missing
   std::vector<FileSystemWish> file_systems;  // likewise, where the kernel has none of a wish
+  bool for_uefi = false;                     // with what changes the firmware's boot entries
   Compression compression = Compression::Xz;
   Effort effort = Effort::Best;
   Signatures signatures = Signatures::Strip;

@@ -155,6 +155,26 @@ TEST_F(InitramfsTest, TheNetworkComesWithItsModules) {
   EXPECT_THAT(error(), HasSubstr("bond of the network: bonding: no such module for kernel"));
 }
 
+TEST_F(InitramfsTest, TheFirmwaresEntriesNeedAModuleWhereItIsOne) {
+  plan_.modaliases.clear();
+  plan_.for_uefi = true;
+  // Built into the kernel, or none.
+  EXPECT_THAT(build_initramfs(files_.root(), plan_).value().modules, ElementsAre("af_packet"));
+  files_.write(base() + "modules.dep",
+               "kernel/net/packet/af_packet.ko:\nkernel/fs/efivarfs/efivarfs.ko:\n");
+  files_.write(base() + "modules.alias", "alias fs-efivarfs efivarfs\n");
+  files_.write(base() + "kernel/fs/efivarfs/efivarfs.ko",
+               test::make_plain_module("efivarfs", test::kRelease, ""));
+  Initramfs built = build_initramfs(files_.root(), plan_).value();
+  EXPECT_THAT(built.modules, ElementsAre("af_packet", "efivarfs"));
+  // When it is mounted, the kernel asks for it.
+  EXPECT_THAT(built.index.load, Not(Contains("efivarfs")));
+  ASSERT_EQ(built.index.aliases.size(), 1u);
+  EXPECT_EQ(built.index.aliases[0].pattern, "fs_efivarfs");
+  plan_.for_uefi = false;
+  EXPECT_THAT(build_initramfs(files_.root(), plan_).value().modules, ElementsAre("af_packet"));
+}
+
 TEST_F(InitramfsTest, OmitsWhatNothingElseNeeds) {
   plan_.omit = {"nic"};
   auto built = build_initramfs(files_.root(), plan_);
