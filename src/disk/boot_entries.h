@@ -57,9 +57,9 @@ struct BootEntryChange {
 
 // In an order in which the machine starts something whenever the power goes: the new entry is
 // written before anything names it, and what is dead is removed when nothing names it any more. An
-// entry that is there already is taken again. Where the firmware's memory is full, dead entries
-// make room. BootNext stays. Errors: what the firmware refuses; the entries that were there work as
-// before.
+// entry that is there already is taken again. Where the firmware's memory is full, dead entries go
+// first: that makes room at once, or from its next start on (EDK2). BootNext stays. Errors: what
+// the firmware refuses; the entries of other systems work as before.
 Result<BootEntryChange> change_boot_entries(EfiVariables& variables, const BootEntries& entries,
                                             const BootEntryWish& wish);
 

@@ -31,7 +31,7 @@ class FakeFirmware final : public EfiVariables {
   Result<void> write(const std::string& name, ConstBytes value) override {
     if (read_only) return Error(concat(name, ": Read-only file system"), EROFS);
     if (changes.size() == power_goes_after) return Error("the power is gone", EIO);
-    size_t used = value.size();
+    size_t used = value.size() + lost;
     for (const auto& [other, bytes] : values) used += other == name ? 0 : bytes.size();
     if (used > room) return Error(concat(name, ": No space left on device"), ENOSPC);
     EXPECT_FALSE(value.empty());
@@ -41,6 +41,7 @@ class FakeFirmware final : public EfiVariables {
   }
   Result<void> remove(const std::string& name) override {
     if (changes.size() == power_goes_after) return Error("the power is gone", EIO);
+    if (!gives_room_back) lost += values[name].size();
     values.erase(name);
     changes.push_back(concat("-", name));
     return {};
@@ -50,6 +51,8 @@ class FakeFirmware final : public EfiVariables {
   std::vector<std::string> changes;
   size_t room = 100'000;
   size_t power_goes_after = SIZE_MAX;  // changes
+  size_t lost = 0;                     // until its next start
+  bool gives_room_back = true;
   bool read_only = false;
 };
 
@@ -186,6 +189,20 @@ TEST_F(BootEntriesTest, WhereItIsFullTheDeadMakeRoom) {
   EXPECT_EQ(changed.removed, 2u);
   EXPECT_THAT(firmware_.changes, ElementsAre("-Boot0001", "-Boot0004", "+Boot0003", "+BootOrder"));
   EXPECT_THAT(order(), ElementsAre(3, 2, 0));
+}
+
+TEST_F(BootEntriesTest, RoomThatComesLater) {
+  size_t used = 0;
+  for (const auto& [name, value] : firmware_.values) used += value.size();
+  firmware_.room = used + 10;
+  firmware_.gives_room_back = false;
+  EXPECT_EQ(change().error().code(), ENOSPC);
+  EXPECT_THAT(firmware_.changes, ElementsAre("-Boot0001", "-Boot0004"));
+  EXPECT_EQ(starts(), "a stick");
+  firmware_.lost = 0;
+  // What the order names may be there for the firmware alone: it stays, and its number is taken.
+  EXPECT_EQ(change().value().entry, 3);
+  EXPECT_THAT(order(), ElementsAre(3, 4, 2, 1, 0));
 }
 
 TEST_F(BootEntriesTest, WhereItIsFullOfOthersTheyStay) {
