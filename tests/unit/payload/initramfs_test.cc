@@ -175,6 +175,37 @@ TEST_F(InitramfsTest, TheFirmwaresEntriesNeedAModuleWhereItIsOne) {
   EXPECT_THAT(build_initramfs(files_.root(), plan_).value().modules, ElementsAre("af_packet"));
 }
 
+TEST_F(InitramfsTest, FileSystemsComeOnlyWhereTheyAreMounted) {
+  std::string dep = base() + "modules.dep";
+  std::string lines = read_text(files_.root(), dep).value();
+  files_.write(dep, as_bytes(lines + "kernel/fs/ext4/ext4.ko:\nkernel/fs/fat/vfat.ko:\n"
+                                     "kernel/fs/nls/nls_ascii.ko:\n"));
+  for (const char* path : {"fs/ext4/ext4", "fs/fat/vfat", "fs/nls/nls_ascii", "block/loop"}) {
+    std::string name = std::string(path).substr(std::string(path).rfind('/') + 1);
+    files_.write(concat(base(), "kernel/", std::string(path), ".ko"),
+                 test::make_plain_module(name, test::kRelease));
+  }
+  auto without = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(without.ok()) << without.error().message();
+  EXPECT_THAT(without.value().modules, Not(Contains("ext4")));
+
+  plan_.file_systems = {{{"ext4", "xfs"}, "--put into partition 1"},
+                        {{"vfat"}, "--put into partition 2"}};
+  EXPECT_THAT(error(), HasSubstr("--put into partition 1: loop: no such module"));
+  files_.write(dep, as_bytes(read_text(files_.root(), dep).value() + "kernel/block/loop.ko:\n"));
+  auto built = build_initramfs(files_.root(), plan_);
+  ASSERT_TRUE(built.ok()) << built.error().message();
+  for (const char* name : {"loop", "ext4", "vfat", "nls_ascii"}) {
+    EXPECT_THAT(built.value().modules, Contains(name));
+  }
+  EXPECT_THAT(built.value().index.load, Contains("loop"));
+  EXPECT_THAT(built.value().index.load, Not(Contains("ext4")));  // when it is mounted
+
+  plan_.file_systems.push_back({{"xfs", "btrfs"}, "--put into partition 3"});
+  EXPECT_THAT(error(), HasSubstr("--put into partition 3: kernel"));
+  EXPECT_THAT(error(), HasSubstr("has none of xfs, btrfs"));
+}
+
 TEST_F(InitramfsTest, OmitsWhatNothingElseNeeds) {
   plan_.omit = {"nic"};
   auto built = build_initramfs(files_.root(), plan_);
