@@ -1,7 +1,6 @@
 #include "formats/partition.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 
 #include "base/text.h"
@@ -14,7 +13,7 @@ namespace {
 using Use = Partition::Use;
 
 constexpr size_t kMbrBytes = 512;
-constexpr unsigned kFirstLogical = 5;
+constexpr unsigned kFirstLogical = 5;  // of an MBR
 
 struct TypeUse {
   std::string_view type;
@@ -75,21 +74,32 @@ std::string list(std::span<const Partition> partitions) {
   return words.empty() ? "none" : join(words, ", ");
 }
 
-// The one of those that fit; nullopt: none does.
-Result<std::optional<Partition>> the_one(std::span<const Partition> partitions,
-                                         std::string_view word,
-                                         const std::function<bool(const Partition&)>& fits) {
+// What is looked for.
+struct Wanted {
+  std::string_view word;  // for messages
+  std::optional<uint32_t> number = {};
+  std::optional<Use> use = {};
+
+  bool fits(const Partition& partition) const {
+    if (number) return partition.number == *number;
+    if (use) return partition.use == *use;
+    return partition.name == word;
+  }
+};
+
+// The one that fits; null: none does.
+Result<const Partition*> the_one(std::span<const Partition> partitions, const Wanted& wanted) {
   const Partition* found = nullptr;
   for (const Partition& partition : partitions) {
-    if (!fits(partition)) continue;
+    if (!wanted.fits(partition)) continue;
     if (found != nullptr) {
-      return Error(concat("\"", printable(word, 40),
+      return Error(concat("\"", printable(wanted.word, 40),
                           "\" may be more than one partition of the image: it has ",
                           list(partitions), "; name it by its number"));
     }
     found = &partition;
   }
-  return found == nullptr ? std::optional<Partition>() : std::optional(*found);
+  return found;
 }
 
 }  // namespace
@@ -126,36 +136,23 @@ Result<std::vector<Partition>> list_partitions(ConstBytes head, uint32_t sector)
 }
 
 Result<Partition> choose_partition(std::span<const Partition> partitions, std::string_view word) {
-  std::optional<Partition> found;
+  const UseWord* use = std::ranges::find(kWords, word, &UseWord::word);
   Result<uint32_t> number = parse_u32(word);
+  std::vector<Wanted> tries;
   if (number.ok()) {
-    found = TRY(the_one(partitions, word,
-                        [&](const Partition& part) { return part.number == number.value(); }));
-    bool is_mbr =
-        std::ranges::all_of(partitions, [](const Partition& part) { return part.name.empty(); });
-    if (!found && is_mbr && number.value() >= kFirstLogical) {
-      return Error(concat("the image has no partition ", word, ": it has ", list(partitions),
-                          "; what lies in an extended partition cannot be named"));
-    }
+    tries.push_back({word, number.value()});
+  } else if (use != std::end(kWords)) {
+    tries = {{word, {}, use->use}, {word}, {word, {}, use->otherwise}};
   } else {
-    const UseWord* use = std::ranges::find(kWords, word, &UseWord::word);
-    bool is_use = use != std::end(kWords);
-    if (is_use) {
-      found = TRY(
-          the_one(partitions, word, [&](const Partition& part) { return part.use == use->use; }));
-    }
-    if (!found) {
-      found =
-          TRY(the_one(partitions, word, [&](const Partition& part) { return part.name == word; }));
-    }
-    if (!found && is_use) {
-      found = TRY(the_one(partitions, word,
-                          [&](const Partition& part) { return part.use == use->otherwise; }));
-    }
+    tries.push_back({word});
   }
-  if (found) return *found;
+  for (const Wanted& wanted : tries) {
+    if (const Partition* found = TRY(the_one(partitions, wanted))) return *found;
+  }
+  bool may_be_logical = number.ok() && number.value() >= kFirstLogical;
   return Error(concat("the image has no partition \"", printable(word, 40), "\": it has ",
-                      list(partitions)));
+                      list(partitions),
+                      may_be_logical ? "; one within an extended partition cannot be named" : ""));
 }
 
 }  // namespace curlingiron

@@ -35,10 +35,10 @@ constexpr KnownFileSystem kKnown[] = {
     {"FAT", "vfat", "utf8", Keeps::NamesOnly},
 };
 
-Result<KnownFileSystem> known_file_system(ConstBytes begin) {
+Result<const KnownFileSystem*> known_file_system(ConstBytes begin) {
   std::optional<FileSystem> found = find_file_system(begin);
   for (const KnownFileSystem& known : kKnown) {
-    if (found && found->name == known.name) return known;
+    if (found && found->name == known.name) return &known;
   }
   return Error(concat("holds ", found ? found->name : "no file system that is known",
                       "; files can be put into ext2, ext3, ext4, XFS, Btrfs and FAT"));
@@ -70,82 +70,83 @@ Result<void> check_driver(const Partition& partition) {
                       join(types, ", "), ")"));
 }
 
-// One put into the file system that is the root directory of this thread.
+// One put into a file system.
 class Placement {
  public:
   Placement(const UniqueFd& root, ReplaceFiles replace, Keeps keeps)
       : root_(root), replace_(replace), keeps_(keeps) {}
 
+  // Paths are absolute: this thread's root directory is the file system.
   Result<void> place(const Put& put) const {
-    std::string_view path = put.path.substr(1);
-    bool into = put.path.ends_with('/');
-    std::string destination(path.substr(0, path.size() - (into && !path.empty() ? 1 : 0)));
-    if (into || is_directory(destination)) {
-      destination = concat(destination, destination.empty() ? "" : "/", put.name);
+    std::string destination(put.path);
+    bool into = destination.back() == '/';
+    if (!into && is_directory(destination)) {
+      destination += '/';
+      into = true;
     }
+    if (into) destination += put.name;
     TRY(make_parents(destination));
     for (const PutEntry& entry : put.entries) {
-      std::string at =
-          entry.path.empty() ? destination : concat(destination, "/", std::string(entry.path));
-      TRY_CONTEXT(concat("/", printable(at, at.size())), place(entry, at, put));
+      std::string at = destination;
+      if (!entry.path.empty()) at += '/';
+      at += entry.path;
+      TRY(place(entry, at, put));
     }
     return {};
   }
 
  private:
+  static Error in_the_way(const std::string& path, std::string_view why) {
+    return Error(concat(printable(path, path.size()), ": ", why));
+  }
+
   bool is_directory(const std::string& path) const {
-    Result<FileStatus> status = file_status(root_, path.empty() ? "." : path);
+    Result<FileStatus> status = file_status(root_, path);
     return status.ok() && status.value().type == FileType::Directory;
   }
 
   Result<void> make_parents(const std::string& path) const {
-    for (size_t slash = path.find('/'); slash != std::string::npos;
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
          slash = path.find('/', slash + 1)) {
-      std::string parent = path.substr(0, slash);
-      if (is_directory(parent)) continue;
-      if (exists(root_, parent)) {
-        return Error(concat("/", printable(parent, parent.size()),
-                            ": is there, and no directory that anything could be put into"));
-      }
-      TRY(make_directory(root_, parent));
-      TRY(set_permissions(root_, parent, 0755));
+      TRY(make_directory_at(path.substr(0, slash)));
     }
     return {};
+  }
+
+  // True: it was not there before.
+  Result<bool> make_directory_at(const std::string& path) const {
+    if (is_directory(path)) return false;
+    if (exists(root_, path)) return in_the_way(path, "is there, and no directory");
+    TRY(make_directory(root_, path));
+    TRY(set_permissions(root_, path, 0755));
+    return true;
   }
 
   // Nothing is there any more, or all of it stays.
   Result<void> make_room(const std::string& at) const {
     Result<FileStatus> status = file_status(root_, at, FollowLinks::No);
     if (!status.ok()) {
-      return status.error().code() == ENOENT ? Result<void>() : Result<void>(status.error());
+      if (status.error().code() == ENOENT) return {};
+      return status.error();
     }
     if (status.value().type == FileType::Directory) {
-      return Error("is a directory, in the place of which no file can be put", EISDIR);
+      return in_the_way(at, "is a directory, in the place of which no file can be put");
     }
     if (replace_ == ReplaceFiles::No) {
-      return Error("exists already; --force-put replaces what is there", EEXIST);
+      return in_the_way(at, "exists already; --force-put replaces what is there");
     }
     return remove_file(root_, at);
   }
 
   Result<void> place(const PutEntry& entry, const std::string& at, const Put& put) const {
-    bool is_directory_already = entry.kind == PutEntry::Kind::Directory && is_directory(at);
-    if (is_directory_already) return {};
     if (entry.kind == PutEntry::Kind::Directory) {
-      if (exists(root_, at)) return Error("is there, and no directory", ENOTDIR);
-      TRY(make_directory(root_, at));
-      return own(entry, at, put);
-    }
-    TRY(make_room(at));
-    if (entry.kind == PutEntry::Kind::Link) {
-      TRY(make_link(root_, at, std::string(as_text(entry.bytes))));
+      if (!TRY(make_directory_at(at))) return {};
     } else {
-      TRY(create_file(root_, at, entry.bytes));
+      TRY(make_room(at));
+      TRY(entry.kind == PutEntry::Kind::Link
+              ? make_link(root_, at, std::string(as_text(entry.bytes)))
+              : create_file(root_, at, entry.bytes));
     }
-    return own(entry, at, put);
-  }
-
-  Result<void> own(const PutEntry& entry, const std::string& at, const Put& put) const {
     if (keeps_ == Keeps::NamesOnly) return {};
     TRY(set_owner(root_, at, put.uid, put.gid));
     // After the owner, whose change takes set-id bits away. A link has no mode.
@@ -227,7 +228,7 @@ Result<void> PutStep::run_on(const Partition& partition, PutReport& report) cons
   TRY(drop_cache(disk_));
   ByteVector begin(static_cast<size_t>(std::min(kSuperblocks, partition.size)));
   TRY(pread_exact(disk_, begin, partition.offset));
-  KnownFileSystem known = TRY(known_file_system(begin));
+  const KnownFileSystem& known = *TRY(known_file_system(begin));
   LoopDevice loop = TRY(LoopDevice::attach(disk_, partition.offset, partition.size));
   auto fill = [&](const UniqueFd& root) -> Result<void> {
     Placement placement(root, order_.replace, known.keeps);
