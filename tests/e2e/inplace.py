@@ -52,10 +52,11 @@ class Scene:
             self.disk.unlink(missing_ok=True)
 
     def old_machine(self, firmware="bios", bus="virtio", nic="virtio-net-pci", extra_disks=(), memory=MEMORY,
-                    **options):
+                    wire=None, **options):
+        """`wire`: what its NIC is plugged into, in the place of the network's bridge."""
         return harness.Machine(self.artifacts, name="machine", network=self.network, firmware=firmware, memory=memory,
                                disks=[{"file": self.disk, "bus": bus, "serial": SERIAL}, *extra_disks],
-                               nics=[{"model": nic}], reset="pause", **options)
+                               nics=[{"model": nic, **(wire or {})}], reset="pause", **options)
 
     def fetch_command(self, machine):
         """All the installation that the old machine needs: one file (and the test's own CA)."""

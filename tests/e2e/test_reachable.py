@@ -8,6 +8,7 @@ import subprocess
 
 from tests.e2e import harness, inplace
 from tests.e2e.harness import MIB, SECTOR
+from tests.e2e.switch import Switch, Wire
 
 ADDRESS = "10.77.0.50"
 HOST_NAME = "shop.example.net"
@@ -41,7 +42,7 @@ Name=wan.7
 [Network]
 Address={FAR_ADDRESS}/32
 Address={FAR_ADDRESS6}/128
-DNS={FAR_GATEWAY}
+DNS={harness.GATEWAY}
 IPv6AcceptRA=no
 
 [Route]
@@ -186,13 +187,14 @@ class Reachable(harness.E2ETest):
 
     def test_far_gateway_and_vlan(self):
         """Neither DHCP nor a network of its own: /32, /128, a gateway on the link, all of it in a VLAN."""
-        scene, machine = self.old_machine("cloud12", "cloud12.raw")
-        run = scene.network.namespace.run
-        for command in ("ip link add br0.7 link br0 type vlan id 7", "ip link set br0.7 up",
-                        f"ip addr add {FAR_GATEWAY}/32 dev br0.7", f"ip addr add {FAR_GATEWAY6}/128 dev br0.7 nodad",
-                        f"ip route add {FAR_ADDRESS} dev br0.7", f"ip route add {FAR_ADDRESS6} dev br0.7"):
-            run(command.split())
-        scene.network.serve_names(dhcp=False, name="far", bridge="br0.7", address=harness.GATEWAY)
+        wire = Wire(self.artifacts, "wire")
+        scene, machine = self.old_machine("cloud12", "cloud12.raw", wire=wire.a)
+        for command in (f"ip addr add {FAR_GATEWAY}/32 dev br0", f"ip addr add {FAR_GATEWAY6}/128 dev br0 nodad",
+                        f"ip route add {FAR_ADDRESS} dev br0", f"ip route add {FAR_ADDRESS6} dev br0"):
+            scene.network.namespace.run(command.split())
+        switch = Switch(self.artifacts, scene.network, [wire], vlan=7)
+        self.addCleanup(switch.machine.kill)
+        switch.ready()
         self.configure(machine, FAR)
         self.flash(scene, machine)
         for address in (FAR_ADDRESS, FAR_ADDRESS6):
