@@ -45,10 +45,11 @@ class DirectTest(harness.E2ETest):
         os.link(served, self.web / self.name)
         self.served = self.web / self.name
 
-    def start(self, settings, disk=None, nic=None, **options):
+    def start(self, settings, disk=None, nic=None, words=(), **options):
+        """`words`: more of the kernel's command line."""
         # The kernel's informational lines would cut those of /init in two on a serial console.
         consoles = (f"console={name}" for name in options.pop("consoles", ["ttyS0"]))
-        words = [*consoles, "panic=1", "loglevel=4", *(f"curlingiron.{s}" for s in settings)]
+        words = [*consoles, "panic=1", "loglevel=4", *words, *(f"curlingiron.{s}" for s in settings)]
         return self.machine(network=self.net, kernel=payload.KERNEL / "vmlinuz", initrd=self.initramfs,
                             append=" ".join(words), memory=options.pop("memory", 256),
                             disks=[{"file": self.disk, "serial": SERIAL, **(disk or {})}], nics=[nic or {}],
