@@ -248,8 +248,8 @@ class SeedMaker {
       Json vendor = Json::object();
       // Who may log in here as root may do so there.
       if (!keys_.empty()) vendor["disable_root"] = false;
-      // Else what follows the first dot is no part of the name on the new system.
-      if (name_.find('.') != std::string::npos) vendor["prefer_fqdn_over_hostname"] = true;
+      // Of the name in the meta-data cloud-init takes what comes before the first dot.
+      if (name_.find('.') != std::string::npos) vendor["hostname"] = vendor["fqdn"] = name_;
       if (!host_keys_.empty()) vendor["ssh_keys"] = host_keys_;
       if (!vendor.empty()) set(kVendorData, concat(kCloudConfig, to_yaml(vendor)));
     }

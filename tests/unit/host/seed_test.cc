@@ -112,8 +112,8 @@ TEST_F(Seeds, AllThatIsAskedForIsInIt) {
                                    kOtherBlob, "\"\n")));
   EXPECT_EQ(file(seed, "user-data"), "#cloud-config\npackages: [vim]\n");
   EXPECT_EQ(file(seed, "vendor-data"),
-            "#cloud-config\ndisable_root: false\nprefer_fqdn_over_hostname: true\nssh_keys:\n  "
-            "ed25519_private: "
+            "#cloud-config\ndisable_root: false\nfqdn: \"web1.example.org\"\nhostname: "
+            "\"web1.example.org\"\nssh_keys:\n  ed25519_private: "
             "\"-----BEGIN\\nSECRET\\n-----END\\n\"\n  ed25519_public: \"ssh-ed25519 AAAA "
             "root@old\\n\"\n");
   EXPECT_EQ(file(seed, "network-config"), "");
