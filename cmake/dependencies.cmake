@@ -12,7 +12,6 @@ find_package(Threads REQUIRED)
 curlingiron_archive(ci_zlib z)
 curlingiron_archive(ci_lzma lzma)
 curlingiron_archive(ci_bzip2 bz2)
-curlingiron_archive(ci_xxhash xxhash)
 
 # Built by scripts/setup from the distribution's source packages: Debian's libcurl.a cannot be linked
 # static, ISA-L has no archive, and of OpenSSL, lz4 and zstd only a part is wanted. Imported

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "disk/request_queue.h"
-#include "io/digest.h"
+#include "io/xxh3.h"
 
 namespace curlingiron {
 namespace {

@@ -1,7 +1,6 @@
 #include "io/digest.h"
 
 #include <openssl/evp.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -35,10 +34,6 @@ const EVP_MD* algorithm(DigestKind kind) {
   }
   __builtin_unreachable();
 }
-
-struct FreeXxh3 {
-  void operator()(XXH3_state_t* state) const { ::XXH3_freeState(state); }
-};
 
 }  // namespace
 
@@ -100,23 +95,5 @@ Result<VerifiedDigest> VerifiedDigest::compare(std::string_view what, ConstBytes
   }
   return VerifiedDigest();
 }
-
-uint64_t xxh3(ConstBytes bytes) { return ::XXH3_64bits(bytes.data(), bytes.size()); }
-
-struct Xxh3::State {
-  std::unique_ptr<XXH3_state_t, FreeXxh3> state{::XXH3_createState()};
-};
-
-Xxh3::Xxh3() : state_(std::make_unique<State>()) {
-  require(state_->state != nullptr && ::XXH3_64bits_reset(state_->state.get()) == XXH_OK);
-}
-Xxh3::Xxh3(Xxh3&&) noexcept = default;
-Xxh3::~Xxh3() = default;
-
-void Xxh3::update(ConstBytes bytes) {
-  require(::XXH3_64bits_update(state_->state.get(), bytes.data(), bytes.size()) == XXH_OK);
-}
-
-uint64_t Xxh3::value() const { return ::XXH3_64bits_digest(state_->state.get()); }
 
 }  // namespace curlingiron

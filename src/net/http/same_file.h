@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "base/bytes.h"
-#include "io/digest.h"
+#include "io/xxh3.h"
 #include "net/http/options.h"
 
 namespace curlingiron {
