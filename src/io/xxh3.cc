@@ -2,7 +2,8 @@
 
 #include <cstdlib>
 
-// By its header alone: the library's archive is one object, with four times as much as is called here.
+// By its header alone: the library's archive is one object, with four times as much as is called
+// here.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
