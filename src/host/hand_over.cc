@@ -1,5 +1,7 @@
 #include "host/hand_over.h"
 
+#include <nlohmann/json.hpp>
+
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/put_order.h"
@@ -39,6 +41,33 @@ std::vector<std::string> HandOver::lines() const {
   for (const std::string& note : layout.notes) lines.push_back(note);
   for (const std::string& note : seed.notes) lines.push_back(note);
   return lines;
+}
+
+nlohmann::ordered_json HandOver::as_json() const {
+  nlohmann::ordered_json all = nlohmann::ordered_json::object();
+  if (layout.backup_moves) all["layout"]["backup_table"] = "at the disk's end";
+  if (layout.last && layout.last->size != layout.last->size_before) {
+    all["layout"]["grown"] = {{"partition", layout.last->number},
+                              {"bytes_before", layout.last->size_before},
+                              {"bytes", layout.last->size}};
+  }
+  if (layout.seed_offset) {
+    all["seed"] = {{"partition", layout.seed_number},
+                   {"offset", *layout.seed_offset},
+                   {"bytes", seed.image.size()},
+                   {"holds", seed.shown}};
+  }
+  for (const PutFiles::One& one : put.ones) {
+    all["put"].push_back({{"source", one.source},
+                          {"partition", one.partition.number},
+                          {"path", one.path},
+                          {"files", one.files},
+                          {"bytes", one.bytes}});
+  }
+  for (const auto* notes : {&layout.notes, &seed.notes}) {
+    for (const std::string& note : *notes) all["notes"].push_back(note);
+  }
+  return all;
 }
 
 Result<HandOver> plan_hand_over(Seed seed, PutFiles put, ConstBytes head, const Settings& settings,

@@ -1,6 +1,7 @@
 // What the new system gets besides its image: its partitions on this disk, a seed, and files.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct HandOver {
   PutFiles put = {};  // placed
   // For the plan, a line each.
   std::vector<std::string> lines() const;
+  // The same for programs: "layout", "seed", "put" and "notes", of which each is there where there
+  // is something to say. Nothing secret.
+  nlohmann::ordered_json as_json() const;
 };
 
 // `head`: the image's first bytes. A seed that was not asked for is left out where it has no place,

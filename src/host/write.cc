@@ -255,20 +255,8 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   return Outcome{copied.report(), now() - start, proven.proven_by()};
 }
 
-nlohmann::ordered_json put_as_json(const PutFiles& put) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  for (const PutFiles::One& one : put.ones) {
-    list.push_back({{"source", one.source},
-                    {"partition", one.partition.number},
-                    {"path", one.path},
-                    {"files", one.files},
-                    {"bytes", one.bytes}});
-  }
-  return list;
-}
-
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
-            const PutFiles& put, std::optional<Duration> proving, const Outcome& outcome) {
+            const HandOver& hand_over, std::optional<Duration> proving, const Outcome& outcome) {
   if (options.json) {
     auto seconds = [](Duration duration) {
       return std::chrono::duration<double>(duration).count();
@@ -284,7 +272,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"proof_seconds", seconds(proving.value_or(0s))},
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proven_by}};
-    if (!put.ones.empty()) result["put"] = put_as_json(put);
+    result.update(hand_over.as_json());
     std::printf("%s\n",
                 result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return;
@@ -392,7 +380,7 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
   writer.reset();
   device.reset();
   show_partitions(target);
-  report(options, target, origin.name(), hand_over.put, proving, outcome);
+  report(options, target, origin.name(), hand_over, proving, outcome);
   return {};
 }
 

@@ -364,6 +364,7 @@ Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configu
                                       proven.disk.path()));
   }
   TRY(proven.writer->amend(std::move(layout.patches)));
+  proven.layout = std::move(layout);
   // Nothing knows of them any more when it is time for the firmware's entries.
   proven.partitions = read_efi_partitions(mounts.root, proven.disk);
   return proven;
@@ -373,6 +374,12 @@ Facts ProvenDisk::facts() const {
   Facts facts = {{"disk", disk.name}, {"size", concat(disk.size)}};
   if (!disk.model.empty()) facts.push_back({"model", disk.model});
   if (!disk.serial.empty()) facts.push_back({"serial", disk.serial});
+  if (layout.backup_moves) facts.push_back({"table", "moved"});
+  if (layout.last && layout.last->size != layout.last->size_before) {
+    facts.push_back({"grown", concat(layout.last->number)});
+    facts.push_back({"to", concat(layout.last->size)});
+  }
+  if (layout.seed_offset) facts.push_back({"seed", concat(layout.seed_number)});
   return facts;
 }
 

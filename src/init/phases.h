@@ -86,6 +86,7 @@ struct ProvenDisk {
   std::unique_ptr<BlockWriter> writer;   // prepared: it has touched nothing
   std::optional<PutStep> put;            // what is to be put onto it; borrows the configuration
   std::vector<EfiPartition> partitions;  // of the old system, for the firmware
+  DiskLayout layout;                     // as planned for it; the writer has its patches
   Facts facts() const;
 };
 Result<ProvenDisk> prove_disk(const Mounts& mounts, const Configuration& configuration,

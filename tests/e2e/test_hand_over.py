@@ -402,7 +402,11 @@ class HandOver(unittest.TestCase):
                      "me@laptop (ssh-ed25519)", "host key of SSH, ed25519",
                      f"user-data of {user_data}", f"files of {folder}: 1 file"):
             self.assertIn(line, re.sub(r"\s+", " ", shown))
-        self.assertEqual(json.loads(here("--json").partition("\n}")[0] + "\n}")["status"], "ok")
+        told = json.loads(here("--json").partition("\n}")[0] + "\n}")
+        self.assertEqual(told["status"], "ok")
+        self.assertEqual(told["layout"]["grown"]["partition"], 2)
+        self.assertEqual((told["seed"]["partition"], told["seed"]["bytes"]), (3, MIB))
+        self.assertIn("name web1.example.org", told["seed"]["holds"])
         parts = self.check_table(disk, "gpt")
         files = self.check_seed(disk, *parts[3][:2], 512)
         self.assertEqual(set(files), {"meta-data", "user-data", "vendor-data", "deep/token"})
