@@ -9,6 +9,7 @@ namespace curlingiron {
 namespace {
 
 constexpr std::string_view kRemovable = "BOOT";  // its folder and its name
+constexpr size_t kMostFolders = 64;
 // Then the first that starts the others: of shim and GRUB side by side, Secure Boot takes only
 // shim.
 constexpr std::string_view kLoaders[] = {kRemovable, "shim", "systemd-boot", "grub"};
@@ -27,19 +28,26 @@ Result<std::string> find_boot_loader(const FatReader& system_partition,
   std::erase_if(folders, [](const FatEntry& folder) {
     return folder.name.starts_with('.') || folder.name.find('?') != std::string::npos;
   });
-  for (std::string_view loader : kLoaders) {
-    std::string name = concat(loader, architecture, ".efi");
-    for (const FatEntry& folder : folders) {
-      if (equal_ignoring_case(folder.name, kRemovable) != (loader == kRemovable)) continue;
-      // What is a file, or damaged, holds none.
-      Result<std::vector<FatEntry>> files = system_partition.list(concat("EFI/", folder.name));
-      if (!files.ok()) continue;
+  // More than any image has, and few enough for one that wants to take long.
+  folders.resize(std::min(folders.size(), kMostFolders));
+  size_t best = std::size(kLoaders);
+  std::string path;
+  for (const FatEntry& folder : folders) {
+    // What is a file, or damaged, holds none.
+    Result<std::vector<FatEntry>> files = system_partition.list(concat("EFI/", folder.name));
+    if (!files.ok()) continue;
+    bool is_removable = equal_ignoring_case(folder.name, kRemovable);
+    for (size_t rank = 0; rank < best; ++rank) {
+      if ((kLoaders[rank] == kRemovable) != is_removable) continue;
+      std::string name = concat(kLoaders[rank], architecture, ".efi");
       for (const FatEntry& file : files.value()) {
         if (file.size == 0 || !equal_ignoring_case(file.name, name)) continue;
-        return concat("\\EFI\\", folder.name, "\\", file.name);
+        best = rank;
+        path = concat("\\EFI\\", folder.name, "\\", file.name);
       }
     }
   }
+  if (!path.empty()) return path;
   return Error("no boot loader for this firmware is in it");
 }
 

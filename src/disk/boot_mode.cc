@@ -16,7 +16,6 @@ namespace {
 using Doubt = std::optional<std::string>;
 
 constexpr size_t kBootCodeBytes = 440;  // before the disk signature of an MBR
-constexpr size_t kMbrBytes = 512;
 constexpr size_t kIsoMagicOffset = 32_KiB + 1;
 // UEFI specification 2.10, table 5.8: "legacy BIOS bootable".
 constexpr uint64_t kLegacyBootable = 4;

@@ -8,12 +8,10 @@
 namespace curlingiron {
 namespace {
 
-constexpr size_t kMbrBytes = 512;
 constexpr size_t kMbrEntries = 446;
 constexpr size_t kMbrEntryBytes = 16;
 constexpr size_t kMbrCount = 4;
 constexpr size_t kMbrMark = 510;
-constexpr uint8_t kProtectiveType = 0xEE;
 constexpr uint8_t kFat16Type = 0x0E;  // addressed by LBA
 constexpr uint64_t kMostMbrSectors = 0xffffffff;
 
@@ -23,6 +21,40 @@ constexpr uint64_t kLargestSeed = 16_MiB;
 // Microsoft basic data: what a FAT file system has, whoever reads it.
 constexpr Guid kBasicData = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
                              0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
+
+// Partitions that nothing gains by growing, though they may end last.
+struct Fixed {
+  Guid gpt;
+  uint8_t mbr;  // 0: an MBR has none
+  std::string_view name;
+};
+constexpr Fixed kFixed[] = {
+    {{0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e, 0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46,
+      0x49},
+     0,
+     "boot code (BIOS boot)"},
+    {{0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9,
+      0x3b},
+     0xef,
+     "the EFI system partition"},
+    {{0x6d, 0xfd, 0x57, 0x06, 0xab, 0xa4, 0xc4, 0x43, 0x84, 0xe5, 0x09, 0x33, 0xc8, 0x4b, 0x4f,
+      0x4f},
+     0x82,
+     "swap"},
+};
+
+// What is said where it was to grow.
+std::string stays_small(unsigned slot, std::string_view what) {
+  return concat("partition ", slot + 1, " ends last, but is ", what,
+                ": it does not grow, and neither does what comes before it");
+}
+
+constexpr std::string_view kWithoutSeed =
+    "; --no-seed goes without one, and --put puts files into the image's own file systems";
+
+Error no_place(std::string_view why) {
+  return Error(concat("the seed has no place: ", why, kWithoutSeed));
+}
 
 void put_le32(MutableBytes bytes, size_t offset, uint32_t value) {
   for (size_t i = 0; i < 4; ++i) bytes[offset + i] = static_cast<uint8_t>(value >> (8 * i));
@@ -86,13 +118,13 @@ class Room {
     return std::max(last_->end, seed_begin_ / step * step);
   }
 
-  DiskLayout::LastPartition describe_last(uint64_t end) const {
+  DiskLayout::LastPartition describe_last(uint64_t end, bool may_grow) const {
     uint64_t sector = wish_.sector;
     return {.number = last_->slot + 1,
             .offset = last_->begin * sector,
             .size_before = (last_->end - last_->begin) * sector,
             .size = (end - last_->begin) * sector,
-            .free_after = seed_begin_ > end ? (seed_begin_ - end) * sector : 0};
+            .free_after = may_grow && seed_begin_ > end ? (seed_begin_ - end) * sector : 0};
   }
 
  private:
@@ -111,7 +143,7 @@ class GptEditor {
   Result<DiskLayout> run() && {
     layout_.table = DiskLayout::Table::Gpt;
     if (Result<void> sound = read(); !sound.ok()) {
-      if (wish_.seed_size != 0) return sound.error().with_context("the seed has no place");
+      if (wish_.seed_size != 0) return no_place(sound.error().message());
       layout_.notes.push_back(sound.error().message());
       return std::move(layout_);
     }
@@ -120,9 +152,9 @@ class GptEditor {
     grow(room);
     if (room.has_seed()) TRY(enter_seed(room));
     layout_.backup_moves = header_.other_sector != disk_sectors() - 1;
-    bool changes = layout_.backup_moves || wish_.seed_size != 0 ||
-                   (layout_.last && layout_.last->size != layout_.last->size_before);
-    if (changes) make_patches();
+    changes_ = layout_.backup_moves || wish_.seed_size != 0 ||
+               (layout_.last && layout_.last->size != layout_.last->size_before);
+    make_patches();
     return std::move(layout_);
   }
 
@@ -247,9 +279,15 @@ class GptEditor {
       if (wish_.grow) layout_.notes.emplace_back("there is no partition that could grow");
       return;
     }
-    uint64_t end = wish_.grow ? room.grown_end() : room.last()->end;
-    if (end != room.last()->end) put_le64(entry(room.last()->slot), 40, end - 1);
-    layout_.last = room.describe_last(end);
+    unsigned slot = room.last()->slot;
+    const Fixed* fixed = std::ranges::find_if(kFixed, [&](const Fixed& kind) {
+      return std::ranges::equal(kind.gpt, entry(slot).first(kind.gpt.size()));
+    });
+    bool may_grow = fixed == std::end(kFixed);
+    if (wish_.grow && !may_grow) layout_.notes.push_back(stays_small(slot, fixed->name));
+    uint64_t end = wish_.grow && may_grow ? room.grown_end() : room.last()->end;
+    if (end != room.last()->end) put_le64(entry(slot), 40, end - 1);
+    layout_.last = room.describe_last(end, may_grow);
   }
 
   Result<void> enter_seed(const Room& room) {
@@ -261,7 +299,7 @@ class GptEditor {
       while (slot < count() && is_used(slot)) ++slot;
     }
     if (slot == count()) {
-      return Error("the seed has no place: all entries of the partition table are in use");
+      return no_place("all entries of the partition table are in use");
     }
     MutableBytes place = entry(slot);
     std::ranges::fill(place, uint8_t{0});
@@ -287,7 +325,7 @@ class GptEditor {
     put_le32(bytes, 16, 0);
     put_le64(bytes, 24, own);
     put_le64(bytes, 32, other);
-    put_le64(bytes, 48, last_usable());
+    if (changes_) put_le64(bytes, 48, last_usable());
     put_le64(bytes, 72, entries);
     put_le32(bytes, 88, crc32(ConstBytes(entries_).first(header_.entries_bytes())));
     put_le32(bytes, 16, crc32(ConstBytes(bytes).first(size)));
@@ -311,10 +349,13 @@ class GptEditor {
     auto add = [&](uint64_t at, ByteVector bytes) {
       layout_.patches.push_back({at * sector, std::move(bytes)});
     };
-    add(0, protective_mbr());
-    add(1, header(1, last, header_.entries_sector));
-    add(header_.entries_sector, entries_);
+    if (changes_) {
+      add(0, protective_mbr());
+      add(1, header(1, last, header_.entries_sector));
+      add(header_.entries_sector, entries_);
+    }
     if (layout_.backup_moves) remove_old_backup();
+    // In any case: the image may be shorter than its table says, and its last bytes are not known.
     add(backup_entries(), entries_);
     add(last, header(last, 1, backup_entries()));
   }
@@ -337,12 +378,11 @@ class GptEditor {
   ByteVector entries_;  // whole sectors
   std::vector<Extent> parts_;
   std::optional<Extent> old_seed_;  // one of them, that stays
+  bool changes_ = false;            // the table, not its backup alone
   DiskLayout layout_;
 };
 
 // --- MBR -----------------------------------------------------------------------------------------
-
-bool is_extended(uint8_t type) { return type == 0x05 || type == 0x0f || type == 0x85; }
 
 class MbrEditor {
  public:
@@ -352,7 +392,7 @@ class MbrEditor {
   Result<DiskLayout> run() && {
     layout_.table = DiskLayout::Table::Mbr;
     if (Result<void> sound = read(); !sound.ok()) {
-      if (wish_.seed_size != 0) return sound.error().with_context("the seed has no place");
+      if (wish_.seed_size != 0) return no_place(sound.error().message());
       layout_.notes.push_back(sound.error().message());
       return std::move(layout_);
     }
@@ -391,17 +431,24 @@ class MbrEditor {
   void grow(const Room& room) {
     if (!room.last()) return;
     unsigned slot = room.last()->slot;
-    uint64_t end = room.last()->end;
-    if (wish_.grow && is_extended(mbr_.partitions[slot].type)) {
-      layout_.notes.push_back(
-          concat("partition ", slot + 1, " is extended: it and what lies in it do not grow"));
-    } else if (wish_.grow) {
-      end = room.grown_end();
+    const MbrPartition& part = mbr_.partitions[slot];
+    const Fixed* fixed = std::ranges::find_if(
+        kFixed, [&](const Fixed& kind) { return kind.mbr != 0 && kind.mbr == part.type; });
+    bool may_grow = fixed == std::end(kFixed) && !part.is_extended();
+    if (wish_.grow && !may_grow) {
+      layout_.notes.push_back(part.is_extended() ? concat("partition ", slot + 1,
+                                                          " is extended: it "
+                                                          "and what lies in it do not grow")
+                                                 : stays_small(slot, fixed->name));
     }
-    if (end != room.last()->end) {
-      enter(slot, mbr_.partitions[slot].type, room.last()->begin, end);
+    if (wish_.grow && wish_.disk_size / wish_.sector > kMostMbrSectors) {
+      layout_.notes.push_back(concat("an MBR names no more than ",
+                                     format_size(kMostMbrSectors * wish_.sector),
+                                     ": the rest of the disk stays free"));
     }
-    layout_.last = room.describe_last(end);
+    uint64_t end = wish_.grow && may_grow ? room.grown_end() : room.last()->end;
+    if (end != room.last()->end) enter(slot, part.type, room.last()->begin, end);
+    layout_.last = room.describe_last(end, may_grow);
   }
 
   Result<void> enter_seed(const Room& room) {
@@ -412,7 +459,7 @@ class MbrEditor {
       layout_.seed_number = slot + 1;
       return {};
     }
-    return Error("the seed has no place: all four entries of the partition table are in use");
+    return no_place("all four entries of the partition table are in use");
   }
 
   void enter(unsigned slot, uint8_t type, uint64_t begin, uint64_t end) {
@@ -448,9 +495,9 @@ Result<DiskLayout> plan_disk_layout(ConstBytes head, const LayoutWish& wish) {
   if (has_parts) {
     layout.notes.emplace_back(
         "the partition table stays as the image has it: its MBR stands for a GPT that is missing");
-    if (wish.seed_size != 0) return Error(layout.notes[0]).with_context("the seed has no place");
+    if (wish.seed_size != 0) return no_place(layout.notes[0]);
   } else if (wish.seed_size != 0) {
-    return Error("the seed has no place: the image has no partition table that could name it");
+    return no_place("the image has no partition table that could name it");
   } else if (wish.grow) {
     layout.notes.emplace_back("the image has no partition table: nothing grows");
   }

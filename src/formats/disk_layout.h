@@ -44,7 +44,7 @@ struct DiskLayout {
     uint64_t offset = 0;  // bytes, as those that follow
     uint64_t size_before = 0;
     uint64_t size = 0;
-    uint64_t free_after = 0;  // that no partition has, the seed's place excepted
+    uint64_t free_after = 0;  // that it could grow by, the seed's place excepted
   };
   enum class Table { None, Gpt, Mbr };
 

@@ -11,10 +11,8 @@ constexpr std::string_view kGptSignature = "EFI PART";
 constexpr size_t kSmallestGptHeader = 92;
 constexpr size_t kSmallestGptEntry = 128;
 constexpr size_t kHeaderCrcOffset = 16;
-constexpr size_t kMbrBytes = 512;
 constexpr size_t kMbrSignatureOffset = 440;
 constexpr uint16_t kMbrMark = 0xAA55;
-constexpr uint8_t kProtectiveType = 0xEE;
 
 constexpr std::array<uint32_t, 256> make_crc_table() {
   std::array<uint32_t, 256> table{};

@@ -18,11 +18,17 @@ using Guid = std::array<uint8_t, 16>;  // as on the disk: the first three fields
 // "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 std::string format_guid(const Guid& guid);
 
+inline constexpr size_t kMbrBytes = 512;          // of the first sector, however large it is
+inline constexpr uint8_t kProtectiveType = 0xEE;  // the type of an MBR that stands for a GPT
+
 struct MbrPartition {
   uint8_t type = 0;  // 0: unused
   bool active = false;
   uint32_t first_sector = 0;
   uint32_t sector_count = 0;
+
+  // It holds others, in a list of its own.
+  bool is_extended() const { return type == 0x05 || type == 0x0f || type == 0x85; }
 };
 
 struct Mbr {

@@ -12,7 +12,6 @@ namespace {
 
 using Use = Partition::Use;
 
-constexpr size_t kMbrBytes = 512;
 constexpr unsigned kFirstLogical = 5;  // of an MBR
 
 struct TypeUse {
@@ -23,6 +22,12 @@ constexpr TypeUse kTypes[] = {
     {"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", Use::Esp},
     {"bc13c2ff-59e6-4262-a352-b275fd6f7172", Use::Boot},
     {"0fc63daf-8483-4772-8e79-3d69d8477de4", Use::Linux},
+    {"21686148-6449-6e6f-744e-656564454649", Use::Bare},  // BIOS boot
+    {"9e1a2d38-c612-4316-aa26-8b49521e5a8b", Use::Bare},  // PReP boot
+    {"0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", Use::Bare},  // swap
+    {"e6d6d379-f507-44c2-a23c-238f2a3df928", Use::Bare},  // LVM
+    {"a19d880f-05fc-4d3b-a006-743f0f84911e", Use::Bare},  // RAID
+    {"ca7d7ccb-63ed-4c53-861c-1742536059cc", Use::Bare},  // LUKS
     {"4f68bce3-e8cd-4db1-96e7-fbcaf984b709", Use::Root},  // x86-64
     {"44479540-f297-41b2-9af7-d131d5f0458a", Use::Root},  // x86
     {"b921b045-1df0-41c3-af44-4c6f280d3fae", Use::Root},  // arm64
@@ -39,6 +44,10 @@ Use use_of(const Guid& type) {
 Use use_of(uint8_t type) {
   switch (type) {
     case 0x83: return Use::Linux;
+    case 0x82:                    // swap
+    case 0x8e:                    // LVM
+    case 0xe8:                    // LUKS
+    case 0xfd: return Use::Bare;  // RAID
     case 0xef: return Use::Esp;
     case 0x01:
     case 0x04:
@@ -49,8 +58,6 @@ Use use_of(uint8_t type) {
   }
   return Use::Other;
 }
-
-bool is_extended(uint8_t type) { return type == 0x05 || type == 0x0f || type == 0x85; }
 
 // A word that stands for a use, and what fits where no type says it.
 struct UseWord {
@@ -125,7 +132,7 @@ Result<std::vector<Partition>> list_partitions(ConstBytes head, uint32_t sector)
   unsigned number = 0;
   for (const MbrPartition& part : mbr.partitions) {
     ++number;
-    if (part.type == 0 || part.sector_count == 0 || is_extended(part.type)) continue;
+    if (part.type == 0 || part.sector_count == 0 || part.is_extended()) continue;
     partitions.push_back({number,
                           uint64_t{part.first_sector} * sector,
                           uint64_t{part.sector_count} * sector,

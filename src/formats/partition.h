@@ -23,6 +23,7 @@ struct Partition {
     Esp,    // the system partition of UEFI
     Linux,  // any file system of Linux
     Fat,    // any FAT; of an MBR alone
+    Bare,   // no file system: boot code, swap, or what others lie in (LVM, RAID, LUKS)
   };
 
   unsigned number = 0;  // as Linux counts, from 1

@@ -143,10 +143,9 @@ Result<PutOrder> parse_put_order(ConstBytes archive) {
   if (replace > 1) return damaged();
   order.replace = replace == 1 ? ReplaceFiles::Yes : ReplaceFiles::No;
   Entries entries;
-  size_t count = 0;
+  size_t count = 0;  // of entries; there are no more puts than these
   auto is_complete = [&] { return order.puts.empty() || !order.puts.back().entries.empty(); };
   while (!in.at_end()) {
-    if (++count > kMostPutEntries) return damaged();
     Tag tag{TRY(in.u8())};
     switch (tag) {
       case Tag::Put:
@@ -159,7 +158,7 @@ Result<PutOrder> parse_put_order(ConstBytes archive) {
       case Tag::Link: break;
       default: return damaged();
     }
-    if (order.puts.empty()) return damaged();
+    if (order.puts.empty() || ++count > kMostPutEntries) return damaged();
     PutEntry entry = TRY(take_entry(in, tag));
     TRY(entries.check(entry));
     order.puts.back().entries.push_back(entry);
@@ -169,6 +168,12 @@ Result<PutOrder> parse_put_order(ConstBytes archive) {
 }
 
 Result<ByteVector> format_put_order(const PutOrder& order) {
+  size_t entries = 0;
+  for (const Put& put : order.puts) entries += put.entries.size();
+  if (entries > kMostPutEntries) {
+    return Error(concat(entries, " files and directories are to be put, and at most ",
+                        kMostPutEntries, " can be; pack them into an archive, or put fewer"));
+  }
   if (order.bytes() > kLargestPutOrder) {
     return Error(concat("more than ", format_size(kLargestPutOrder),
                         ", which is all that can be put: it travels in memory"));
@@ -178,8 +183,8 @@ Result<ByteVector> format_put_order(const PutOrder& order) {
   out.u8(order.replace == ReplaceFiles::Yes ? 1 : 0);
   for (const Put& put : order.puts) {
     TRY(check_put(put));
-    Entries entries;
-    for (const PutEntry& entry : put.entries) TRY(entries.check(entry));
+    Entries checked;
+    for (const PutEntry& entry : put.entries) TRY(checked.check(entry));
     out.u8(static_cast<uint8_t>(Tag::Put));
     for (std::string_view text : {put.partition, put.path, put.name}) append_text(out, text);
     out.le32(put.uid);

@@ -12,12 +12,57 @@ namespace {
 constexpr size_t kMostKeys = 1000;
 constexpr size_t kLongestLine = 16_KiB;
 
+constexpr std::string_view kCertificate = "-cert-v01@openssh.com";
+
+// What a blob is made of (RFC 4253, section 6.6; RFC 5656, section 3.1; RFC 8709, section 4;
+// OpenSSH's PROTOCOL.u2f).
+struct Kind {
+  std::string_view type;
+  size_t strings;     // its type among them
+  size_t second = 0;  // bytes of the second one; 0: any
+};
+constexpr Kind kKinds[] = {
+    {"ssh-ed25519", 2, 32},
+    {"ssh-rsa", 3},
+    {"ssh-dss", 5},
+    {"ecdsa-sha2-nistp256", 3, 8},
+    {"ecdsa-sha2-nistp384", 3, 8},
+    {"ecdsa-sha2-nistp521", 3, 8},
+    {"sk-ssh-ed25519@openssh.com", 3, 32},
+    {"sk-ecdsa-sha2-nistp256@openssh.com", 4, 8},
+};
+
 bool is_type(std::string_view word) {
   static constexpr std::string_view kBeginnings[] = {"ssh-", "ecdsa-sha2-", "sk-ssh-",
                                                      "sk-ecdsa-sha2-"};
   return std::ranges::any_of(kBeginnings,
                              [&](std::string_view begin) { return word.starts_with(begin); });
 }
+
+// What may stand before a key (sshd(8), AUTHORIZED_KEYS FILE FORMAT); in any case.
+constexpr std::string_view kOptions[] = {"agent-forwarding",
+                                         "cert-authority",
+                                         "command",
+                                         "environment",
+                                         "expiry-time",
+                                         "from",
+                                         "no-agent-forwarding",
+                                         "no-pty",
+                                         "no-user-rc",
+                                         "no-port-forwarding",
+                                         "no-touch-required",
+                                         "no-x11-forwarding",
+                                         "permitlisten",
+                                         "permitopen",
+                                         "port-forwarding",
+                                         "principals",
+                                         "pty",
+                                         "restrict",
+                                         "touch-required",
+                                         "tunnel",
+                                         "user-rc",
+                                         "verify-required",
+                                         "x11-forwarding"};
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -38,11 +83,54 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-// A string with its length before it (RFC 4251, section 5).
-Result<std::string_view> first_string(ConstBytes blob) {
-  ByteReader reader(blob);
-  uint32_t length = TRY(reader.be32());
-  return as_text(TRY(reader.take(length)));
+// Each option's name is one that sshd knows: it refuses the whole line otherwise. The host of a
+// line of known_hosts is none.
+Result<void> check_options(std::string_view options) {
+  size_t begin = 0;
+  bool quoted = false;
+  for (size_t at = 0; at <= options.size(); ++at) {
+    if (at < options.size() && options[at] == '\\' && quoted) {
+      ++at;
+      continue;
+    }
+    if (at < options.size() && options[at] == '"') quoted = !quoted;
+    if (at < options.size() && (quoted || options[at] != ',')) continue;
+    std::string_view option = options.substr(begin, at - begin);
+    std::string_view name = option.substr(0, option.find('='));
+    bool known = std::ranges::any_of(
+        kOptions, [&](std::string_view other) { return equal_ignoring_case(name, other); });
+    if (!known) {
+      return Error(concat("\"", printable(name, 40),
+                          "\" is no option of a key; each line is a public key, as in "
+                          "~/.ssh/id_ed25519.pub"));
+    }
+    begin = at + 1;
+  }
+  return {};
+}
+
+// A blob is strings, each with its length before it (RFC 4251, section 5), to its exact end.
+Result<void> check_blob(ConstBytes blob, std::string_view type) {
+  auto damaged = [&](std::string_view why) {
+    return Error(concat("damaged: it does not hold a key of the type ", printable(type, 40), " (",
+                        why, "); copy the whole line again"));
+  };
+  const Kind* kind = std::ranges::find(kKinds, type, &Kind::type);
+  bool is_known = kind != std::end(kKinds);
+  ByteReader in(blob);
+  size_t count = 0;
+  while (!in.at_end()) {
+    Result<uint32_t> length = in.be32();
+    Result<ConstBytes> string = length.ok() ? in.take(length.value()) : length.error();
+    if (!string.ok()) return damaged("it is cut off");
+    ++count;
+    if (count == 1 && as_text(string.value()) != type) return damaged("it says another one");
+    if (count == 2 && is_known && kind->second != 0 && string.value().size() != kind->second) {
+      return damaged("its parts have other sizes");
+    }
+  }
+  if (count < 2 || (is_known && count != kind->strings)) return damaged("it is cut off");
+  return {};
 }
 
 Result<SshKey> parse_line(std::string_view line) {
@@ -56,12 +144,13 @@ Result<SshKey> parse_line(std::string_view line) {
   if (!is_type(type)) {
     return Error("no public key of SSH; each line is one, as in ~/.ssh/id_ed25519.pub");
   }
+  if (!key.options.empty()) TRY(check_options(key.options));
+  if (type.ends_with(kCertificate)) {
+    return Error("a certificate, which no server takes for a key; name the file of the key itself");
+  }
   key.type = std::string(type);
   key.blob = TRY(from_base64(take_word(rest)));
-  Result<std::string_view> inside = first_string(key.blob);
-  if (!inside.ok() || inside.value() != type) {
-    return Error(concat("damaged: it does not hold a key of the type ", printable(type, 40)));
-  }
+  TRY(check_blob(key.blob, type));
   key.comment = std::string(rest);
   return key;
 }

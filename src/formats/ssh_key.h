@@ -19,7 +19,8 @@ struct SshKey {
 };
 
 // One key a line; blank lines and those that begin with '#' are skipped. Errors name the line: no
-// key, one whose inside is of another type than it says, a private key. At most 1,000 keys of 16
+// key, one that is cut off or of another type than it says, an option that sshd does not know, a
+// certificate, a private key. At most 1,000 keys of 16
 // KiB.
 Result<std::vector<SshKey>> parse_ssh_keys(std::string_view text);
 

@@ -81,8 +81,8 @@ class Collected {
     std::string at = path.empty() ? source_ : concat(source_, source_.empty() ? "" : "/", path);
     FileStatus status = TRY(file_status(root_, at.empty() ? "." : at, FollowLinks::No));
     if (entries_.size() >= kMostPutEntries || depth > kDeepest) {
-      return Error(concat("/", at, ": more than ", kMostPutEntries, " files, or deeper than ",
-                          kDeepest, " directories"));
+      return Error(concat("/", at, ": more than ", kMostPutEntries,
+                          " files and directories, or deeper than ", kDeepest));
     }
     switch (status.type) {
       case FileType::Regular: return take_file(path, at, status);

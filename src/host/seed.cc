@@ -28,6 +28,25 @@ constexpr std::string_view kVendorData = "vendor-data";
 constexpr std::string_view kNetworkConfig = "network-config";
 constexpr std::string_view kCloudConfig = "#cloud-config\n";
 
+// Whether Linux can have it as its name (HOST_NAME_MAX), and DNS as one (RFC 1123, section 2.1).
+bool is_host_name(std::string_view name) {
+  constexpr size_t kLongest = 64;
+  constexpr size_t kLongestPart = 63;
+  if (name.empty() || name.size() > kLongest || name == "localhost") return false;
+  bool has_letter = false;
+  for (std::string_view part : split(name, '.')) {
+    bool sound = !part.empty() && part.size() <= kLongestPart && part.front() != '-' &&
+                 part.back() != '-' && std::ranges::all_of(part, [&](char c) {
+                   bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                   has_letter |= letter;
+                   return letter || is_digit(c) || c == '-';
+                 });
+    if (!sound) return false;
+  }
+  // Digits alone are an address, or may be taken for one.
+  return has_letter;
+}
+
 // By what cloud-init knows the kind of user-data (its format, User-data formats).
 bool is_user_data(std::string_view text) {
   static constexpr std::string_view kBegins[] = {
@@ -47,9 +66,9 @@ class SeedMaker {
       TRY(check_none_asked());
       return std::move(seed_);
     }
-    seed_.is_asked_for = is_asked_for();
+    seed_.is_asked_for = !asking_option().empty();
     if (!seed_.is_asked_for && !takes_) return std::move(seed_);
-    if (!options_.seed_directory.empty()) TRY(read_directory(options_.seed_directory, ""));
+    if (!options_.seed_directory.empty()) TRY(read_directory(options_.seed_directory, "", 0));
     TRY(add_keys());
     TRY(add_host_keys());
     TRY(add_name());
@@ -61,15 +80,21 @@ class SeedMaker {
   }
 
  private:
-  bool is_asked_for() const {
-    return options_.seed || !options_.ssh_keys.empty() || !options_.hostname.empty() ||
-           options_.keep_network || options_.keep_host_keys || !options_.user_data.empty() ||
-           !options_.seed_directory.empty();
+  // Empty: none does.
+  std::string_view asking_option() const {
+    if (!options_.ssh_keys.empty()) return "--ssh-key";
+    if (!options_.hostname.empty()) return "--hostname";
+    if (options_.keep_network) return "--keep-network";
+    if (options_.keep_host_keys) return "--keep-host-keys";
+    if (!options_.user_data.empty()) return "--user-data";
+    if (!options_.seed_directory.empty()) return "--seed-dir";
+    return options_.seed ? "--seed" : "";
   }
 
   Result<void> check_none_asked() const {
-    if (!is_asked_for()) return {};
-    return Error("--no-seed: another option wants one; leave out either");
+    std::string_view other = asking_option();
+    if (other.empty()) return {};
+    return Error(concat("--no-seed: ", other, " wants one; leave out either"));
   }
 
   bool has(std::string_view name) const { return files_.contains(name); }
@@ -81,17 +106,21 @@ class SeedMaker {
                         " of --seed-dir would take its place; leave out either"));
   }
 
-  Result<void> read_directory(const std::string& path, const std::string& below) {
+  Result<void> read_directory(const std::string& path, const std::string& below, unsigned depth) {
+    constexpr unsigned kDeepest = 16;
+    if (depth > kDeepest) {
+      return Error(concat("--seed-dir ", options_.seed_directory, ": deeper than ", kDeepest,
+                          " directories, or a link in it leads back"));
+    }
     UniqueFd here = TRY(open_root("."));
-    for (const std::string& name :
-         TRY_CONTEXT(concat("--seed-dir ", path), list_directory(here, path))) {
+    for (const std::string& name : TRY_CONTEXT("--seed-dir", list_directory(here, path))) {
       std::string file = concat(path, "/", name);
       std::string target = concat(below, name);
-      FileStatus status = TRY_CONTEXT(file, file_status(here, file));
+      FileStatus status = TRY_CONTEXT("--seed-dir", file_status(here, file));
       if (status.type == FileType::Directory) {
-        TRY(read_directory(file, concat(target, "/")));
+        TRY(read_directory(file, concat(target, "/"), depth + 1));
       } else if (status.type == FileType::Regular) {
-        files_[target] = TRY_CONTEXT(file, read_file(here, file, kSeedFile.largest));
+        files_[target] = TRY_CONTEXT("--seed-dir", read_file(here, file, kSeedFile.largest));
       } else {
         return Error(concat(file, ": --seed-dir takes files and directories only"));
       }
@@ -156,8 +185,8 @@ class SeedMaker {
       if (key.options.empty()) {
         add_key(key);
       } else {
-        seed_.notes.push_back(concat(describe(key), " of ", user, " is limited here (",
-                                     printable(key.options, 60), "): it is not handed over"));
+        seed_.notes.push_back(
+            concat(describe(key), " of ", user, " may do less here: it is not handed over"));
       }
     }
   }
@@ -183,14 +212,19 @@ class SeedMaker {
     name_ = options_.hostname;
     if (!name_.empty()) {
       TRY(check_free(kMetaData, "--hostname"));
-      if (!is_domain(name_) || name_.size() > 253) {
-        return Error(concat("--hostname: \"", printable(name_, 60),
-                            "\" is no host name: letters, digits, \"-\" and \".\""));
+      if (!is_host_name(name_)) {
+        return Error(concat("--hostname: \"", printable(name_, 70),
+                            "\" is no host name: letters, digits and \"-\" in parts of at most 63 "
+                            "with \".\" between them, 64 in all"));
       }
     } else if (takes_ && !has(kMetaData)) {
       Result<std::string> here = read_line(root_, "proc/sys/kernel/hostname");
-      if (here.ok() && is_domain(here.value()) && here.value() != "localhost") {
+      if (here.ok() && is_host_name(here.value())) {
         name_ = here.value();
+      } else if (here.ok() && here.value() != "localhost" && here.value() != "(none)") {
+        seed_.notes.push_back(concat("this machine's name \"", printable(here.value(), 70),
+                                     "\" is no host name by the rules: it is not handed over; give "
+                                     "one by --hostname"));
       }
     }
     if (!name_.empty()) seed_.shown.push_back(concat("name ", name_));
@@ -205,10 +239,9 @@ class SeedMaker {
     std::string text =
         TRY_CONTEXT("--user-data", read_text(here, options_.user_data, kLargestUserData));
     if (!is_user_data(text)) {
-      std::string first = printable(text.substr(0, text.find('\n')), 60);
-      return Error(concat(name, ": begins with \"", first,
-                          "\", which cloud-init does not know: \"#cloud-config\" or \"#!\" must be "
-                          "its first line"));
+      return Error(concat(name,
+                          ": its first line is none that cloud-init knows: it has to be "
+                          "\"#cloud-config\", or to begin with \"#!\""));
     }
     files_[std::string(kUserData)] = ByteVector(text.begin(), text.end());
     seed_.shown.push_back(concat("user-data of ", printable(options_.user_data)));
@@ -244,21 +277,29 @@ class SeedMaker {
       for (const SshKey& key : keys_) meta["public-keys"].push_back(format_ssh_key(key));
       set(kMetaData, to_yaml(meta));
     }
-    if (!has(kVendorData)) {
-      Json vendor = Json::object();
-      // Who may log in here as root may do so there.
-      if (!keys_.empty()) vendor["disable_root"] = false;
-      // Of the name in the meta-data cloud-init takes what comes before the first dot.
-      if (name_.find('.') != std::string::npos) vendor["hostname"] = vendor["fqdn"] = name_;
-      if (!host_keys_.empty()) vendor["ssh_keys"] = host_keys_;
-      if (!vendor.empty()) set(kVendorData, concat(kCloudConfig, to_yaml(vendor)));
+    Json vendor = Json::object();
+    // Who may log in here as root may do so there.
+    if (!keys_.empty()) vendor["disable_root"] = false;
+    // Of the name in the meta-data cloud-init takes what comes before the first dot.
+    if (name_.find('.') != std::string::npos) vendor["hostname"] = vendor["fqdn"] = name_;
+    if (!host_keys_.empty()) vendor["ssh_keys"] = host_keys_;
+    if (!options_.ssh_keys.empty()) TRY(check_free(kVendorData, "--ssh-key"));
+    if (!options_.hostname.empty()) TRY(check_free(kVendorData, "--hostname"));
+    if (!vendor.empty() && has(kVendorData)) {
+      seed_.notes.emplace_back(
+          "vendor-data of --seed-dir is taken as it is: that root may log in, and the name with "
+          "its "
+          "domain, is not in it");
+    } else if (!vendor.empty()) {
+      set(kVendorData, concat(kCloudConfig, to_yaml(vendor)));
     }
     if (!has(kUserData)) set(kUserData, concat(kCloudConfig, "{}\n"));
     return {};
   }
 
   Result<void> make_image(uint32_t sector) {
-    FatVolume volume{.sector = sector, .label = "CIDATA", .serial = 0xC1DA7A00};
+    FatVolume volume{
+        .sector = sector, .label = "CIDATA", .serial = static_cast<uint32_t>(random_u64())};
     for (const auto& [path, bytes] : files_) volume.files.push_back({path, bytes});
     ByteVector smallest = TRY_CONTEXT("the seed", make_fat(volume));
     volume.size = round_up(smallest.size(), kSeedAlignment);

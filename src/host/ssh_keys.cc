@@ -13,7 +13,8 @@ std::string describe(const SshKey& key) {
   // As ssh-keygen shows it: without what fills base64 up.
   digest.resize(digest.find_last_not_of('=') + 1);
   std::string comment = key.comment.empty() ? "" : concat(" ", printable(key.comment, 60));
-  return concat("SHA256:", digest, comment, " (", key.type, ")");
+  std::string limits = key.options.empty() ? "" : concat(", limited: ", printable(key.options, 60));
+  return concat("SHA256:", digest, comment, " (", key.type, limits, ")");
 }
 
 std::string format_ssh_key(const SshKey& key) {

@@ -225,8 +225,9 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
                             const Settings& settings, const PutStep* put,
                             InterruptWatch& interrupts, Stage& stage) {
   stage = Stage::Unbootable;
-  interrupts.set_last_words(concat("\ncurlingiron: interrupted; ", target.path,
-                                   " holds no system now: write it again\n"));
+  std::string unbootable =
+      concat("\ncurlingiron: interrupted; ", target.path, " holds no system now: write it again\n");
+  interrupts.set_last_words(unbootable);
   BegunInstallation begun = TRY(BegunInstallation::begin(image, writer));
   CopiedImage copied = TRY([&] {
     ProgressBar bar(
@@ -246,13 +247,20 @@ Result<Outcome> write_image(ImageStream& image, BlockWriter& writer, const Write
   interrupts.set_last_words(std::nullopt);
   UnbootableImage whole = TRY(proven.write_ends());
   if (put != nullptr) {
+    // The kernel may take long for a file system, and what it holds is foreign.
+    interrupts.set_last_words(unbootable);
     PutReport report = TRY_CONTEXT(target.path, put->run(whole));
     for (const std::string& note : report.notes) log_warning(note);
+    interrupts.set_last_words(std::nullopt);
   }
   TRY(std::move(whole).make_bootable());
   stage = Stage::Complete;
   interrupts.set_last_words("\ncurlingiron: interrupted, but the image is complete\n");
   return Outcome{copied.report(), now() - start, proven.proven_by()};
+}
+
+void print_json(const nlohmann::ordered_json& object) {
+  std::printf("%s\n", object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
 void report(const WriteOptions& options, const WriteTarget& target, const std::string& source,
@@ -273,8 +281,7 @@ void report(const WriteOptions& options, const WriteTarget& target, const std::s
                                      {"verify_seconds", seconds(outcome.verifying)},
                                      {"proven_by", outcome.proven_by}};
     result.update(hand_over.as_json());
-    std::printf("%s\n",
-                result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    print_json(result);
     return;
   }
   std::string proven = outcome.proven_by.empty()
@@ -362,6 +369,12 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
          {describe_image(*image, settings), describe_rehearsal(*image, origin, settings, target)},
          hand_over.lines());
   }
+  if (options.dry_run && options.json) {
+    nlohmann::ordered_json result = {
+        {"status", "ok"}, {"dry_run", true}, {"image", origin.name()}, {"disk", target.path}};
+    result.update(hand_over.as_json());
+    print_json(result);
+  }
   if (options.dry_run) {
     log_info("dry run: everything is there and fits; nothing was changed");
     return {};
@@ -395,8 +408,7 @@ int write(const WriteOptions& options) {
     nlohmann::ordered_json failure = {{"status", "failed"},
                                       {"reason", result.error().message()},
                                       {"disk_touched", stage != Stage::Nothing}};
-    std::printf("%s\n",
-                failure.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    print_json(failure);
   }
   return kExitFailed;
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "base/bytes.h"
 #include "base/text.h"
 
 namespace curlingiron {
@@ -12,8 +14,41 @@ using Json = nlohmann::ordered_json;
 
 bool is_block(const Json& value) { return value.is_structured() && !value.empty(); }
 
+// The character that two escapes at the beginning of `json` stand for; nullopt: there are no two.
+std::optional<uint32_t> surrogate_pair(std::string_view json) {
+  constexpr size_t kBoth = 12;
+  if (json.size() < kBoth || json[1] != 'u' || json[6] != '\\' || json[7] != 'u')
+    return std::nullopt;
+  Result<ByteVector> halves = from_hex(concat(json.substr(2, 4), json.substr(8, 4)));
+  if (!halves.ok()) return std::nullopt;
+  ByteReader in(halves.value());
+  uint32_t high = in.be16().value();
+  uint32_t low = in.be16().value();
+  if (high < 0xd800 || high > 0xdbff) return std::nullopt;
+  return 0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff);
+}
+
+// JSON in ASCII is YAML, but for characters that JSON writes as two escapes: a reader of YAML takes
+// these for two characters, which no text can hold.
 std::string scalar(const Json& value) {
-  return value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string json = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string text;
+  for (size_t at = 0; at < json.size();) {
+    std::string_view rest = std::string_view(json).substr(at);
+    if (rest[0] != '\\') {
+      text += rest[0];
+      ++at;
+    } else if (std::optional<uint32_t> character = surrogate_pair(rest)) {
+      ByteWriter hex;
+      hex.be32(*character);
+      text += concat("\\U", to_hex(std::move(hex).bytes()));
+      at += 12;
+    } else {
+      text += rest.substr(0, 2);
+      at += 2;
+    }
+  }
+  return text;
 }
 
 // What YAML takes for a string without quotes, whichever version reads it.

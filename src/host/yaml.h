@@ -1,5 +1,5 @@
 // JSON values as the text of a YAML document, for people to read (YAML 1.2, chapter 10.2: what is a
-// JSON scalar is the same in YAML).
+// JSON scalar is one in YAML, see there for the exception).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

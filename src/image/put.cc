@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/superblock.h"
@@ -28,7 +29,8 @@ struct KnownFileSystem {
   Keeps keeps;
 };
 constexpr KnownFileSystem kKnown[] = {
-    {"ext4", "ext4", "", Keeps::OwnersAndModes},
+    // The image may ask for a panic at the first error that is found in it.
+    {"ext4", "ext4", "errors=remount-ro", Keeps::OwnersAndModes},
     // The running system may have been made of the same image.
     {"XFS", "xfs", "nouuid", Keeps::OwnersAndModes},
     {"Btrfs", "btrfs", "", Keeps::OwnersAndModes},
@@ -63,11 +65,69 @@ ByteVector head_on_disk(ConstBytes head, const DiskLayout& layout) {
 Result<void> check_driver(const Partition& partition) {
   // Each, so that all that are there are loaded while a failure costs nothing.
   std::vector<std::string> types = file_systems_for(partition);
-  auto there =
-      std::ranges::count_if(types, [](const std::string& t) { return has_file_system(t); });
-  if (there != 0) return {};
-  return Error(concat(partition.describe(), ": the kernel has no driver for its file system (",
-                      join(types, ", "), ")"));
+  std::vector<std::string> missing;
+  std::ranges::copy_if(types, std::back_inserter(missing),
+                       [](const std::string& type) { return !has_file_system(type); });
+  if (missing.size() == types.size()) {
+    return Error(concat(partition.describe(), ": the kernel has no driver for its file system (",
+                        join(types, ", "), ")"));
+  }
+  // By these types it can be a FAT, and hardly ever is.
+  if (partition.use == Partition::Use::Root || partition.use == Partition::Use::Linux) {
+    std::erase(missing, "vfat");
+  }
+  if (!missing.empty()) {
+    log_warning(concat(partition.describe(), ": the kernel has no driver for ", join(missing, ", "),
+                       "; should its file system be that, nothing can be put into it, and the disk "
+                       "stays without a system"));
+  }
+  return {};
+}
+
+// What a FAT cannot hold (fs/fat/namei_vfat.c).
+Result<void> check_for_fat(const Put& put) {
+  constexpr std::string_view kNoCharacters = "*?<>|\":\\";
+  for (const PutEntry& entry : put.entries) {
+    std::string_view name = entry.path.empty() ? put.name : entry.path;
+    name.remove_prefix(name.rfind('/') + 1);
+    std::string shown = printable(name, 60);
+    if (entry.kind == PutEntry::Kind::Link) {
+      return Error(
+          concat(shown, ": a symbolic link, which a FAT cannot hold; put what it leads to"));
+    }
+    bool refused = name.find_first_of(kNoCharacters) != std::string_view::npos ||
+                   std::ranges::any_of(name, [](char c) { return static_cast<uint8_t>(c) < ' '; });
+    if (refused) return Error(concat("\"", shown, "\": a name that a FAT cannot hold; rename it"));
+  }
+  return {};
+}
+
+// What cannot work, whatever is in the file systems.
+Result<void> check_puts(const PutOrder& order, const std::vector<Partition>& places) {
+  for (size_t i = 0; i < places.size(); ++i) {
+    const Partition& place = places[i];
+    const Put& put = order.puts[i];
+    if (place.is_fat()) TRY_CONTEXT(place.describe(), check_for_fat(put));
+    uint64_t bytes = 0;
+    for (size_t k = 0; k < places.size(); ++k) {
+      if (places[k].number == place.number) bytes += order.puts[k].bytes();
+    }
+    if (bytes > place.size) {
+      return Error(concat(place.describe(), ": has ", format_size(place.size), ", and ",
+                          format_size(bytes), " are to be put into it"));
+    }
+    bool is_file = put.entries.front().kind != PutEntry::Kind::Directory;
+    for (size_t k = 0; k < i && is_file && order.replace == ReplaceFiles::No; ++k) {
+      const Put& other = order.puts[k];
+      bool same =
+          places[k].number == place.number && other.path == put.path && other.name == put.name;
+      if (same) {
+        return Error(concat(place.describe(), ": ", printable(put.path),
+                            " is put twice; leave one out, or give --force-put for the last one"));
+      }
+    }
+  }
+  return {};
 }
 
 // One put into a file system.
@@ -116,7 +176,12 @@ class Placement {
   // True: it was not there before.
   Result<bool> make_directory_at(const std::string& path) const {
     if (is_directory(path)) return false;
-    if (exists(root_, path)) return in_the_way(path, "is there, and no directory");
+    if (Result<FileStatus> there = file_status(root_, path, FollowLinks::No); there.ok()) {
+      bool leads_nowhere =
+          there.value().type == FileType::SymbolicLink && !file_status(root_, path).ok();
+      return in_the_way(path, leads_nowhere ? "is a link that leads to nothing in this file system"
+                                            : "is there, and no directory");
+    }
     TRY(make_directory(root_, path));
     TRY(set_permissions(root_, path, 0755));
     return true;
@@ -159,9 +224,13 @@ class Placement {
   Keeps keeps_;
 };
 
-// Its configuration begins with comments.
+// Its configuration begins with comments. What the image has in its place may be a pipe, which
+// would never end.
 bool has_selinux(const UniqueFd& root) {
-  Result<std::string> config = read_text(root, "etc/selinux/config");
+  constexpr const char* kConfig = "etc/selinux/config";
+  Result<FileStatus> status = file_status(root, kConfig);
+  if (!status.ok() || status.value().type != FileType::Regular) return false;
+  Result<std::string> config = read_text(root, kConfig);
   if (!config.ok()) return false;
   return config.value().find("\nSELINUX=enforcing") != std::string::npos ||
          config.value().find("\nSELINUX=permissive") != std::string::npos;
@@ -196,8 +265,14 @@ Result<std::vector<Partition>> place_puts(const PutOrder& order, ConstBytes head
       ConstBytes begin = ConstBytes(placed).subspan(static_cast<size_t>(place.offset));
       TRY_CONTEXT(place.describe(), known_file_system(begin));
     }
+    if (place.use == Partition::Use::Bare) {
+      return Error(concat(place.describe(),
+                          ": by its type it has no file system; name the partition that the files "
+                          "are for"));
+    }
     places.push_back(std::move(place));
   }
+  TRY(check_puts(order, places));
   return places;
 }
 
@@ -243,6 +318,12 @@ Result<void> PutStep::run_on(const Partition& partition, PutReport& report) cons
     return {};
   };
   Result<void> filled = with_volume({loop.path(), known.type, known.options}, fill);
+  if (!filled.ok() && filled.error().code() == EROFS) {
+    filled =
+        Error(concat(filled.error().message(),
+                     "; the image's maker meant it so, or it is damaged: try fsck on the image"),
+              EROFS);
+  }
   // After a failure, too: nothing is to come out of the cache onto what is then cleared.
   auto release = [&]() -> Result<void> {
     TRY(loop.detach());

@@ -127,10 +127,11 @@ Result<Configuration> read_configuration(const Mounts& mounts) {
   TRY(read_network(mounts.root, configuration.settings));
   if (exists(mounts.root, kSeedFile.path)) {
     configuration.seed = TRY(read_file(mounts.root, kSeedFile.path, kSeedFile.largest));
+    // Once is enough for the memory, and for secrets.
+    TRY(remove_file(mounts.root, kSeedFile.path));
   }
   if (exists(mounts.root, kPutFile.path)) {
     configuration.put = TRY(read_file(mounts.root, kPutFile.path, kPutFile.largest));
-    // Once is enough for the memory, and for secrets.
     TRY(remove_file(mounts.root, kPutFile.path));
   }
   if (configuration.settings.debug) set_log_level(LogLevel::Debug);

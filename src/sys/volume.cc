@@ -39,7 +39,9 @@ class MountedVolume {
     const char* options = source.options.empty() ? nullptr : source.options.c_str();
     if (::mount(source.device.c_str(), kPlace, source.type.c_str(),
                 MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options) != 0) {
-      return last_system_error(concat("cannot mount it as ", source.type));
+      return last_system_error(concat("cannot mount it as ", source.type,
+                                      ", which may be damaged or have features that this kernel "
+                                      "does not know"));
     }
     return MountedVolume(std::move(old_root));
   }

@@ -244,14 +244,31 @@ class Put(unittest.TestCase):
             self.assertTrue((files / "inside/key").is_file())
         for link in ("up", "absolute", "self"):
             self.assertUnbootable(self.write(image, disk, "--put", f"{self.key}:1:/{link}/key"), disk,
-                                  f"/{link}: is there, and no directory")
+                                  f"/{link}: is a link that leads to nothing")
         self.assertEqual(os.listdir(outside), [])
 
     def test_no_room(self):
         big = self.home / "big"
-        big.write_bytes(os.urandom(40 * MIB))
+        big.write_bytes(os.urandom(31 * MIB))
         disk = self.disk()
-        self.assertUnbootable(self.write(self.ext4(), disk, "--put", f"{big}:1:/big"), disk, "/big", "No space left")
+        image = self.ext4()
+        self.assertUnbootable(self.write(image, disk, "--put", f"{big}:1:/big"), disk, "/big", "No space left")
+        self.assertRefused(image, self.disk(), "--put", f"{big}:1:/big", "--put", f"{big}:1:/again",
+                           says="has 32.0 MiB, and 62.0 MiB are to be put into it")
+
+    def test_an_image_that_wants_to_be_in_the_way(self):
+        """Pipes where a file is looked for, and a file system that asks for a panic."""
+        system = self.home / "system"
+        (system / "etc/selinux").mkdir(parents=True)
+        os.mkfifo(system / "etc/selinux/config")
+        os.mkfifo(system / "pipe")
+        image = self.ext4(system)
+        subprocess.run(["tune2fs", "-e", "panic", f"{image.path}?offset={image.parts[0][0]}"], check=True,
+                       stdout=subprocess.DEVNULL)
+        disk = self.puts(image, "--force-put", "--put", f"{self.key}:1:/x", "--put", f"{self.key}:1:/pipe")
+        with self.mounted(disk, image.parts[0], "ext4") as files:
+            self.assertTrue((files / "x").is_file())
+            self.assertTrue((files / "pipe").is_file())
 
     def test_what_it_cannot_mount_is_named(self):
         swap = self.home / "swap"
@@ -287,6 +304,13 @@ class Put(unittest.TestCase):
                           ("/dev/null:1:/x", "neither a file nor a directory")):
             with self.subTest(put):
                 self.assertRefused(image, disk, "--put", put, says=says)
+        twice = ("--put", f"{self.key}:1:/x")
+        self.assertRefused(image, disk, *twice, *twice, says="/x is put twice")
+        other = Image(self.home / "other", [(self.home / "ext4", "21686148-6449-6E6F-744E-656564454649", "boot code"),
+                                            (self.home / "ext4", ESP_TYPE, "esp")])
+        self.assertRefused(other, disk, "--put", f"{self.key}:1:/x", says="by its type it has no file system")
+        (self.tree / "a:b").write_text("")
+        self.assertRefused(other, disk, "--put", f"{self.tree}:esp:/x", says="a name that a FAT cannot hold")
         self.assertRefused(image, disk, "--force-put", says="--force-put")
         with open(self.home / "plain", "wb") as file:
             file.write(make_file_system(self.home / "ext4", "ext4").read_bytes())
@@ -329,7 +353,7 @@ class Put(unittest.TestCase):
             done = self.write(image, self.disk(), "--put", f"{self.key}:1:/x", *words)
             self.assertEqual(done.returncode, 0, done.stderr.decode())
             self.assertNotIn(b"very-secret", done.stdout + done.stderr)
-            if words == ("--json",):
+            if "--json" in words:
                 self.assertEqual(json.loads(done.stdout)["put"],
                                  [{"source": str(self.key), "partition": 1, "path": "/x", "files": 1, "bytes": 11}])
             if "--json" not in words:

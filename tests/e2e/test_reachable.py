@@ -98,9 +98,9 @@ class Reachable(harness.E2ETest):
         super().setUp()
         self.need_binary()
 
-    def old_machine(self, recipe, image, **hardware):
+    def old_machine(self, image, **hardware):
         """One that runs from a disk four times as large as the image, without any address yet."""
-        scene = inplace.Scene(self.artifacts, image=harness.machines(recipe) / image, dhcp=False)
+        scene = inplace.Scene(self.artifacts, image=image, dhcp=False)
         self.addCleanup(scene.close)
         with open(scene.disk, "r+b") as disk:
             disk.truncate(4 * scene.image.stat().st_size)
@@ -135,13 +135,19 @@ class Reachable(harness.E2ETest):
         status, output = self.ssh(scene.network, address, command, timeout=120)
         return output.strip()
 
-    def assert_the_same_machine(self, scene, address):
+    def assert_the_same_machine(self, scene, address, cloud_init=True):
         harness.wait_until(lambda: self.ssh(scene.network, address, "true", check=False)[0] == 0, 300,
                            lambda: self.failureException(f"no ssh at {address}; logs: {self.artifacts}"))
-        self.assertIn("done", self.on(scene, address, "cloud-init status --wait || true"))
+        if cloud_init:
+            self.assertIn("done", self.on(scene, address, "cloud-init status --wait || true"))
         self.assertEqual(self.on(scene, address, "hostname"), HOST_NAME)
         # It reaches names, and so has its name server and its route.
         self.assertEqual(self.on(scene, address, "getent hosts image.test | wc -l"), "1")
+
+    def assert_static_network(self, scene):
+        self.assertRegex(self.on(scene, ADDRESS, "ip route"), rf"(?s)default via {harness.GATEWAY}.*"
+                         r"198\.51\.100\.0/24 via 10\.77\.0\.9")
+        self.assertIn("fd77::50/64", self.on(scene, ADDRESS, "ip -6 addr show scope global"))
 
     def assert_sound(self, scene, machine, address, system="ext4"):
         """The root file system fills the disk, and nobody finds anything wrong with what is on it."""
@@ -155,7 +161,7 @@ class Reachable(harness.E2ETest):
                 self.assertTrue(good, said)
 
     def comes_back(self, recipe, image, *, system="ext4", options=(), **hardware):
-        scene, machine = self.old_machine(recipe, image, **hardware)
+        scene, machine = self.old_machine(harness.machines(recipe) / image, **hardware)
         self.configure(machine, {"10-static.network": STATIC})
         host_key = self.on(scene, ADDRESS, "cat /etc/ssh/ssh_host_ed25519_key.pub")
         plan = self.flash(scene, machine, *options)
@@ -163,12 +169,33 @@ class Reachable(harness.E2ETest):
         self.assertIn(f"name {HOST_NAME}", plan)
         self.assertIn(ADDRESS, plan)
         self.assert_the_same_machine(scene, ADDRESS)
-        self.assertRegex(self.on(scene, ADDRESS, "ip route"), rf"(?s)default via {harness.GATEWAY}.*"
-                         r"198\.51\.100\.0/24 via 10\.77\.0\.9")
-        self.assertIn("fd77::50/64", self.on(scene, ADDRESS, "ip -6 addr show scope global"))
+        self.assert_static_network(scene)
         kept = self.on(scene, ADDRESS, "cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1] == host_key.split()[1]
         self.assertEqual(kept, "--keep-host-keys" in options)
         self.assert_sound(scene, machine, ADDRESS, system)
+
+    def test_without_cloud_init(self):
+        """An image that knows no key and no network: all of it comes from the old machine's own files."""
+        image = harness.copy_sparse(harness.machines("new") / "new.raw", self.artifacts / "plain.raw")
+        self.addCleanup(image.unlink)
+        table = json.loads(harness.run(["sfdisk", "--json", image]))["partitiontable"]["partitions"]
+        root = f"{image}?offset={table[-1]['start'] * SECTOR}"
+        for gone in ("/root/.ssh/authorized_keys", "/etc/systemd/network/80-dhcp.network"):
+            harness.run(["debugfs", "-w", "-R", f"rm {gone}", root])
+        mounts = harness.run(["debugfs", "-R", "cat /etc/fstab", root]).replace("remount-ro", "remount-ro,x-systemd.growfs")
+        self.assertIn("growfs", mounts)
+        scene, machine = self.old_machine(image)
+        self.configure(machine, {"10-static.network": STATIC})
+        status, output = machine.shell(f"echo '{mounts.strip()}' > /root/fstab")
+        self.assertEqual(status, 0, output)
+        plan = self.flash(scene, machine, "--no-seed --force-put",
+                          "--put /root/.ssh/authorized_keys:root:/root/.ssh/authorized_keys:600",
+                          "--put /etc/systemd/network:root:/etc/systemd/network", "--put /etc/hostname:root:/etc/hostname",
+                          "--put /root/fstab:root:/etc/fstab")
+        self.assertIn("/root/.ssh/authorized_keys", plan)
+        self.assert_the_same_machine(scene, ADDRESS, cloud_init=False)
+        self.assert_static_network(scene)
+        self.assert_sound(scene, machine, ADDRESS)
 
     def test_debian12(self):
         self.comes_back("cloud12", "cloud12.raw", options=("--keep-host-keys",))
@@ -191,7 +218,7 @@ class Reachable(harness.E2ETest):
     def test_far_gateway_and_vlan(self):
         """Neither DHCP nor a network of its own: /32, /128, a gateway on the link, all of it in a VLAN."""
         wire = Wire(self.artifacts, "wire")
-        scene, machine = self.old_machine("cloud12", "cloud12.raw", wire=wire.a)
+        scene, machine = self.old_machine(harness.machines("cloud12") / "cloud12.raw", wire=wire.a)
         for command in (f"ip addr add {FAR_GATEWAY}/32 dev br0", f"ip addr add {FAR_GATEWAY6}/128 dev br0 nodad",
                         f"ip route add {FAR_ADDRESS} dev br0", f"ip route add {FAR_ADDRESS6} dev br0"):
             scene.network.namespace.run(command.split())

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <random>
 
 #include "base/text.h"
 #include "disk/block_writer.h"
+#include "support/random_bytes.h"
 #include "sys/file.h"
 #include "unit/disk/loop_device.h"
 
@@ -21,13 +21,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr size_t MiB = size_t{1} << 20;
-
-ByteVector random_bytes(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  ByteVector bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-  return bytes;
-}
 
 ByteVector image_with_holes(size_t size) {
   ByteVector image = random_bytes(size, 1);

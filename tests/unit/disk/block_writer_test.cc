@@ -6,10 +6,12 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <random>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "support/effort.h"
+#include "support/random_bytes.h"
 #include "unit/disk/fake_disk.h"
 
 namespace curlingiron {
@@ -22,16 +24,6 @@ class Quiet : public testing::Environment {
   void SetUp() override { set_log_level(LogLevel::Error); }
 };
 const testing::Environment* const kQuiet = testing::AddGlobalTestEnvironment(new Quiet);
-
-ByteVector random_bytes(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  ByteVector bytes(size);
-  for (size_t i = 0; i < size; i += 8) {
-    uint64_t word = random();
-    std::memcpy(bytes.data() + i, &word, std::min<size_t>(8, size - i));
-  }
-  return bytes;
-}
 
 // Data with an MBR's mark, and zeros of many lengths at many places.
 ByteVector make_image(size_t size, uint64_t seed = 1) {

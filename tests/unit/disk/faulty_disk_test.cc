@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <random>
+
 #include "base/text.h"
 #include "base/units.h"
 #include "support/effort.h"
+#include "support/random_bytes.h"
 #include "sys/file.h"
 #include "unit/disk/fake_disk.h"
 #include "unit/disk/loop_device.h"
@@ -21,13 +24,6 @@ using testing::HasSubstr;
 
 constexpr uint64_t kDisk = 6_MiB;
 constexpr uint32_t kSector = 512;
-
-ByteVector random_bytes(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  ByteVector bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-  return bytes;
-}
 
 ByteVector make_image(size_t size) {
   ByteVector image = random_bytes(size, 1);

@@ -87,7 +87,7 @@ constexpr std::string_view kCloudImage =  // root last on the disk, and first in
 TEST_F(DiskLayouts, AnImageThatFillsItsDiskStaysAsItIs) {
   ByteVector image = make(16_MiB, kCloudImage);
   DiskLayout layout = apply(image, {.disk_size = 16_MiB});
-  EXPECT_THAT(layout.patches, IsEmpty());
+  EXPECT_TRUE(workshop_.read("disk") == image);
   EXPECT_THAT(layout.notes, IsEmpty());
   EXPECT_FALSE(layout.backup_moves);
   EXPECT_EQ(layout.last->number, 1U);
@@ -106,6 +106,37 @@ TEST_F(DiskLayouts, TheBackupGoesToTheEnd) {
   ByteVector disk = workshop_.read("disk");
   EXPECT_EQ(as_text(ConstBytes(image).last(512).first(8)), "EFI PART");
   EXPECT_TRUE(all_zero(ConstBytes(disk).subspan(16_MiB - 512, 512)));
+}
+
+// Its table says that it is as large as the disk, and it is shorter; or its backup is damaged.
+TEST_F(DiskLayouts, ABackupThatIsNotThereIsMade) {
+  ByteVector image = make(16_MiB, kCloudImage);
+  ByteVector cut(image.begin(), image.end() - 1_MiB);
+  apply(cut, {.disk_size = 16_MiB});
+  check_disk();
+  EXPECT_TRUE(workshop_.read("disk") == image);
+  ByteVector damaged = image;
+  for (size_t at = damaged.size() - 512; at < damaged.size(); ++at) damaged[at] ^= 0x5a;
+  apply(damaged, {.disk_size = 16_MiB});
+  EXPECT_TRUE(workshop_.read("disk") == image);
+}
+
+TEST_F(DiskLayouts, WhatNothingGainsByGrowingStays) {
+  for (std::string_view type :
+       {"21686148-6449-6E6F-744E-656564454649", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
+        "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"}) {
+    ByteVector image =
+        make(16_MiB, concat("label: gpt\\nstart=2048, size=4096\\nstart=8192, type=", type, "\\n"));
+    DiskLayout layout = apply(image, {.disk_size = 64_MiB, .grow = true});
+    check_disk();
+    EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("partition 2 ends last, but is ")));
+    EXPECT_EQ(layout.last->size, layout.last->size_before);
+    EXPECT_EQ(layout.last->free_after, 0U);
+  }
+  ByteVector image = make(16_MiB, "label: dos\\nstart=2048, size=4096\\nstart=8192, type=82\\n");
+  DiskLayout layout = apply(image, {.disk_size = 64_MiB, .grow = true});
+  EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("partition 2 ends last, but is swap")));
+  EXPECT_THAT(layout.patches, IsEmpty());
 }
 
 TEST_F(DiskLayouts, TheLastPartitionGrows) {
@@ -248,6 +279,7 @@ TEST_F(DiskLayouts, MbrPartitionsInAnExtendedOneStay) {
                           "start=6144, type=5\\nstart=8192, type=83\\n");
   DiskLayout layout = apply(image, {.disk_size = 64_MiB, .grow = true, .seed_size = 1_MiB});
   EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("partition 2 is extended")));
+  EXPECT_EQ(layout.last->free_after, 0U);
   EXPECT_EQ(workshop_.run("sfdisk -V disk"), 0) << workshop_.log();
   EXPECT_THAT(parts(), ElementsAre("1 2048 4096", "2 6144 26624", "3 129024 2048", "5 8192 24576"));
 }
@@ -265,6 +297,7 @@ TEST_F(DiskLayouts, OfAnMbrOnlyTwoTebibytesCanBeUsed) {
       plan(image, {.disk_size = 3 * 1024 * 1_GiB, .grow = true, .seed_size = 1_MiB}).value();
   EXPECT_EQ(layout.seed_offset, 2048 * 1_GiB - 2_MiB);
   EXPECT_EQ(layout.last->size, 2048 * 1_GiB - 3_MiB);
+  EXPECT_THAT(layout.notes, ElementsAre(HasSubstr("the rest of the disk stays free")));
 }
 
 // What is damaged or says two things stays as it is.

@@ -99,7 +99,15 @@ TEST(PutOrder, IsBounded) {
 
   PutOrder many;
   many.puts.assign(kMostPutEntries, put_of({{PutKind::File, "", 0600, {}}}));
+  ByteVector archive = format_put_order(many).value();
+  EXPECT_EQ(parse_put_order(archive).value().files(), kMostPutEntries);
+  many.puts.push_back(many.puts.front());
   EXPECT_FALSE(format_put_order(many).ok());
+  // One more than there may be: an order of its own after the first one's magic and flag.
+  many.puts.resize(1);
+  ByteVector one = format_put_order(many).value();
+  archive.insert(archive.end(), one.begin() + 9, one.end());
+  EXPECT_FALSE(parse_put_order(archive).ok());
 }
 
 }  // namespace

@@ -8,11 +8,15 @@
 namespace curlingiron {
 namespace {
 
-std::string blob_of(std::string_view type) {
+// With these parts after its type.
+std::string blob_of(std::string_view type, std::initializer_list<size_t> parts = {32}) {
   ByteWriter out;
   out.be32(static_cast<uint32_t>(type.size()));
   out.append(type);
-  out.zeros(36);
+  for (size_t size : parts) {
+    out.be32(static_cast<uint32_t>(size));
+    out.zeros(size);
+  }
   return to_base64(out.bytes());
 }
 
@@ -24,7 +28,8 @@ std::string mistake_in(std::string_view text) {
 TEST(SshKey, linesOfAuthorizedKeys) {
   std::string ed25519 = concat("ssh-ed25519 ", blob_of("ssh-ed25519"), " me@laptop at home");
   std::string options = "from=\"10.0.0.0/8\",command=\"say \\\"hello you\\\"\"";
-  std::string limited = concat(options, " ecdsa-sha2-nistp256 ", blob_of("ecdsa-sha2-nistp256"));
+  const std::string ecdsa = blob_of("ecdsa-sha2-nistp256", {8, 65});
+  std::string limited = concat(options, " ecdsa-sha2-nistp256 ", ecdsa);
   Result<std::vector<SshKey>> keys =
       parse_ssh_keys(concat("# mine\n\n  ", ed25519, "\r\n", limited, "\n"));
   ASSERT_TRUE(keys.ok()) << keys.error().message();
@@ -36,7 +41,7 @@ TEST(SshKey, linesOfAuthorizedKeys) {
   EXPECT_EQ(to_base64(first.blob), blob_of("ssh-ed25519"));
   EXPECT_EQ(keys.value()[1].type, "ecdsa-sha2-nistp256");
   EXPECT_EQ(keys.value()[1].options, options);
-  EXPECT_EQ(to_base64(keys.value()[1].blob), blob_of("ecdsa-sha2-nistp256"));
+  EXPECT_EQ(to_base64(keys.value()[1].blob), ecdsa);
   EXPECT_EQ(keys.value()[1].comment, "");
 }
 
@@ -46,12 +51,34 @@ TEST(SshKey, mistakesNameTheLine) {
             "line 2: no public key of SSH; each line is one, as in ~/.ssh/id_ed25519.pub");
   EXPECT_NE(mistake_in("ssh-ed25519"), "");
   EXPECT_NE(mistake_in("ssh-ed25519 ????"), "");
-  EXPECT_EQ(mistake_in(concat("ssh-ed25519 ", blob_of("ssh-rsa"))),
-            "line 1: damaged: it does not hold a key of the type ssh-ed25519");
-  EXPECT_EQ(mistake_in(concat("ssh-ed25519 ", blob_of("ssh-ed25519").substr(0, 8))),
-            "line 1: damaged: it does not hold a key of the type ssh-ed25519");
+  EXPECT_EQ(
+      mistake_in(concat("ssh-ed25519 ", blob_of("ssh-rsa"))),
+      "line 1: damaged: it does not hold a key of the type ssh-ed25519 (it says another one); "
+      "copy the whole line again");
   EXPECT_EQ(mistake_in("-----BEGIN OPENSSH PRIVATE KEY-----\nx\n"),
             "a private key; name the file of the public one, which ends in .pub");
+}
+
+// A key that no sshd takes is one that nobody can log in with.
+TEST(SshKey, whatIsCutOffOrNoKey) {
+  std::string whole = blob_of("ssh-ed25519");
+  for (size_t size = 0; size < whole.size(); size += 4) {
+    EXPECT_NE(mistake_in(concat("ssh-ed25519 ", whole.substr(0, size))), "") << size;
+  }
+  EXPECT_NE(mistake_in(concat("ssh-ed25519 ", blob_of("ssh-ed25519", {31}))), "");
+  EXPECT_NE(mistake_in(concat("ssh-ed25519 ", blob_of("ssh-ed25519", {32, 4}))), "");
+  EXPECT_NE(mistake_in(concat("ssh-rsa ", blob_of("ssh-rsa", {3}))), "");
+  EXPECT_EQ(mistake_in(concat("ssh-rsa ", blob_of("ssh-rsa", {3, 257}))), "");
+  EXPECT_EQ(mistake_in(concat("ssh-later ", blob_of("ssh-later", {3, 2, 1}))), "");
+  std::string certificate = "ssh-ed25519-cert-v01@openssh.com";
+  EXPECT_EQ(
+      mistake_in(concat(certificate, " ", blob_of(certificate, {32, 32}))),
+      "line 1: a certificate, which no server takes for a key; name the file of the key itself");
+  EXPECT_EQ(mistake_in(concat("github.com ssh-ed25519 ", whole)),
+            "line 1: \"github.com\" is no option of a key; each line is a public key, as in "
+            "~/.ssh/id_ed25519.pub");
+  EXPECT_EQ(mistake_in(concat("restrict,FROM=\"a,b\",no-pty ssh-ed25519 ", whole)), "");
+  EXPECT_NE(mistake_in(concat("restrict,,pty ssh-ed25519 ", whole)), "");
 }
 
 TEST(SshKey, isBounded) {

@@ -51,6 +51,13 @@ TEST(Yaml, ShowsEachStatementOnALine) {
             "text: \"two\\nlines\\t\\\"quoted\\\" \\u0001 \\u00e4\"\n");
 }
 
+// Two of JSON's escapes are two halves of nothing to a reader of YAML.
+TEST(Yaml, CharactersBeyondTheFirst65536) {
+  using Json = nlohmann::ordered_json;
+  EXPECT_EQ(to_yaml(Json("\xf0\x9f\x98\x80 \\ud83d\\ude00 \\ \xf4\x8f\xbf\xbf\xef\xbf\xbd")),
+            "\"\\U0001f600 \\\\ud83d\\\\ude00 \\\\ \\U0010ffff\\ufffd\"\n");
+}
+
 class Seeds : public testing::Test {
  protected:
   void put(std::string_view path, std::string_view text) {
@@ -88,7 +95,7 @@ TEST_F(Seeds, NothingIsMadeThatNobodyWants) {
   EXPECT_TRUE(seed.image.empty());
   EXPECT_THAT(seed.notes, IsEmpty());
   EXPECT_TRUE(make({.no_seed = true}, TakeFromHere::Yes).value().image.empty());
-  EXPECT_THAT(refusal({.no_seed = true, .hostname = "a"}), HasSubstr("--no-seed"));
+  EXPECT_THAT(refusal({.no_seed = true, .hostname = "a"}), HasSubstr("--no-seed: --hostname"));
 }
 
 TEST_F(Seeds, AllThatIsAskedForIsInIt) {
@@ -171,13 +178,34 @@ TEST_F(Seeds, ADirectoryOfFilesIsTakenAsItIs) {
               HasSubstr("would take its place"));
   EXPECT_THAT(refusal({.user_data = path("key.pub"), .seed_directory = path("files")}),
               HasSubstr("would take its place"));
+  put("vendor/vendor-data", "#cloud-config\n");
+  EXPECT_THAT(refusal({.ssh_keys = {path("key.pub")}, .seed_directory = path("vendor")}),
+              HasSubstr("would take its place"));
+  EXPECT_THAT(refusal({.hostname = "a.b", .seed_directory = path("vendor")}),
+              HasSubstr("would take its place"));
+  // What is only taken of this machine gives way, and that is said.
+  put("root/proc/sys/kernel/hostname", "old.example.org\n");
+  seed = make({.seed_directory = path("vendor")}, TakeFromHere::Yes).value();
+  EXPECT_EQ(file(seed, "vendor-data"), "#cloud-config\n");
+  EXPECT_THAT(seed.notes, Contains(HasSubstr("vendor-data of --seed-dir is taken as it is")));
 }
 
 TEST_F(Seeds, WhatIsNoneOfWhatItShouldBeIsRefused) {
   put("text", "packages: [vim]\n");
-  EXPECT_THAT(refusal({.user_data = path("text")}), HasSubstr("begins with \"packages: [vim]\""));
+  EXPECT_THAT(refusal({.user_data = path("text")}),
+              testing::AllOf(HasSubstr("first line"), Not(HasSubstr("vim"))));
   EXPECT_THAT(refusal({.user_data = path("missing")}), HasSubstr("No such file"));
-  EXPECT_THAT(refusal({.hostname = "two words"}), HasSubstr("is no host name"));
+  for (std::string_view name :
+       {"two words", ".", "-", ".a", "a.", "a..b", "a_b", "1.2.3.4", "localhost", "-a", "a-"}) {
+    EXPECT_THAT(refusal({.hostname = std::string(name)}), HasSubstr("is no host name")) << name;
+  }
+  EXPECT_THAT(refusal({.hostname = std::string(64, 'a')}), HasSubstr("is no host name"));
+  EXPECT_EQ(refusal({.hostname = concat(std::string(58, 'a'), ".b-1.x")}), "");
+  EXPECT_THAT(refusal({.hostname = concat(std::string(60, 'a'), ".b-1.x")}),
+              HasSubstr("is no host name"));
+  std::filesystem::create_directories(workshop_.at("loop"));
+  std::filesystem::create_symlink(".", workshop_.at("loop/back"));
+  EXPECT_THAT(refusal({.seed_directory = path("loop")}), HasSubstr("a link in it leads back"));
   EXPECT_THAT(refusal({.ssh_keys = {path("text")}}), HasSubstr("--ssh-key"));
   EXPECT_THAT(refusal({.keep_host_keys = true}), HasSubstr("has none"));
   EXPECT_THAT(refusal({.keep_network = true}), HasSubstr("no card is known"));

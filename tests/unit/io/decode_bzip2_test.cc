@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <bit>
+#include <random>
 
 #include "base/text.h"
 #include "support/effort.h"

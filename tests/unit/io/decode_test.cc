@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "base/text.h"
 #include "io/adapters.h"
 #include "support/effort.h"

@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include <initializer_list>
+#include <random>
 
 #include "base/units.h"
 #include "unit/io/sources.h"

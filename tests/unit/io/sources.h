@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <random>
 
 #include "io/source.h"
+#include "support/random_bytes.h"
 
 namespace curlingiron {
 
@@ -53,13 +53,6 @@ inline Result<ByteVector> read_all(Source& source, size_t chunk = 65536) {
     all.resize(all.size() + n);
     std::copy_n(piece.data(), n, all.data() + all.size() - n);
   }
-}
-
-inline ByteVector random_bytes(size_t size, uint64_t seed = 1) {
-  std::mt19937_64 random(seed);
-  ByteVector bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-  return bytes;
 }
 
 }  // namespace curlingiron

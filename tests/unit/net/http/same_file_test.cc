@@ -4,15 +4,10 @@
 
 #include <random>
 
+#include "support/random_bytes.h"
+
 namespace curlingiron {
 namespace {
-
-ByteVector random_bytes(size_t size) {
-  std::minstd_rand random(7);
-  ByteVector bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random() >> 8);
-  return bytes;
-}
 
 // In pieces of all sizes.
 void add_all(StreamMemory& memory, const ByteVector& file) {
