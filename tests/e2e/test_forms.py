@@ -573,21 +573,30 @@ class Script(harness.E2ETest):
     def test_cut_off_anywhere(self):
         """Nothing runs: no program is unpacked, nothing is said but what sh says of its input."""
         text = self.script.read_bytes()
-        count = 500 if os.environ.get("CURLINGIRON_THOROUGH") else 20
+        thorough = bool(os.environ.get("CURLINGIRON_THOROUGH"))
         chance = random.Random(16)
-        lengths = [chance.randrange(len(text)) for _ in range(count)]
-        # Where it matters most, all of them: the last line.
+        cuts = [(length, [list(SHELLS)[number % len(SHELLS)]]) for number, length in
+                enumerate(sorted(chance.randrange(len(text)) for _ in range(500 if thorough else 20)))]
+        # Where it matters most, by each shell: the last line.
         last = text.rindex(b"\n{ curlingiron_main")
-        lengths += range(last, len(text) - 1)
-        for number, length in enumerate(sorted(lengths)):
-            for name, shell in SHELLS.items():
-                if number % len(SHELLS) != list(SHELLS).index(name) and length < last:
-                    continue
+        cuts += [(length, SHELLS) for length in (range(last, len(text) - 1) if thorough else [len(text) - 2])]
+        for length, shells in cuts:
+            for name in shells:
                 with self.subTest(length=length, shell=name):
-                    done = self.run_script(shell, text[:length])
-                    self.assertNotRegex(done.stdout, rb"(?m)curlingiron \d|nothing was changed|^curlingiron:")
-                    if done.stdout:
-                        self.assertNotEqual(done.returncode, 0, done.stdout)
+                    self.assert_nothing_runs(SHELLS[name], text[:length])
+        # All of the last line without what the script carries, which a shell reads byte by byte.
+        text = re.sub(rb"(<< 'END_OF_PART'[^\n]*\n).*?(?=END_OF_PART\n)", rb"\1", text, flags=re.DOTALL)
+        self.assertLess(len(text), 300_000)
+        for length in range(text.rindex(b"\n{ curlingiron_main"), len(text) - 1):
+            for name, shell in SHELLS.items():
+                with self.subTest(length=length, shell=name, carries="nothing"):
+                    self.assert_nothing_runs(shell, text[:length])
+
+    def assert_nothing_runs(self, shell, text):
+        done = self.run_script(shell, text)
+        self.assertNotRegex(done.stdout, rb"(?m)curlingiron \d|nothing was changed|^curlingiron:")
+        if done.stdout:
+            self.assertNotEqual(done.returncode, 0, done.stdout)
 
 
 if __name__ == "__main__":
