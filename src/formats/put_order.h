@@ -43,7 +43,7 @@ struct PutEntry {
 struct Put {
   std::string_view partition;  // as choose_partition() takes it
   std::string_view path;       // absolute, plain; with '/' at its end: into that directory
-  std::string_view name;       // how it is called in a directory
+  std::string_view name;  // how it is called in a directory; a file goes into one that is there
   uint32_t uid = 0;
   uint32_t gid = 0;
   std::vector<PutEntry> entries;  // the first one is itself

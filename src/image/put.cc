@@ -140,7 +140,9 @@ class Placement {
   Result<void> place(const Put& put) const {
     std::string destination(put.path);
     bool into = destination.back() == '/';
-    if (!into && is_directory(destination)) {
+    // A directory is that one, and fills what is there.
+    bool is_file = put.entries.front().kind != PutEntry::Kind::Directory;
+    if (!into && is_file && is_directory(destination)) {
       destination += '/';
       into = true;
     }
@@ -282,7 +284,12 @@ Result<PutStep> PutStep::prepare(ConstBytes archive, ConstBytes head, const Disk
   step.order_ = TRY(parse_put_order(archive));
   step.places_ = TRY(place_puts(step.order_, head, layout, disk));
   TRY(LoopDevice::check_available());
-  for (const Partition& place : step.places_) TRY(check_driver(place));
+  std::vector<unsigned> checked;
+  for (const Partition& place : step.places_) {
+    if (std::ranges::find(checked, place.number) != checked.end()) continue;
+    TRY(check_driver(place));
+    checked.push_back(place.number);
+  }
   step.disk_ = TRY_CONTEXT(path, open_path(path, O_RDWR));
   return step;
 }

@@ -164,7 +164,7 @@ class Put(unittest.TestCase):
                         link.unlink(missing_ok=True)
                     elif not link.is_symlink():
                         link.symlink_to("a")
-                    disk = self.puts(image, "--put", f"{self.key}:2:/etc/key:600:7:8", "--put", f"{self.tree}:2:/etc")
+                    disk = self.puts(image, "--put", f"{self.key}:2:/etc/key:600:7:8", "--put", f"{self.tree}:2:/etc/")
                     with self.mounted(disk, image.parts[1], kind) as files:
                         self.assertEqual((files / "etc/key").read_text(), self.key.read_text())
                         self.assertEqual((files / "etc/tree/sub/b").read_text(), "22")
@@ -190,7 +190,8 @@ class Put(unittest.TestCase):
                          "--put", f"{self.key}:1:/bin/tool:4755:1000",  # through a link
                          "--put", f"{self.key}:1:/absolute/share/x",
                          "--put", f"{self.tree}:1:/srv/copy",
-                         "--put", f"{self.tree}/:1:/etc:640:5")
+                         "--put", f"{self.tree}/:1:/etc/:640:5",
+                         "--put", f"{self.tree}:1:/usr/bin")  # fills it
         with self.mounted(disk, image.parts[0], "ext4") as files:
             def shape(path):
                 status = (files / path).lstat()
@@ -206,6 +207,8 @@ class Put(unittest.TestCase):
             self.assertEqual(shape("srv/copy/sub"), ("0750", 0, 0))
             self.assertEqual(shape("etc/tree"), ("0750", 5, 5))
             self.assertEqual(shape("etc/tree/sub/b"), ("0640", 5, 5))
+            self.assertTrue((files / "usr/bin/sub/b").is_file())
+            self.assertFalse((files / "usr/bin/tree").exists())
 
     def test_what_is_there_is_replaced_only_when_asked_for(self):
         system = self.home / "system"

@@ -182,7 +182,8 @@ class Reachable(harness.E2ETest):
         root = f"{image}?offset={table[-1]['start'] * SECTOR}"
         for gone in ("/root/.ssh/authorized_keys", "/etc/systemd/network/80-dhcp.network"):
             harness.run(["debugfs", "-w", "-R", f"rm {gone}", root])
-        mounts = harness.run(["debugfs", "-R", "cat /etc/fstab", root]).replace("remount-ro", "remount-ro,x-systemd.growfs")
+        mounts = harness.run(["debugfs", "-R", "cat /etc/fstab", root])
+        mounts = mounts.replace("remount-ro", "remount-ro,x-systemd.growfs")
         self.assertIn("growfs", mounts)
         scene, machine = self.old_machine(image)
         self.configure(machine, {"10-static.network": STATIC})
@@ -190,8 +191,8 @@ class Reachable(harness.E2ETest):
         self.assertEqual(status, 0, output)
         plan = self.flash(scene, machine, "--no-seed --force-put",
                           "--put /root/.ssh/authorized_keys:root:/root/.ssh/authorized_keys:600",
-                          "--put /etc/systemd/network:root:/etc/systemd/network", "--put /etc/hostname:root:/etc/hostname",
-                          "--put /root/fstab:root:/etc/fstab")
+                          "--put /etc/systemd/network:root:/etc/systemd/network",
+                          "--put /etc/hostname:root:/etc/hostname", "--put /root/fstab:root:/etc/fstab")
         self.assertIn("/root/.ssh/authorized_keys", plan)
         self.assert_the_same_machine(scene, ADDRESS, cloud_init=False)
         self.assert_static_network(scene)
