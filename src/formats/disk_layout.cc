@@ -153,6 +153,7 @@ class GptEditor {
     if (room.has_seed()) TRY(enter_seed(room));
     layout_.backup_moves = header_.other_sector != disk_sectors() - 1;
     changes_ = layout_.backup_moves || wish_.seed_size != 0 ||
+               header_.last_usable > last_usable() ||
                (layout_.last && layout_.last->size != layout_.last->size_before);
     make_patches();
     return std::move(layout_);
