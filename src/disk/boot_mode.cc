@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/gpt.h"
+#include "formats/partition_type.h"
 #include "formats/superblock.h"
 #include "sys/file.h"
 
@@ -20,17 +21,6 @@ constexpr size_t kIsoMagicOffset = 32_KiB + 1;
 // UEFI specification 2.10, table 5.8: "legacy BIOS bootable".
 constexpr uint64_t kLegacyBootable = 4;
 
-constexpr Guid kEfiSystem = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
-                             0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
-constexpr Guid kBiosBoot = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
-                            0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
-// Those that hold FAT as a rule: many a firmware looks for \EFI\BOOT in any FAT there is.
-constexpr Guid kBasicData = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
-                             0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
-constexpr Guid kExtendedBootLoader = {0xff, 0xc2, 0x13, 0xbc, 0xe6, 0x59, 0x62, 0x42,
-                                      0xa3, 0x52, 0xb2, 0x75, 0xfd, 0x6f, 0x71, 0x72};
-
-constexpr uint8_t kMbrEfiSystem = 0xef;
 // FAT12, FAT16, NTFS/exFAT, FAT32, the hidden ones, and extended partitions, which may hold them.
 constexpr uint8_t kMbrMaybeFat[] = {0x01, 0x04, 0x05, 0x06, 0x07, 0x0b, 0x0c, 0x0e, 0x0f,
                                     0x11, 0x14, 0x16, 0x17, 0x1b, 0x1c, 0x1e, 0x85};
@@ -64,8 +54,9 @@ Doubt doubt_about_uefi(std::string_view what) {
 }
 
 Result<Doubt> check_gpt_for_uefi(const std::vector<GptPartition>& partitions) {
-  if (has_type(partitions, kEfiSystem)) return Doubt();
-  if (has_type(partitions, kBasicData) || has_type(partitions, kExtendedBootLoader)) {
+  if (has_type(partitions, kEfiSystemType)) return Doubt();
+  // Those that hold FAT as a rule: many a firmware looks for \EFI\BOOT in any FAT there is.
+  if (has_type(partitions, kBasicDataType) || has_type(partitions, kBootLoaderType)) {
     return doubt_about_uefi("the image has no EFI system partition, only others that may be FAT");
   }
   return not_for_uefi("the image's partition table (GPT) has no EFI system partition");
@@ -75,7 +66,7 @@ Result<Doubt> check_mbr_for_uefi(const Mbr& mbr) {
   bool efi = false;
   bool maybe = false;
   for (const MbrPartition& partition : mbr.partitions) {
-    efi = efi || partition.type == kMbrEfiSystem;
+    efi = efi || partition.type == kMbrEfiSystemType;
     maybe = maybe || holds(kMbrMaybeFat, partition.type);
   }
   if (efi) return Doubt();
@@ -124,7 +115,7 @@ Result<Doubt> check_for_bios(ConstBytes head, const Disk& disk) {
         "most firmware will not boot it");
   }
   Result<std::vector<GptPartition>> gpt = find_gpt_partitions(head, disk.logical_sector);
-  if (!gpt.ok() || has_type(gpt.value(), kBiosBoot)) return Doubt();
+  if (!gpt.ok() || has_type(gpt.value(), kBiosBootType)) return Doubt();
   for (const GptPartition& partition : gpt.value()) {
     if ((partition.attributes & kLegacyBootable) != 0) return Doubt();
   }

@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "formats/little_endian.h"
+#include "formats/partition_type.h"
 
 namespace curlingiron {
 namespace {
@@ -18,10 +20,6 @@ constexpr uint64_t kMostMbrSectors = 0xffffffff;
 // What is larger has another's name only.
 constexpr uint64_t kLargestSeed = 16_MiB;
 
-// Microsoft basic data: what a FAT file system has, whoever reads it.
-constexpr Guid kBasicData = {0xa2, 0xa0, 0xd0, 0xeb, 0xe5, 0xb9, 0x33, 0x44,
-                             0x87, 0xc0, 0x68, 0xb6, 0xb7, 0x26, 0x99, 0xc7};
-
 // Partitions that nothing gains by growing, though they may end last.
 struct Fixed {
   Guid gpt;
@@ -29,18 +27,9 @@ struct Fixed {
   std::string_view name;
 };
 constexpr Fixed kFixed[] = {
-    {{0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e, 0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46,
-      0x49},
-     0,
-     "boot code (BIOS boot)"},
-    {{0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9,
-      0x3b},
-     0xef,
-     "the EFI system partition"},
-    {{0x6d, 0xfd, 0x57, 0x06, 0xab, 0xa4, 0xc4, 0x43, 0x84, 0xe5, 0x09, 0x33, 0xc8, 0x4b, 0x4f,
-      0x4f},
-     0x82,
-     "swap"},
+    {kBiosBootType, 0, "boot code (BIOS boot)"},
+    {kEfiSystemType, kMbrEfiSystemType, "the EFI system partition"},
+    {kSwapType, kMbrSwapType, "swap"},
 };
 
 // What is said where it was to grow.
@@ -54,13 +43,6 @@ constexpr std::string_view kWithoutSeed =
 
 Error no_place(std::string_view why) {
   return Error(concat("the seed has no place: ", why, kWithoutSeed));
-}
-
-void put_le32(MutableBytes bytes, size_t offset, uint32_t value) {
-  for (size_t i = 0; i < 4; ++i) bytes[offset + i] = static_cast<uint8_t>(value >> (8 * i));
-}
-void put_le64(MutableBytes bytes, size_t offset, uint64_t value) {
-  for (size_t i = 0; i < 8; ++i) bytes[offset + i] = static_cast<uint8_t>(value >> (8 * i));
 }
 
 // In sectors; `end` is the first one after it.
@@ -153,8 +135,7 @@ class GptEditor {
     if (room.has_seed()) TRY(enter_seed(room));
     layout_.backup_moves = header_.other_sector != disk_sectors() - 1;
     changes_ = layout_.backup_moves || wish_.seed_size != 0 ||
-               header_.last_usable > last_usable() ||
-               (layout_.last && layout_.last->size != layout_.last->size_before);
+               header_.last_usable > last_usable() || (layout_.last && layout_.last->grows());
     make_patches();
     return std::move(layout_);
   }
@@ -245,7 +226,7 @@ class GptEditor {
 
   // One of ours: what only has its name is not taken away.
   bool is_seed(size_t slot, uint64_t first, uint64_t last) {
-    if (!std::ranges::equal(entry(slot).first(16), kBasicData)) return false;
+    if (!std::ranges::equal(entry(slot).first(16), kBasicDataType)) return false;
     if (last < first || last - first >= kLargestSeed / wish_.sector) return false;
     ConstBytes name = entry(slot).subspan(56, 72);
     for (size_t i = 0; i < name.size() / 2; ++i) {
@@ -304,7 +285,7 @@ class GptEditor {
     }
     MutableBytes place = entry(slot);
     std::ranges::fill(place, uint8_t{0});
-    std::ranges::copy(kBasicData, place.begin());
+    std::ranges::copy(kBasicDataType, place.begin());
     std::ranges::copy(wish_.seed_id, place.begin() + 16);
     put_le64(place, 32, room.seed_begin());
     put_le64(place, 40, room.seed_end() - 1);

@@ -45,6 +45,8 @@ struct DiskLayout {
     uint64_t size_before = 0;
     uint64_t size = 0;
     uint64_t free_after = 0;  // that it could grow by, the seed's place excepted
+
+    bool grows() const { return size != size_before; }
   };
   enum class Table { None, Gpt, Mbr };
 

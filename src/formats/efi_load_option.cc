@@ -4,14 +4,12 @@
 
 #include "base/text.h"
 #include "formats/little_endian.h"
+#include "formats/partition_type.h"
 
 namespace curlingiron {
 namespace {
 
 constexpr uint32_t kActive = 1;
-constexpr uint8_t kMbrEfiSystem = 0xef;
-constexpr Guid kEfiSystem = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
-                             0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
 
 // Nodes of a device path: type and subtype in one, as they follow each other.
 constexpr uint16_t kHardDrive = 0x0104;
@@ -98,20 +96,18 @@ std::vector<EfiPartition> efi_partitions(ConstBytes head, uint32_t logical_secto
     for (const GptPartition& partition : gpt.value()) {
       found.push_back({EfiPartition::Table::Gpt, partition.number, partition.first_sector,
                        partition.last_sector - partition.first_sector + 1, partition.id,
-                       partition.type == kEfiSystem});
+                       partition.type == kEfiSystemType});
     }
     return found;
   }
   Guid signature{};
-  for (size_t i = 0; i < 4; ++i) {
-    signature[i] = static_cast<uint8_t>(mbr.value().signature >> (8 * i));
-  }
+  put_le32(signature, 0, mbr.value().signature);
   uint32_t number = 0;
   for (const MbrPartition& partition : mbr.value().partitions) {
     ++number;
     if (partition.type == 0) continue;
     found.push_back({EfiPartition::Table::Mbr, number, partition.first_sector,
-                     partition.sector_count, signature, partition.type == kMbrEfiSystem});
+                     partition.sector_count, signature, partition.type == kMbrEfiSystemType});
   }
   return found;
 }

@@ -50,11 +50,10 @@ bool has_gpt_at(ConstBytes head, size_t offset) {
 uint32_t crc32(ConstBytes bytes) { return ~crc_feed(~uint32_t{0}, bytes); }
 
 std::string format_guid(const Guid& guid) {
-  static constexpr uint8_t kOrder[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
   std::string text;
   for (size_t i = 0; i < guid.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += to_hex(ConstBytes(guid).subspan(kOrder[i], 1));
+    text += to_hex(ConstBytes(guid).subspan(kGuidOrder[i], 1));
   }
   return text;
 }

@@ -15,6 +15,8 @@ namespace curlingiron {
 
 using Guid = std::array<uint8_t, 16>;  // as on the disk: the first three fields little-endian
 
+// The bytes of a GUID in the order in which people write them.
+inline constexpr uint8_t kGuidOrder[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
 // "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 std::string format_guid(const Guid& guid);
 

@@ -15,4 +15,11 @@ inline uint64_t little_endian(ConstBytes field) {
   return value;
 }
 
+inline void put_le32(MutableBytes bytes, size_t offset, uint32_t value) {
+  for (size_t i = 0; i < 4; ++i) bytes[offset + i] = static_cast<uint8_t>(value >> (8 * i));
+}
+inline void put_le64(MutableBytes bytes, size_t offset, uint64_t value) {
+  for (size_t i = 0; i < 8; ++i) bytes[offset + i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
 }  // namespace curlingiron

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "formats/gpt.h"
+#include "formats/partition_type.h"
 
 namespace curlingiron {
 namespace {
@@ -15,40 +16,39 @@ using Use = Partition::Use;
 constexpr unsigned kFirstLogical = 5;  // of an MBR
 
 struct TypeUse {
-  std::string_view type;
+  Guid type;
   Use use;
 };
 constexpr TypeUse kTypes[] = {
-    {"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", Use::Esp},
-    {"bc13c2ff-59e6-4262-a352-b275fd6f7172", Use::Boot},
-    {"0fc63daf-8483-4772-8e79-3d69d8477de4", Use::Linux},
-    {"21686148-6449-6e6f-744e-656564454649", Use::Bare},  // BIOS boot
-    {"9e1a2d38-c612-4316-aa26-8b49521e5a8b", Use::Bare},  // PReP boot
-    {"0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", Use::Bare},  // swap
-    {"e6d6d379-f507-44c2-a23c-238f2a3df928", Use::Bare},  // LVM
-    {"a19d880f-05fc-4d3b-a006-743f0f84911e", Use::Bare},  // RAID
-    {"ca7d7ccb-63ed-4c53-861c-1742536059cc", Use::Bare},  // LUKS
-    {"4f68bce3-e8cd-4db1-96e7-fbcaf984b709", Use::Root},  // x86-64
-    {"44479540-f297-41b2-9af7-d131d5f0458a", Use::Root},  // x86
-    {"b921b045-1df0-41c3-af44-4c6f280d3fae", Use::Root},  // arm64
-    {"69dad710-2ce4-4e3c-b16c-21a1d49abed3", Use::Root},  // arm
-    {"72ec70a6-cf74-40e6-bd49-4bda08e8f224", Use::Root},  // riscv64
+    {kEfiSystemType, Use::Esp},
+    {kBootLoaderType, Use::Boot},
+    {guid("0fc63daf-8483-4772-8e79-3d69d8477de4"), Use::Linux},
+    {kBiosBootType, Use::Bare},
+    {guid("9e1a2d38-c612-4316-aa26-8b49521e5a8b"), Use::Bare},  // PReP boot
+    {kSwapType, Use::Bare},
+    {guid("e6d6d379-f507-44c2-a23c-238f2a3df928"), Use::Bare},  // LVM
+    {guid("a19d880f-05fc-4d3b-a006-743f0f84911e"), Use::Bare},  // RAID
+    {guid("ca7d7ccb-63ed-4c53-861c-1742536059cc"), Use::Bare},  // LUKS
+    {guid("4f68bce3-e8cd-4db1-96e7-fbcaf984b709"), Use::Root},  // x86-64
+    {guid("44479540-f297-41b2-9af7-d131d5f0458a"), Use::Root},  // x86
+    {guid("b921b045-1df0-41c3-af44-4c6f280d3fae"), Use::Root},  // arm64
+    {guid("69dad710-2ce4-4e3c-b16c-21a1d49abed3"), Use::Root},  // arm
+    {guid("72ec70a6-cf74-40e6-bd49-4bda08e8f224"), Use::Root},  // riscv64
 };
 
 Use use_of(const Guid& type) {
-  std::string text = format_guid(type);
-  const TypeUse* found = std::ranges::find(kTypes, std::string_view(text), &TypeUse::type);
+  const TypeUse* found = std::ranges::find(kTypes, type, &TypeUse::type);
   return found == std::end(kTypes) ? Use::Other : found->use;
 }
 
 Use use_of(uint8_t type) {
   switch (type) {
     case 0x83: return Use::Linux;
-    case 0x82:                    // swap
+    case kMbrSwapType:
     case 0x8e:                    // LVM
     case 0xe8:                    // LUKS
     case 0xfd: return Use::Bare;  // RAID
-    case 0xef: return Use::Esp;
+    case kMbrEfiSystemType: return Use::Esp;
     case 0x01:
     case 0x04:
     case 0x06:

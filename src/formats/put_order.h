@@ -49,6 +49,7 @@ struct Put {
   std::vector<PutEntry> entries;  // the first one is itself
 
   uint64_t bytes() const;
+  bool is_file() const { return entries.front().kind != PutEntry::Kind::Directory; }  // or a link
 };
 
 struct PutOrder {

@@ -7,6 +7,8 @@
 #include "base/units.h"
 #include "formats/fat.h"
 #include "formats/gpt.h"
+#include "formats/little_endian.h"
+#include "formats/partition_type.h"
 
 namespace curlingiron {
 namespace {
@@ -18,20 +20,10 @@ constexpr uint64_t kEntrySectors = kEntries * 128 / kSector;
 constexpr uint64_t kCoreSector = 64;
 constexpr uint64_t kSystemSector = 1_MiB / kSector;
 
-// UEFI specification, table 5.7, and GRUB's own.
-constexpr Guid kSystemType = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
-                              0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
-constexpr Guid kBiosBootType = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
-                                0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
-
 // In GRUB's files (include/grub/i386/pc/boot.h): where boot.img has the sector of the core, and
 // the core's own first sector that of the rest.
 constexpr size_t kCoreSectorAt = 0x5c;
 constexpr size_t kRestSectorAt = kSector - 12;
-
-void set_le64(MutableBytes bytes, size_t at, uint64_t value) {
-  for (size_t i = 0; i < 8; ++i) bytes[at + i] = static_cast<uint8_t>(value >> (8 * i));
-}
 
 // A random GUID's form (version 4) of given bytes.
 Guid guid_of(ConstBytes identity, uint8_t number) {
@@ -104,9 +96,9 @@ Result<ByteVector> make_boot_disk(const BootDisk& disk) {
 
   ByteVector boot_sector = disk.bios.boot_sector;
   if (has_bios) {
-    set_le64(boot_sector, kCoreSectorAt, kCoreSector);
+    put_le64(boot_sector, kCoreSectorAt, kCoreSector);
     ByteVector core = disk.bios.core;
-    set_le64(core, kRestSectorAt, kCoreSector + 1);
+    put_le64(core, kRestSectorAt, kCoreSector + 1);
     put(out, kCoreSector, core);
   }
   put(out, 0, format_protective_mbr(out.size() / kSector, boot_sector));
@@ -115,8 +107,8 @@ Result<ByteVector> make_boot_disk(const BootDisk& disk) {
   // GRUB's is there even where it is empty: the system partition is always the second one.
   std::vector<GptPartition> partitions = {
       {kBiosBootType, guid_of(disk.identity, 1), kCoreSector, kSystemSector - 1, 0, "GRUB"},
-      {kSystemType, guid_of(disk.identity, 2), kSystemSector, kSystemSector + system_sectors - 1, 0,
-       "curlingiron"}};
+      {kEfiSystemType, guid_of(disk.identity, 2), kSystemSector, kSystemSector + system_sectors - 1,
+       0, "curlingiron"}};
   TRY(put_tables(out, partitions, guid_of(disk.identity, 0)));
   return out;
 }

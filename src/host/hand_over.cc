@@ -13,7 +13,7 @@ namespace {
 
 std::string describe_last(const DiskLayout::LastPartition& last) {
   std::string name = concat("partition ", last.number, ": ", format_size(last.size_before));
-  if (last.size != last.size_before) {
+  if (last.grows()) {
     return concat(name, ", grows to ", format_size(last.size),
                   "; the file system in it grows when the new system grows it");
   }
@@ -46,7 +46,7 @@ std::vector<std::string> HandOver::lines() const {
 nlohmann::ordered_json HandOver::as_json() const {
   nlohmann::ordered_json all = nlohmann::ordered_json::object();
   if (layout.backup_moves) all["layout"]["backup_table"] = "at the disk's end";
-  if (layout.last && layout.last->size != layout.last->size_before) {
+  if (layout.last && layout.last->grows()) {
     all["layout"]["grown"] = {{"partition", layout.last->number},
                               {"bytes_before", layout.last->size_before},
                               {"bytes", layout.last->size}};

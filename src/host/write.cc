@@ -369,13 +369,13 @@ Result<void> run_write(const WriteOptions& options, Stage& stage) {
          {describe_image(*image, settings), describe_rehearsal(*image, origin, settings, target)},
          hand_over.lines());
   }
-  if (options.dry_run && options.json) {
-    nlohmann::ordered_json result = {
-        {"status", "ok"}, {"dry_run", true}, {"image", origin.name()}, {"disk", target.path}};
-    result.update(hand_over.as_json());
-    print_json(result);
-  }
   if (options.dry_run) {
+    if (options.json) {
+      nlohmann::ordered_json result = {
+          {"status", "ok"}, {"dry_run", true}, {"image", origin.name()}, {"disk", target.path}};
+      result.update(hand_over.as_json());
+      print_json(result);
+    }
     log_info("dry run: everything is there and fits; nothing was changed");
     return {};
   }

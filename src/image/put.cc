@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
+#include <set>
+#include <tuple>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -104,30 +107,35 @@ Result<void> check_for_fat(const Put& put) {
 
 // What cannot work, whatever is in the file systems.
 Result<void> check_puts(const PutOrder& order, const std::vector<Partition>& places) {
+  std::map<unsigned, uint64_t> bytes;  // by the partition's number
+  std::set<std::tuple<unsigned, std::string_view, std::string_view>> seen;
   for (size_t i = 0; i < places.size(); ++i) {
     const Partition& place = places[i];
     const Put& put = order.puts[i];
     if (place.is_fat()) TRY_CONTEXT(place.describe(), check_for_fat(put));
-    uint64_t bytes = 0;
-    for (size_t k = 0; k < places.size(); ++k) {
-      if (places[k].number == place.number) bytes += order.puts[k].bytes();
-    }
-    if (bytes > place.size) {
-      return Error(concat(place.describe(), ": has ", format_size(place.size), ", and ",
-                          format_size(bytes), " are to be put into it"));
-    }
-    bool is_file = put.entries.front().kind != PutEntry::Kind::Directory;
-    for (size_t k = 0; k < i && is_file && order.replace == ReplaceFiles::No; ++k) {
-      const Put& other = order.puts[k];
-      bool same =
-          places[k].number == place.number && other.path == put.path && other.name == put.name;
-      if (same) {
-        return Error(concat(place.describe(), ": ", printable(put.path),
-                            " is put twice; leave one out, or give --force-put for the last one"));
-      }
+    bytes[place.number] += put.bytes();
+    bool first = seen.emplace(place.number, put.path, put.name).second;
+    if (!first && put.is_file() && order.replace == ReplaceFiles::No) {
+      return Error(concat(place.describe(), ": ", printable(put.path),
+                          " is put twice; leave one out, or give --force-put for the last one"));
     }
   }
+  for (const Partition& place : places) {
+    if (bytes[place.number] <= place.size) continue;
+    return Error(concat(place.describe(), ": has ", format_size(place.size), ", and ",
+                        format_size(bytes[place.number]), " are to be put into it"));
+  }
   return {};
+}
+
+std::vector<Partition> each_once(const std::vector<Partition>& places) {
+  std::vector<Partition> once;
+  for (const Partition& place : places) {
+    if (std::ranges::find(once, place.number, &Partition::number) == once.end()) {
+      once.push_back(place);
+    }
+  }
+  return once;
 }
 
 // One put into a file system.
@@ -141,8 +149,7 @@ class Placement {
     std::string destination(put.path);
     bool into = destination.back() == '/';
     // A directory is that one, and fills what is there.
-    bool is_file = put.entries.front().kind != PutEntry::Kind::Directory;
-    if (!into && is_file && is_directory(destination)) {
+    if (!into && put.is_file() && is_directory(destination)) {
       destination += '/';
       into = true;
     }
@@ -284,23 +291,15 @@ Result<PutStep> PutStep::prepare(ConstBytes archive, ConstBytes head, const Disk
   step.order_ = TRY(parse_put_order(archive));
   step.places_ = TRY(place_puts(step.order_, head, layout, disk));
   TRY(LoopDevice::check_available());
-  std::vector<unsigned> checked;
-  for (const Partition& place : step.places_) {
-    if (std::ranges::find(checked, place.number) != checked.end()) continue;
-    TRY(check_driver(place));
-    checked.push_back(place.number);
-  }
+  for (const Partition& place : each_once(step.places_)) TRY(check_driver(place));
   step.disk_ = TRY_CONTEXT(path, open_path(path, O_RDWR));
   return step;
 }
 
 Result<PutReport> PutStep::run(const UnbootableImage&) const {
   PutReport report{order_.files(), order_.bytes(), {}};
-  std::vector<unsigned> done;
-  for (const Partition& place : places_) {
-    if (std::ranges::find(done, place.number) != done.end()) continue;
+  for (const Partition& place : each_once(places_)) {
     TRY_CONTEXT(place.describe(), run_on(place, report));
-    done.push_back(place.number);
   }
   return report;
 }

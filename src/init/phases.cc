@@ -376,7 +376,7 @@ Facts ProvenDisk::facts() const {
   if (!disk.model.empty()) facts.push_back({"model", disk.model});
   if (!disk.serial.empty()) facts.push_back({"serial", disk.serial});
   if (layout.backup_moves) facts.push_back({"table", "moved"});
-  if (layout.last && layout.last->size != layout.last->size_before) {
+  if (layout.last && layout.last->grows()) {
     facts.push_back({"grown", concat(layout.last->number)});
     facts.push_back({"to", concat(layout.last->size)});
   }
