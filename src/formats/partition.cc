@@ -157,9 +157,9 @@ Result<Partition> choose_partition(std::span<const Partition> partitions, std::s
     if (const Partition* found = TRY(the_one(partitions, wanted))) return *found;
   }
   bool may_be_logical = number.ok() && number.value() >= kFirstLogical;
-  return Error(concat("the image has no partition \"", printable(word, 40), "\": it has ",
-                      list(partitions),
-                      may_be_logical ? "; one within an extended partition cannot be named" : ""));
+  return Error(
+      concat("the image has no partition \"", printable(word, 40), "\": it has ", list(partitions),
+             may_be_logical ? "; one within an MBR's extended partition cannot be named" : ""));
 }
 
 }  // namespace curlingiron

@@ -62,7 +62,11 @@ std::optional<FileSystem> find_microsoft(ConstBytes begin) {
 std::optional<FileSystem> find_unix(ConstBytes begin) {
   if (has(begin, 1080, "\x53\xef")) {
     auto shift = number_at(begin, 1024 + 24, 4, std::endian::little);
-    if (shift && *shift <= 6) return FileSystem{"ext4", uint32_t{1024} << *shift};
+    if (shift && *shift <= 6) {
+      constexpr uint64_t kErrorState = 2;
+      auto state = number_at(begin, 1024 + 58, 2, std::endian::little);
+      return FileSystem{"ext4", uint32_t{1024} << *shift, state && (*state & kErrorState) != 0};
+    }
   }
   if (has(begin, 0, "XFSB")) {
     auto sector = sector_of(number_at(begin, 102, 2, std::endian::big));

@@ -14,6 +14,8 @@ struct FileSystem {
   // Bytes of its smallest reads and writes: a disk with larger sectors cannot hold it. 0: any disk
   // can.
   uint32_t sector = 0;
+  // It says of itself that something in it was found wrong, and not mended (ext4's s_state).
+  bool has_errors = false;
 };
 
 // `begin`: from the partition's or the disk's first byte on. FAT, exFAT, NTFS, ext2 to ext4, XFS,

@@ -310,6 +310,10 @@ Result<void> PutStep::run_on(const Partition& partition, PutReport& report) cons
   ByteVector begin(static_cast<size_t>(std::min(kSuperblocks, partition.size)));
   TRY(pread_exact(disk_, begin, partition.offset));
   const KnownFileSystem& known = *TRY(known_file_system(begin));
+  if (find_file_system(begin)->has_errors) {
+    report.notes.push_back(concat(partition.describe(), ": its ", known.name,
+                                  " says of itself that it has errors: check the image with fsck"));
+  }
   LoopDevice loop = TRY(LoopDevice::attach(disk_, partition.offset, partition.size));
   auto fill = [&](const UniqueFd& root) -> Result<void> {
     Placement placement(root, order_.replace, known.keeps);

@@ -402,7 +402,7 @@ def right(folder):
                           ("luks", "cryptsetup -q luksFormat --key-file /bin/true")):
         if not shutil.which(command.split()[0], path=tools):
             continue  # below, by its first bytes
-        path = raw(folder, b"", (320 if name == "xfs" else 128) * MIB)
+        path = raw(folder, b"", {"xfs": 300, "btrfs": 112, "f2fs": 64, "luks": 32}.get(name, 8) * MIB)
         done = subprocess.run([*command.split(), path], capture_output=True, check=False, timeout=120, env={"PATH": tools})
         if done.returncode == 0:
             volume = pathlib.Path(path).read_bytes()

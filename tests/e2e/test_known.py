@@ -3,6 +3,7 @@ with those of ../shared/cases/make.py, by each of the ways in which a file reach
 
 import bz2
 import concurrent.futures
+import functools
 import gzip
 import hashlib
 import http.server
@@ -22,8 +23,13 @@ from tests.e2e.known_cases import DISK_SIZE, MIB, SEEKABLE, WAYS, Case
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "build/release/bin/curlingiron"
 SHARED = ROOT.parent / "shared/cases/make.py"
-OLD = b"\xa5"  # what the disk is full of
 THOROUGH = "CURLINGIRON_THOROUGH" in os.environ
+
+
+@functools.cache
+def old_disk(size):
+    """What is on it before: nothing that anybody writes."""
+    return b"\xa5" * size
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -104,7 +110,7 @@ class Known(unittest.TestCase):
         path = self.files / case.name
         size = max(DISK_SIZE, len(case.image or b""))
         with tempfile.NamedTemporaryFile(dir=self.home) as disk:
-            disk.write(OLD * size)
+            disk.write(old_disk(size))
             disk.flush()
             source = {"path": path, "input": "-", "pipe": "-"}.get(way) or self.server.url(way, case.name)
             digest = hashlib.sha256(case.data).hexdigest()
@@ -128,7 +134,7 @@ class Known(unittest.TestCase):
             return None if right else f"status {status}, the disk holds {'the image' if right else 'something else'}"
         if status != 1:
             return f"status {status} instead of 1"
-        touched = disk != OLD * len(disk)
+        touched = disk != old_disk(len(disk))
         if touched and way in case.early:
             return "the disk was written to"
         if touched and any(disk[:512]):
@@ -216,7 +222,7 @@ class Known(unittest.TestCase):
                 status, text, disk, _ = self.write(way, Case(name, data), "--dry-run")
                 self.assertEqual(status, 0, text)
                 self.assertRegex(" ".join(text.split()), words)
-                self.assertEqual(disk, OLD * len(disk))
+                self.assertEqual(disk, old_disk(len(disk)))
 
     def test_answers_without_a_length(self):
         """The end of the connection is the file's where the format, or a digest, proves it."""

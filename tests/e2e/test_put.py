@@ -87,7 +87,7 @@ class Put(unittest.TestCase):
         (self.tree / "sub/b").write_text("22")
         (self.tree / "sub").chmod(0o750)
 
-    def disk(self, size=400 * MIB):
+    def disk(self, size=40 * MIB):
         path = self.home / "disk"
         with open(path, "wb") as file:
             file.write(b"old" * 1000)
@@ -164,7 +164,8 @@ class Put(unittest.TestCase):
                         link.unlink(missing_ok=True)
                     elif not link.is_symlink():
                         link.symlink_to("a")
-                    disk = self.puts(image, "--put", f"{self.key}:2:/etc/key:600:7:8", "--put", f"{self.tree}:2:/etc/")
+                    disk = self.puts(image, "--put", f"{self.key}:2:/etc/key:600:7:8", "--put", f"{self.tree}:2:/etc/",
+                                     disk=self.disk(400 * MIB))
                     with self.mounted(disk, image.parts[1], kind) as files:
                         self.assertEqual((files / "etc/key").read_text(), self.key.read_text())
                         self.assertEqual((files / "etc/tree/sub/b").read_text(), "22")
@@ -272,6 +273,12 @@ class Put(unittest.TestCase):
         with self.mounted(disk, image.parts[0], "ext4") as files:
             self.assertTrue((files / "x").is_file())
             self.assertTrue((files / "pipe").is_file())
+        # What it was left with by who made it.
+        subprocess.run(["debugfs", "-w", "-R", "ssv state 2", f"{image.path}?offset={image.parts[0][0]}"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = self.write(image, disk, "--put", f"{self.key}:1:/x")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertIn("partition 1 (root): its ext4 says of itself that it has errors", done.stderr.decode())
 
     def test_what_it_cannot_mount_is_named(self):
         swap = self.home / "swap"
@@ -311,6 +318,7 @@ class Put(unittest.TestCase):
         self.assertRefused(image, disk, *twice, *twice, says="/x is put twice")
         other = Image(self.home / "other", [(self.home / "ext4", "21686148-6449-6E6F-744E-656564454649", "boot code"),
                                             (self.home / "ext4", ESP_TYPE, "esp")])
+        disk = self.disk(80 * MIB)
         self.assertRefused(other, disk, "--put", f"{self.key}:1:/x", says="by its type it has no file system")
         (self.tree / "a:b").write_text("")
         self.assertRefused(other, disk, "--put", f"{self.tree}:esp:/x", says="a name that a FAT cannot hold")

@@ -110,7 +110,9 @@ ip link add eth0 address 52:54:00:12:34:50 type veth peer name other
 ip link set other up
 SYSTEMD_LOG_TARGET=console "$3" > /run/log 2>&1 &
 networkd=$!
-until { ip -4 route show dev eth0; ip -6 route show dev eth0; } > /run/routes && ! grep -vxFf /run/routes "$2"; do
+# That a gateway is on the link need not be said of one that is.
+routes() { { ip -4 route show dev eth0; ip -6 route show dev eth0; } | sed 's/ onlink / /' > /run/routes; }
+until routes && ! grep -qvxFf /run/routes "$2"; do
   kill -0 $networkd || break
   sleep 0.1
   [ $((waited += 1)) -lt 200 ] || break
