@@ -109,7 +109,8 @@ class Recipes(unittest.TestCase):
             key = (self.home / ".ssh/id_ed25519.pub").read_text().split()[1]
             self.assertIn(key, shell("mtype", "-i", seed, "::meta-data"))
             if "--user-data" in options:
-                self.assertEqual(shell("mtype", "-i", seed, "::user-data"), (self.home / "user-data").read_text().strip())
+                self.assertEqual(shell("mtype", "-i", seed, "::user-data"),
+                                 (self.home / "user-data").read_text().strip())
         for at, option in enumerate(options):
             if option != "--put":
                 continue
