@@ -1,10 +1,13 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <mutex>
 #include <set>
 #include <string>
+
+#include "base/text.h"
 
 namespace curlingiron {
 namespace {
@@ -25,9 +28,17 @@ StandardError standard_error;
 std::atomic<LogSink*> current_sink{&standard_error};
 std::atomic<LogLevel> lowest_level{LogLevel::Info};
 
+// A name of a file, say, must not move the cursor of who reads it.
+std::string without_controls(std::string_view line) {
+  std::string text(line);
+  std::ranges::replace_if(
+      text, [](char c) { return is_control(c) && c != '\n'; }, '?');
+  return text;
+}
+
 void log(LogLevel level, std::string_view line) {
   if (level < lowest_level.load(std::memory_order_relaxed)) return;
-  current_sink.load(std::memory_order_acquire)->log(level, line);
+  current_sink.load(std::memory_order_acquire)->log(level, without_controls(line));
 }
 
 }  // namespace

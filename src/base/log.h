@@ -12,7 +12,8 @@ enum class LogLevel { Debug, Info, Warning, Error };
 class LogSink {
  public:
   virtual ~LogSink() = default;
-  // One line without its newline. Called from any thread; must not fail.
+  // One line without its newline, and without control characters. Called from any thread; must not
+  // fail.
   virtual void log(LogLevel level, std::string_view line) = 0;
 };
 

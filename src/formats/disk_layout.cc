@@ -161,6 +161,9 @@ class GptEditor {
     header_ = header.value();
     if (header_.own_sector != 1) return stays("it is damaged (it is not where it says)");
     if (header_.entry_count == 0) return stays("it has room for no partition");
+    if (header_.first_usable > header_.last_usable || header_.first_usable >= disk_sectors()) {
+      return stays("it is damaged (it leaves partitions no place)");
+    }
     uint64_t begin = header_.entries_sector;
     uint64_t needed = entry_sectors();
     if (begin < 2 || begin > head_.size() / sector || needed > head_.size() / sector - begin) {
@@ -214,7 +217,8 @@ class GptEditor {
         continue;
       }
       if (first > last) return stays(concat("partition ", slot + 1, " ends before it begins"));
-      if (first < header_.entries_sector + entry_sectors() || last > last_usable()) {
+      uint64_t least = std::max(header_.first_usable, header_.entries_sector + entry_sectors());
+      if (first < least || last > last_usable()) {
         return stays(concat("partition ", slot + 1, " lies outside of what a table can hold here"));
       }
       parts_.push_back({static_cast<unsigned>(slot), first, last + 1});
@@ -401,7 +405,8 @@ class MbrEditor {
         return stays(concat("partition ", slot + 1,
                             " begins at the table itself, as on a disk that is a CD, too"));
       }
-      if (part.sector_count == 0 || end > wish_.disk_size / wish_.sector) {
+      if (part.sector_count == 0) return stays(concat("partition ", slot + 1, " has no sectors"));
+      if (end > wish_.disk_size / wish_.sector) {
         return stays(concat("partition ", slot + 1, " lies outside of the disk"));
       }
       parts_.push_back({slot, part.first_sector, end});

@@ -117,27 +117,33 @@ std::string Partition::describe() const {
 
 Result<std::vector<Partition>> list_partitions(ConstBytes head, uint32_t sector) {
   std::vector<Partition> partitions;
-  if (has(head, sector, "EFI PART")) {
+  Result<Mbr> mbr = parse_mbr(head.first(std::min(head.size(), kMbrBytes)));
+  // Linux goes by the MBR where that does not say that there is a GPT (block/partitions/efi.c).
+  if (mbr.ok() && mbr.value().is_protective() && has(head, sector, "EFI PART")) {
     for (GptPartition& part : TRY(find_gpt_partitions(head, sector))) {
       uint64_t most = UINT64_MAX / sector;
       if (part.last_sector >= most) return Error("a GPT entry ends after every disk");
-      partitions.push_back({part.number, part.first_sector * sector,
-                            (part.last_sector - part.first_sector + 1) * sector, use_of(part.type),
-                            std::move(part.name)});
+      partitions.push_back({.number = part.number,
+                            .offset = part.first_sector * sector,
+                            .size = (part.last_sector - part.first_sector + 1) * sector,
+                            .use = use_of(part.type),
+                            .name = std::move(part.name),
+                            .is_of_mbr = false});
     }
     return partitions;
   }
-  Mbr mbr = TRY(parse_mbr(head.first(std::min(head.size(), kMbrBytes))));
-  if (mbr.is_protective()) return Error("its MBR stands for a GPT that is missing");
+  if (!mbr.ok()) return mbr.error();
+  if (mbr.value().is_protective()) return Error("its MBR stands for a GPT that is missing");
   unsigned number = 0;
-  for (const MbrPartition& part : mbr.partitions) {
+  for (const MbrPartition& part : mbr.value().partitions) {
     ++number;
     if (part.type == 0 || part.sector_count == 0 || part.is_extended()) continue;
-    partitions.push_back({number,
-                          uint64_t{part.first_sector} * sector,
-                          uint64_t{part.sector_count} * sector,
-                          use_of(part.type),
-                          {}});
+    partitions.push_back({.number = number,
+                          .offset = uint64_t{part.first_sector} * sector,
+                          .size = uint64_t{part.sector_count} * sector,
+                          .use = use_of(part.type),
+                          .name = {},
+                          .is_of_mbr = true});
   }
   return partitions;
 }
@@ -156,10 +162,11 @@ Result<Partition> choose_partition(std::span<const Partition> partitions, std::s
   for (const Wanted& wanted : tries) {
     if (const Partition* found = TRY(the_one(partitions, wanted))) return *found;
   }
-  bool may_be_logical = number.ok() && number.value() >= kFirstLogical;
-  return Error(
-      concat("the image has no partition \"", printable(word, 40), "\": it has ", list(partitions),
-             may_be_logical ? "; one within an MBR's extended partition cannot be named" : ""));
+  bool may_be_logical = number.ok() && number.value() >= kFirstLogical &&
+                        std::ranges::any_of(partitions, &Partition::is_of_mbr);
+  return Error(concat("the image has no partition \"", printable(word, 40), "\": it has ",
+                      list(partitions),
+                      may_be_logical ? "; one within an extended partition cannot be named" : ""));
 }
 
 }  // namespace curlingiron

@@ -31,6 +31,7 @@ struct Partition {
   uint64_t size = 0;    // bytes
   Use use = Use::Other;
   std::string name;  // of a GPT; printable ASCII
+  bool is_of_mbr = false;
 
   // Its file system can only be FAT.
   bool is_fat() const { return use == Use::Esp || use == Use::Fat; }
@@ -38,7 +39,8 @@ struct Partition {
 };
 
 // Of the GPT or MBR in `head`, the first bytes of a disk with sectors of that size; in the table's
-// order, without extended ones and what lies in these. Errors: neither, or a damaged GPT.
+// order, without extended ones and what lies in these. A GPT counts where the MBR announces it.
+// Errors: neither, or a damaged GPT.
 Result<std::vector<Partition>> list_partitions(ConstBytes head, uint32_t sector);
 
 // The one that `word` means: a number; `root`, `boot` or `esp` by its type; a name; else for these

@@ -1,6 +1,7 @@
 #include "formats/ssh_key.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -40,29 +41,29 @@ bool is_type(std::string_view word) {
 }
 
 // What may stand before a key (sshd(8), AUTHORIZED_KEYS FILE FORMAT); in any case.
-constexpr std::string_view kOptions[] = {"agent-forwarding",
-                                         "cert-authority",
-                                         "command",
-                                         "environment",
-                                         "expiry-time",
-                                         "from",
-                                         "no-agent-forwarding",
-                                         "no-pty",
-                                         "no-user-rc",
-                                         "no-port-forwarding",
-                                         "no-touch-required",
-                                         "no-x11-forwarding",
-                                         "permitlisten",
-                                         "permitopen",
-                                         "port-forwarding",
-                                         "principals",
-                                         "pty",
-                                         "restrict",
-                                         "touch-required",
-                                         "tunnel",
-                                         "user-rc",
-                                         "verify-required",
-                                         "x11-forwarding"};
+constexpr std::string_view kFlags[] = {"agent-forwarding",
+                                       "cert-authority",
+                                       "no-agent-forwarding",
+                                       "no-pty",
+                                       "no-user-rc",
+                                       "no-port-forwarding",
+                                       "no-touch-required",
+                                       "no-x11-forwarding",
+                                       "port-forwarding",
+                                       "pty",
+                                       "restrict",
+                                       "touch-required",
+                                       "user-rc",
+                                       "verify-required",
+                                       "x11-forwarding"};
+// With a value in quotes.
+constexpr std::string_view kValues[] = {"command",      "environment", "expiry-time", "from",
+                                        "permitlisten", "permitopen",  "principals",  "tunnel"};
+
+bool is_one_of(std::span<const std::string_view> words, std::string_view word) {
+  return std::ranges::any_of(
+      words, [&](std::string_view other) { return equal_ignoring_case(word, other); });
+}
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
@@ -83,8 +84,8 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-// Each option's name is one that sshd knows: it refuses the whole line otherwise. The host of a
-// line of known_hosts is none.
+// Each option is one that sshd knows, with a value where it needs one: it refuses the whole line
+// otherwise. The host of a line of known_hosts is none.
 Result<void> check_options(std::string_view options) {
   size_t begin = 0;
   bool quoted = false;
@@ -96,13 +97,21 @@ Result<void> check_options(std::string_view options) {
     if (at < options.size() && options[at] == '"') quoted = !quoted;
     if (at < options.size() && (quoted || options[at] != ',')) continue;
     std::string_view option = options.substr(begin, at - begin);
-    std::string_view name = option.substr(0, option.find('='));
-    bool known = std::ranges::any_of(
-        kOptions, [&](std::string_view other) { return equal_ignoring_case(name, other); });
-    if (!known) {
+    size_t equals = std::min(option.find('='), option.size());
+    std::string_view name = option.substr(0, equals);
+    std::string_view value = option.substr(equals);
+    bool is_value = is_one_of(kValues, name);
+    if (!is_value && !is_one_of(kFlags, name)) {
       return Error(concat("\"", printable(name, 40),
                           "\" is no option of a key; each line is a public key, as in "
                           "~/.ssh/id_ed25519.pub"));
+    }
+    bool in_quotes = value.size() > 2 && value.starts_with("=\"") && value.ends_with('"');
+    if (is_value != in_quotes || (!is_value && !value.empty())) {
+      return Error(concat(
+          "the option ", name,
+          is_value ? " needs a value in quotes, as in from=\"192.0.2.7\"" : " takes no value",
+          ": no server would take the key"));
     }
     begin = at + 1;
   }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <deque>
 
@@ -19,6 +20,7 @@ constexpr std::string_view kForm = "SRC:PARTITION:/path[:MODE[:UID[:GID]]]";
 constexpr size_t kLongestPartition = 64;
 constexpr uint32_t kMostMode = 07777;
 constexpr unsigned kDeepest = 128;
+constexpr std::string_view kNeither = ": neither a file nor a directory; leave it out";
 
 Error not_of_form(std::string_view text, std::string_view why) {
   return Error(concat(printable(text), ": ", why, "; write ", kForm));
@@ -42,13 +44,26 @@ Result<uint32_t> parse_owner(std::string_view text) {
                       "the new system)"));
 }
 
+// Where SRC really is. Errors say what is wrong with it as it was typed.
+Result<std::string> resolve(const std::string& source) {
+  Result<std::string> real = real_path(source);
+  if (real.ok()) return real;
+  UniqueFd here = TRY(open_root("."));
+  Result<FileStatus> status = file_status(here, source);
+  // A pipe of the shell's is a link to a name that is none.
+  if (status.ok()) return Error(concat(source, kNeither));
+  bool is_link = file_status(here, source, FollowLinks::No).ok();
+  if (is_link) return Error(concat(source, ": a link that leads to nothing"));
+  return real;
+}
+
 // What SRC holds, owned, for an order that borrows.
 class Collected {
  public:
   Collected(const UniqueFd& root, const PutWord& word) : root_(root), word_(word) {}
 
   Result<void> take(const std::string& real) {
-    source_ = real.substr(1);
+    source_ = real;
     return take("", 0);
   }
 
@@ -78,10 +93,10 @@ class Collected {
   }
 
   Result<void> take(const std::string& path, unsigned depth) {
-    std::string at = path.empty() ? source_ : concat(source_, source_.empty() ? "" : "/", path);
-    FileStatus status = TRY(file_status(root_, at.empty() ? "." : at, FollowLinks::No));
+    std::string at = path.empty() ? source_ : concat(source_, "/", path);
+    FileStatus status = TRY(file_status(root_, at, FollowLinks::No));
     if (entries_.size() >= kMostPutEntries || depth > kDeepest) {
-      return Error(concat("/", at, ": more than ", kMostPutEntries,
+      return Error(concat(at, ": more than ", kMostPutEntries,
                           " files and directories, or deeper than ", kDeepest));
     }
     switch (status.type) {
@@ -96,23 +111,23 @@ class Collected {
       }
       case FileType::BlockDevice:
       case FileType::CharacterDevice:
-      case FileType::Other:
-        return Error(concat("/", at, ": neither a file nor a directory; leave it out"));
+      case FileType::Other: return Error(concat(at, kNeither));
     }
     entries_.push_back({PutEntry::Kind::Directory, path, directory_mode(status), {}});
-    for (const std::string& name : TRY(list_directory(root_, at.empty() ? "." : at))) {
+    for (const std::string& name : TRY(list_directory(root_, at))) {
       TRY(take(concat(path, path.empty() ? "" : "/", name), depth + 1));
     }
     return {};
   }
 
   Result<void> take_file(const std::string& path, const std::string& at, const FileStatus& status) {
-    ByteVector bytes = TRY(read_file(root_, at, kLargestPutOrder));
-    bytes_ += bytes.size();
-    if (bytes_ > kLargestPutOrder) {
-      return Error(concat("more than ", format_size(kLargestPutOrder),
+    Error too_much(concat(at, ": more than ", format_size(kLargestPutOrder),
                           ", which is all that can be put: it travels in memory"));
-    }
+    bytes_ += status.size;
+    if (bytes_ > kLargestPutOrder) return too_much;
+    Result<ByteVector> read = read_file(root_, at, kLargestPutOrder);
+    if (!read.ok()) return read.error().code() == EFBIG ? too_much : read.error();
+    ByteVector bytes = std::move(read).value();
     entries_.push_back({PutEntry::Kind::File, path, file_mode(status), std::move(bytes)});
     return {};
   }
@@ -180,7 +195,7 @@ Result<PutFiles> collect_puts(const UniqueFd& root, const HandOverOptions& optio
   order.replace = options.force_put ? ReplaceFiles::Yes : ReplaceFiles::No;
   for (const std::string& text : options.puts) {
     const PutWord& word = words.emplace_back(TRY_CONTEXT("--put", parse_put(text)));
-    std::string real = TRY_CONTEXT("--put", real_path(word.source));
+    std::string real = TRY_CONTEXT("--put", resolve(word.source));
     std::string_view typed = word.source;
     while (typed.ends_with('/')) typed.remove_suffix(1);
     std::string name(typed.substr(typed.rfind('/') + 1));

@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "formats/disk_layout.h"
 #include "formats/fat.h"
+#include "formats/little_endian.h"
 #include "formats/payload_layout.h"
 #include "host/cloud_network.h"
 #include "host/ssh_keys.h"
@@ -28,11 +29,16 @@ constexpr std::string_view kVendorData = "vendor-data";
 constexpr std::string_view kNetworkConfig = "network-config";
 constexpr std::string_view kCloudConfig = "#cloud-config\n";
 
+// What a machine is called that has no name.
+bool is_localhost(std::string_view name) {
+  return name == "localhost" || name.starts_with("localhost.");
+}
+
 // Whether Linux can have it as its name (HOST_NAME_MAX), and DNS as one (RFC 1123, section 2.1).
 bool is_host_name(std::string_view name) {
   constexpr size_t kLongest = 64;
   constexpr size_t kLongestPart = 63;
-  if (name.empty() || name.size() > kLongest || name == "localhost") return false;
+  if (name.empty() || name.size() > kLongest || is_localhost(name)) return false;
   bool has_letter = false;
   for (std::string_view part : split(name, '.')) {
     bool sound = !part.empty() && part.size() <= kLongestPart && part.front() != '-' &&
@@ -197,7 +203,13 @@ class SeedMaker {
     for (std::string_view kind : {"rsa", "ecdsa", "ed25519"}) {
       std::string path = concat("etc/ssh/ssh_host_", kind, "_key");
       if (!exists(root_, path)) continue;
-      host_keys_[concat(kind, "_private")] = TRY_CONTEXT(path, read_text(root_, path));
+      std::string key = TRY_CONTEXT(path, read_text(root_, path));
+      // cloud-init makes none where it is given any: a new system without one lets nobody in.
+      if (key.find("PRIVATE KEY-----") == std::string::npos) {
+        seed_.notes.push_back(concat("/", path, ": no private key, so it is not handed over"));
+        continue;
+      }
+      host_keys_[concat(kind, "_private")] = std::move(key);
       Result<std::string> half = read_text(root_, concat(path, ".pub"));
       if (half.ok()) host_keys_[concat(kind, "_public")] = half.value();
       seed_.shown.push_back(concat("host key of SSH, ", kind));
@@ -215,13 +227,14 @@ class SeedMaker {
       if (!is_host_name(name_)) {
         return Error(concat("--hostname: \"", printable(name_, 70),
                             "\" is no host name: letters, digits and \"-\" in parts of at most 63 "
-                            "with \".\" between them, 64 in all"));
+                            "with \".\" between them, 64 in all, not digits alone and not "
+                            "localhost"));
       }
     } else if (takes_ && !has(kMetaData)) {
       Result<std::string> here = read_line(root_, "proc/sys/kernel/hostname");
       if (here.ok() && is_host_name(here.value())) {
         name_ = here.value();
-      } else if (here.ok() && here.value() != "localhost" && here.value() != "(none)") {
+      } else if (here.ok() && !is_localhost(here.value()) && here.value() != "(none)") {
         seed_.notes.push_back(concat("this machine's name \"", printable(here.value(), 70),
                                      "\" is no host name by the rules: it is not handed over; give "
                                      "one by --hostname"));
@@ -270,8 +283,7 @@ class SeedMaker {
   Result<void> add_texts() {
     if (!has(kMetaData)) {
       std::array<uint8_t, 8> id{};
-      uint64_t random = random_u64();
-      for (size_t i = 0; i < id.size(); ++i) id[i] = static_cast<uint8_t>(random >> (8 * i));
+      put_le64(id, 0, random_u64());
       Json meta = {{"instance-id", concat("curlingiron-", to_hex(id))}};
       if (!name_.empty()) meta["local-hostname"] = name_;
       for (const SshKey& key : keys_) meta["public-keys"].push_back(format_ssh_key(key));
@@ -288,8 +300,7 @@ class SeedMaker {
     if (!vendor.empty() && has(kVendorData)) {
       seed_.notes.emplace_back(
           "vendor-data of --seed-dir is taken as it is: that root may log in, and the name with "
-          "its "
-          "domain, is not in it");
+          "its domain, is not in it");
     } else if (!vendor.empty()) {
       set(kVendorData, concat(kCloudConfig, to_yaml(vendor)));
     }

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <map>
-#include <set>
-#include <tuple>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -69,8 +68,9 @@ Result<void> check_driver(const Partition& partition) {
   // Each, so that all that are there are loaded while a failure costs nothing.
   std::vector<std::string> types = file_systems_for(partition);
   std::vector<std::string> missing;
-  std::ranges::copy_if(types, std::back_inserter(missing),
-                       [](const std::string& type) { return !has_file_system(type); });
+  for (const std::string& type : types) {
+    if (!TRY_CONTEXT(partition.describe(), has_file_system(type))) missing.push_back(type);
+  }
   if (missing.size() == types.size()) {
     return Error(concat(partition.describe(), ": the kernel has no driver for its file system (",
                         join(types, ", "), ")"));
@@ -105,20 +105,91 @@ Result<void> check_for_fat(const Put& put) {
   return {};
 }
 
+// Where it goes: a file goes into a directory that is there, a directory fills the one that is.
+std::string destination_of(const Put& put,
+                           const std::function<bool(const std::string&)>& is_directory) {
+  std::string destination(put.path);
+  bool into = destination.back() == '/';
+  if (!into && put.is_file() && is_directory(destination)) {
+    destination += '/';
+    into = true;
+  }
+  if (into) destination += put.name;
+  return destination;
+}
+
+std::string path_of(const PutEntry& entry, const std::string& destination) {
+  return entry.path.empty() ? destination : concat(destination, "/", entry.path);
+}
+
+Result<void> for_each_parent(const std::string& path,
+                             const std::function<Result<void>(const std::string&)>& use) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    TRY(use(path.substr(0, slash)));
+  }
+  return {};
+}
+
+// What is put into one file system, as far as one put is sure to be in another's way.
+class ExpectedPaths {
+ public:
+  Result<void> add(const Put& put, ReplaceFiles replace) {
+    std::string destination = destination_of(put, [&](const std::string& path) {
+      auto found = known_.find(path);
+      return found != known_.end() && found->second.kind == Kind::Directory;
+    });
+    TRY(for_each_parent(destination, [&](const std::string& path) {
+      return enter(path, {Kind::Directory}, replace);
+    }));
+    // The image may have a directory there.
+    bool is_open = put.is_file() && destination == put.path;
+    for (const PutEntry& entry : put.entries) {
+      Known known{entry.kind, is_open ? put.name : ""};
+      TRY(enter(path_of(entry, destination), known, replace));
+    }
+    return {};
+  }
+
+ private:
+  using Kind = PutEntry::Kind;
+  struct Known {
+    Kind kind;
+    std::string_view name = {};  // of one that goes into a directory if that is what is there
+  };
+
+  Result<void> enter(const std::string& path, Known next, ReplaceFiles replace) {
+    auto [place, is_new] = known_.emplace(path, next);
+    Known& known = place->second;
+    bool may_be_directory = known.kind != Kind::File || !known.name.empty();
+    if (next.kind == Kind::Directory && may_be_directory) {
+      known = {Kind::Directory};
+      return {};
+    }
+    bool both_into = !next.name.empty() && may_be_directory && next.name != known.name;
+    if (is_new || both_into) return {};
+    if (next.kind == Kind::Directory || known.kind == Kind::Directory) {
+      return Error(concat(printable(path),
+                          " is put as a file, and is a directory for another --put; change one"));
+    }
+    if (replace == ReplaceFiles::Yes) return {};
+    return Error(concat(printable(path),
+                        " is put twice; leave one out, or give --force-put for the last one"));
+  }
+
+  std::map<std::string, Known> known_;
+};
+
 // What cannot work, whatever is in the file systems.
 Result<void> check_puts(const PutOrder& order, const std::vector<Partition>& places) {
   std::map<unsigned, uint64_t> bytes;  // by the partition's number
-  std::set<std::tuple<unsigned, std::string_view, std::string_view>> seen;
+  std::map<unsigned, ExpectedPaths> paths;
   for (size_t i = 0; i < places.size(); ++i) {
     const Partition& place = places[i];
     const Put& put = order.puts[i];
     if (place.is_fat()) TRY_CONTEXT(place.describe(), check_for_fat(put));
     bytes[place.number] += put.bytes();
-    bool first = seen.emplace(place.number, put.path, put.name).second;
-    if (!first && put.is_file() && order.replace == ReplaceFiles::No) {
-      return Error(concat(place.describe(), ": ", printable(put.path),
-                          " is put twice; leave one out, or give --force-put for the last one"));
-    }
+    TRY_CONTEXT(place.describe(), paths[place.number].add(put, order.replace));
   }
   for (const Partition& place : places) {
     if (bytes[place.number] <= place.size) continue;
@@ -146,20 +217,14 @@ class Placement {
 
   // Paths are absolute: this thread's root directory is the file system.
   Result<void> place(const Put& put) const {
-    std::string destination(put.path);
-    bool into = destination.back() == '/';
-    // A directory is that one, and fills what is there.
-    if (!into && put.is_file() && is_directory(destination)) {
-      destination += '/';
-      into = true;
-    }
-    if (into) destination += put.name;
-    TRY(make_parents(destination));
+    std::string destination =
+        destination_of(put, [&](const std::string& path) { return is_directory(path); });
+    TRY(for_each_parent(destination, [&](const std::string& path) -> Result<void> {
+      TRY(make_directory_at(path));
+      return {};
+    }));
     for (const PutEntry& entry : put.entries) {
-      std::string at = destination;
-      if (!entry.path.empty()) at += '/';
-      at += entry.path;
-      TRY(place(entry, at, put));
+      TRY(place(entry, path_of(entry, destination), put));
     }
     return {};
   }
@@ -172,14 +237,6 @@ class Placement {
   bool is_directory(const std::string& path) const {
     Result<FileStatus> status = file_status(root_, path);
     return status.ok() && status.value().type == FileType::Directory;
-  }
-
-  Result<void> make_parents(const std::string& path) const {
-    for (size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1)) {
-      TRY(make_directory_at(path.substr(0, slash)));
-    }
-    return {};
   }
 
   // True: it was not there before.
@@ -232,6 +289,21 @@ class Placement {
   ReplaceFiles replace_;
   Keeps keeps_;
 };
+
+// Subvolumes of a Btrfs, by name, that lie at its top: a new system may mount one of them alone.
+std::vector<std::string> subvolumes_of(const UniqueFd& root) {
+  constexpr uint64_t kSubvolumeInode = 256;  // BTRFS_FIRST_FREE_OBJECTID
+  std::vector<std::string> found;
+  Result<std::vector<std::string>> names = list_directory(root, ".");
+  if (!names.ok()) return found;
+  for (const std::string& name : names.value()) {
+    Result<FileStatus> status = file_status(root, name, FollowLinks::No);
+    if (status.ok() && status.value().inode == kSubvolumeInode) {
+      found.push_back(printable(name, 40));
+    }
+  }
+  return found;
+}
 
 // Its configuration begins with comments. What the image has in its place may be a pipe, which
 // would never end.
@@ -319,6 +391,14 @@ Result<void> PutStep::run_on(const Partition& partition, PutReport& report) cons
     Placement placement(root, order_.replace, known.keeps);
     for (size_t i = 0; i < order_.puts.size(); ++i) {
       if (places_[i].number == partition.number) TRY(placement.place(order_.puts[i]));
+    }
+    std::vector<std::string> subvolumes;
+    if (known.name == "Btrfs") subvolumes = subvolumes_of(root);
+    if (!subvolumes.empty()) {
+      report.notes.push_back(concat(
+          partition.describe(), ": its Btrfs has subvolumes (", join(subvolumes, ", "),
+          "): a system that mounts one of them finds in it what was put below that name, and "
+          "nothing else"));
     }
     if (has_selinux(root)) {
       report.notes.push_back(concat(partition.describe(),

@@ -155,6 +155,7 @@ Result<FileStatus> file_status(const UniqueFd& root, const std::string& path, Fo
   if (S_ISCHR(status.st_mode)) result.type = FileType::CharacterDevice;
   result.permissions = status.st_mode & 07777;
   result.size = static_cast<uint64_t>(status.st_size);
+  result.inode = status.st_ino;
   result.device_major = major(status.st_rdev);
   result.device_minor = minor(status.st_rdev);
   return result;

@@ -36,6 +36,7 @@ struct FileStatus {
   FileType type = FileType::Other;
   mode_t permissions = 0;     // the low 12 bits
   uint64_t size = 0;          // bytes
+  uint64_t inode = 0;         // in its file system
   uint32_t device_major = 0;  // of a device node
   uint32_t device_minor = 0;
 };

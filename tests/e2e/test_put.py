@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import stat
 import struct
 import subprocess
@@ -280,6 +281,47 @@ class Put(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr.decode())
         self.assertIn("partition 1 (root): its ext4 says of itself that it has errors", done.stderr.decode())
 
+    def test_within_a_chroot_nobody_else_sees_it(self):
+        """One whose root is no mount, of a system whose mounts are shared."""
+        root = self.home / "chroot"
+        (root / "dev").mkdir(parents=True)
+        (root / "tmp").mkdir()
+        shutil.copy(PROGRAM, root)
+        image = self.ext4()
+        os.rename(image.path, root / "image")
+        with open(root / "disk", "wb") as file:
+            file.truncate(40 * MIB)
+        (root / "big").write_bytes(bytes(20 * MIB))
+        script = """
+            mount --make-rshared / && mount --rbind /dev "$1/dev" || exit 9
+            chroot "$1" /curlingiron write image disk --set boot=any --put big:1:/big > /dev/null & run=$!
+            while kill -0 $run 2> /dev/null; do grep -F "$1" /proc/self/mountinfo; done | grep -v "$1/dev" | grep -m1 .
+            wait $run
+        """
+        done = run("unshare", "--mount", "bash", "-c", script, "bash", root)
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr.decode())
+        self.assertNothingLeft()
+        image.path = root / "disk"
+        with self.mounted(image.path, image.parts[0], "ext4") as files:
+            self.assertEqual((files / "big").stat().st_size, 20 * MIB)
+
+    def test_subvolumes_are_said(self):
+        if not kernel_has("btrfs"):
+            self.skipTest("this kernel has no btrfs")
+        volume = make_file_system(self.home / "part", "btrfs")
+        place = self.home / "mounted"
+        place.mkdir()
+        subprocess.run(["mount", "-o", "loop", volume, place], check=True)
+        try:
+            for name in ("root", "home"):
+                subprocess.run(["btrfs", "subvolume", "create", place / name], check=True, stdout=subprocess.DEVNULL)
+        finally:
+            subprocess.run(["umount", place], check=True)
+        image = Image(self.home / "image", [(volume, ROOT_TYPE, "fedora")])
+        done = self.write(image, self.disk(200 * MIB), "--put", f"{self.key}:root:/root/etc/key")
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        self.assertRegex(done.stderr.decode(), r"Btrfs has subvolumes \((home, root|root, home)\)")
+
     def test_what_it_cannot_mount_is_named(self):
         swap = self.home / "swap"
         with open(swap, "wb") as file:
@@ -314,8 +356,25 @@ class Put(unittest.TestCase):
                           ("/dev/null:1:/x", "neither a file nor a directory")):
             with self.subTest(put):
                 self.assertRefused(image, disk, "--put", put, says=says)
-        twice = ("--put", f"{self.key}:1:/x")
-        self.assertRefused(image, disk, *twice, *twice, says="/x is put twice")
+        key, tree = self.key, self.tree
+        for puts, says in (((f"{key}:1:/x", f"{key}:1:/x"), "/x is put twice"),
+                           ((f"{key}:1:/", f"{key}:root:/key"), "/key is put twice"),
+                           ((f"{key}:1:/etc/key", f"{key}:1:/etc/"), "/etc/key is put twice"),
+                           ((f"{tree}:1:/etc", f"{key}:1:/etc/a"), "/etc/a is put twice"),
+                           ((f"{key}:1:/x/", f"{key}:1:/x/key/y"), "/x/key is put as a file, and is a directory"),
+                           ((f"{tree}:1:/etc/a", f"{key}:1:/etc/"), "")):
+            with self.subTest(puts):
+                words = [word for put in puts for word in ("--put", put)]
+                if says:
+                    self.assertRefused(image, disk, *words, says=says)
+                else:
+                    self.puts(image, *words)
+        link = self.home / "dangling"
+        link.symlink_to("nowhere")
+        pipe = self.home / "pipe"
+        os.mkfifo(pipe)
+        for source, says in ((link, "a link that leads to nothing"), (pipe, "neither a file nor a directory")):
+            self.assertRefused(image, disk, "--put", f"{source}:1:/x", says=says)
         other = Image(self.home / "other", [(self.home / "ext4", "21686148-6449-6E6F-744E-656564454649", "boot code"),
                                             (self.home / "ext4", ESP_TYPE, "esp")])
         disk = self.disk(80 * MIB)

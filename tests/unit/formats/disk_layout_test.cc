@@ -318,6 +318,14 @@ TEST_F(DiskLayouts, WhatCannotBeReadForSureStays) {
   image = whole;
   image[1024 + 130] ^= 1;
   EXPECT_THAT(note(image), HasSubstr("damaged (its entries' checksum is wrong)"));
+  for (uint64_t first_usable : {uint64_t{1} << 40, uint64_t{3000}}) {
+    GptHeader header = parse_gpt_header(ConstBytes(whole).subspan(512, 512)).value();
+    header.first_usable = first_usable;
+    image = whole;
+    std::ranges::copy(format_gpt_header(header, 512), image.begin() + 512);
+    EXPECT_THAT(note(image), first_usable == 3000 ? HasSubstr("lies outside of what a table")
+                                                  : HasSubstr("leaves partitions no place"));
+  }
   image = whole;
   std::fill(image.begin() + 512, image.begin() + 512 * 34, 0);  // only the backup is there
   EXPECT_THAT(note(image), HasSubstr("stands for a GPT that is missing"));

@@ -91,6 +91,20 @@ TEST(Partitions, ADamagedTableIsAnError) {
   EXPECT_FALSE(list_partitions(make_gpt_of(512, 100'000, {endless}), 512).ok());
 }
 
+// An old GPT that is left on a disk which has an MBR now: Linux does not look at it.
+TEST(Partitions, AGptThatNoMbrAnnouncesIsNone) {
+  GptPartition old;
+  old.type = kLinuxType;
+  old.first_sector = 4096;
+  old.last_sector = 8191;
+  ByteVector image = make_gpt_of(512, 100'000, {old});
+  ByteVector mbr = make_mbr(1, {{0x83, false, 2048, 2048}});
+  std::copy(mbr.begin(), mbr.end(), image.begin());
+  std::vector<Partition> parts = list_partitions(image, 512).value();
+  ASSERT_EQ(parts.size(), 1u);
+  EXPECT_EQ(parts[0].offset, 1_MiB);
+}
+
 TEST(ChoosePartition, ByNumberTypeNameOrAsTheOnlyOne) {
   struct Case {
     std::vector<NamedPart> parts;
@@ -144,6 +158,8 @@ TEST(ChoosePartition, AnErrorNamesThoseThatAreThere) {
   std::vector<Partition> parts = partitions_of({{kEfiSystem, "EFI"}, {}, {kLinuxType, "data"}});
   EXPECT_EQ(choose_partition(parts, "daten").error().message(),
             "the image has no partition \"daten\": it has 1 (EFI, 1.0 MiB), 3 (data, 1.0 MiB)");
+  EXPECT_EQ(choose_partition(parts, "9").error().message(),
+            "the image has no partition \"9\": it has 1 (EFI, 1.0 MiB), 3 (data, 1.0 MiB)");
 }
 
 }  // namespace

@@ -79,6 +79,13 @@ TEST(SshKey, whatIsCutOffOrNoKey) {
             "~/.ssh/id_ed25519.pub");
   EXPECT_EQ(mistake_in(concat("restrict,FROM=\"a,b\",no-pty ssh-ed25519 ", whole)), "");
   EXPECT_NE(mistake_in(concat("restrict,,pty ssh-ed25519 ", whole)), "");
+  for (std::string_view option : {"command", "command=ls", "from=", "tunnel=\"0\"x"}) {
+    EXPECT_THAT(mistake_in(concat(option, " ssh-ed25519 ", whole)),
+                testing::HasSubstr("needs a value in quotes"))
+        << option;
+  }
+  EXPECT_THAT(mistake_in(concat("pty=\"yes\" ssh-ed25519 ", whole)),
+              testing::HasSubstr("pty takes no value"));
 }
 
 TEST(SshKey, isBounded) {

@@ -102,7 +102,8 @@ TEST_F(Seeds, AllThatIsAskedForIsInIt) {
   put("key.pub", concat("# mine\nssh-ed25519 ", kBlob, " me@laptop\n"));
   put("limited.pub", concat("from=\"10.0.0.0/8\" ssh-ed25519 ", kOtherBlob, "\n"));
   put("user", "#cloud-config\npackages: [vim]\n");
-  put("root/etc/ssh/ssh_host_ed25519_key", "-----BEGIN\nSECRET\n-----END\n");
+  put("root/etc/ssh/ssh_host_ed25519_key",
+      "-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n");
   put("root/etc/ssh/ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA root@old\n");
   Seed seed = make({.ssh_keys = {path("key.pub"), path("limited.pub")},
                     .hostname = "web1.example.org",
@@ -121,7 +122,8 @@ TEST_F(Seeds, AllThatIsAskedForIsInIt) {
   EXPECT_EQ(file(seed, "vendor-data"),
             "#cloud-config\ndisable_root: false\nfqdn: \"web1.example.org\"\nhostname: "
             "\"web1.example.org\"\nssh_keys:\n  ed25519_private: "
-            "\"-----BEGIN\\nSECRET\\n-----END\\n\"\n  ed25519_public: \"ssh-ed25519 AAAA "
+            "\"-----BEGIN PRIVATE KEY-----\\nSECRET\\n-----END PRIVATE KEY-----\\n\"\n  "
+            "ed25519_public: \"ssh-ed25519 AAAA "
             "root@old\\n\"\n");
   EXPECT_EQ(file(seed, "network-config"), "");
   std::string shown = join(seed.shown, "\n");
@@ -129,6 +131,17 @@ TEST_F(Seeds, AllThatIsAskedForIsInIt) {
   EXPECT_THAT(shown, HasSubstr("me@laptop (ssh-ed25519)"));
   EXPECT_THAT(shown, HasSubstr("name web1.example.org"));
   EXPECT_THAT(shown, Not(HasSubstr("SECRET")));
+}
+
+// What a first boot that was broken off leaves.
+TEST_F(Seeds, AHostKeyThatIsNoneIsNotHandedOver) {
+  put("root/etc/ssh/ssh_host_ecdsa_key", "");
+  EXPECT_THAT(refusal({.keep_host_keys = true}), HasSubstr("this machine has none"));
+  put("root/etc/ssh/ssh_host_ed25519_key", "-----BEGIN PRIVATE KEY-----\n");
+  Seed seed = make({.keep_host_keys = true}).value();
+  EXPECT_THAT(seed.notes,
+              testing::ElementsAre(HasSubstr("/etc/ssh/ssh_host_ecdsa_key: no private")));
+  EXPECT_THAT(file(seed, "vendor-data"), testing::Not(HasSubstr("ecdsa")));
 }
 
 TEST_F(Seeds, OfThisMachineItTakesWhoMayLogInAndItsName) {
