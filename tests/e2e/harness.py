@@ -950,7 +950,7 @@ class Machine:
 
     # -- a person at the console
 
-    def log_in(self, timeout=180):
+    def log_in(self, timeout=300):
         """From power-on to a root shell on the serial console."""
         self.expect(r"login: ?$", timeout, unless=r"Kernel panic|emergency mode|GRUB: |grub rescue>")
         self.send("root\n")

@@ -128,7 +128,7 @@ class Firmware(FirmwareTest):
         nvram.add("BootOrder", bytes([8, 0, 9, 0, 7, 0]))
         machine = scene.old_machine(firmware="uefi")
         self.addCleanup(machine.kill)
-        machine.log_in(300)
+        machine.log_in()
         self.assertIn("BootCurrent=7", machine.shell(
             "echo BootCurrent=$(od -An -tu2 -j4 /sys/firmware/efi/efivars/BootCurrent-*)")[1].replace(" ", ""))
         scene.fetch_command(machine)

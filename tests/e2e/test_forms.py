@@ -212,7 +212,7 @@ class FromAShell(harness.E2ETest):
         inplace.watch_install(machine)
         self.assert_installed(scene.disk, scene.image)
         machine.resume()
-        machine.log_in(300)
+        machine.log_in()
         self.assertIn('VERSION_ID="13"', machine.shell("cat /etc/os-release")[1])
 
     def old(self, scene):

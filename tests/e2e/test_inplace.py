@@ -28,7 +28,7 @@ class InPlace(harness.E2ETest):
         told = inplace.watch_install(machine)
         self.assert_installed(scene.disk, scene.image)
         machine.resume()
-        machine.log_in(300)
+        machine.log_in()
         _, release = machine.shell("cat /etc/os-release; uname -r")
         self.assertIn('VERSION_ID="13"', release)
         self.assertIn("6.12.", release)
@@ -54,7 +54,7 @@ class InPlace(harness.E2ETest):
         """An administrator far away: the session ends cleanly, with status 0."""
         scene = self.scene(form="raw")
         machine = self.old_machine(scene, cpus=2, bus="scsi", nic="e1000")
-        machine.log_in(300)
+        machine.log_in()
         scene.fetch_command(machine)
         _, address = machine.shell("ip -4 -br addr show scope global | grep -o '10[.]77[.]0[.][0-9]*'")
         # A Debian without dbus: what systemctl says of a bus that is not there is nobody's concern.
@@ -88,7 +88,7 @@ class InPlace(harness.E2ETest):
         machine.wait_pause(60)
         self.assert_same(scene.disk, before)
         machine.resume()
-        machine.log_in(300)
+        machine.log_in()
         # Its journal knows what was tried.
         _, journal = machine.shell("journalctl --boot=-1 --identifier=curlingiron --no-pager --output=cat")
         self.assertRegex(journal, rf"flash: /dev/vda is to be replaced by {scene.url}")
@@ -101,7 +101,7 @@ class InPlace(harness.E2ETest):
             with self.subTest(memory):
                 scene = self.scene()
                 machine = self.old_machine(scene, memory=memory)
-                machine.log_in(300)
+                machine.log_in()
                 scene.fetch_command(machine)
                 status, output = machine.shell(scene.flash_command("/dev/vda"), 180)
                 self.assertEqual(status, 1, output)

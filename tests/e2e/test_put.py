@@ -540,7 +540,7 @@ class PutInPlace(harness.E2ETest):
         self.addCleanup(scene.close)
         machine = scene.old_machine()
         self.addCleanup(machine.kill)
-        machine.log_in(300)
+        machine.log_in()
         scene.fetch_command(machine)
         machine.shell("echo ssh-ed25519 AAAAsecret me > /root/key; chmod 644 /root/key")
         command = scene.flash_command("/dev/vda", "--no-seed --put /root/key:root:/root/.ssh/authorized_keys:600",
@@ -565,7 +565,7 @@ class PutInPlace(harness.E2ETest):
                     else ["mtype", "-i", part, "::key.txt"])
             self.assertEqual(run(*read).stdout, b"ssh-ed25519 AAAAsecret me\n")
         machine.resume()
-        machine.log_in(300)
+        machine.log_in()
         _, there = machine.shell("stat -c '%a %u:%g' /root/.ssh/authorized_keys; cat /root/.ssh/authorized_keys")
         self.assertIn("600 0:0", there)
         self.assertIn("AAAAsecret", there)

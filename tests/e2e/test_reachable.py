@@ -106,7 +106,7 @@ class Reachable(harness.E2ETest):
             disk.truncate(4 * scene.image.stat().st_size)
         machine = scene.old_machine(**hardware)
         self.addCleanup(machine.kill)
-        machine.log_in(300)
+        machine.log_in()
         return scene, machine
 
     def configure(self, machine, files):

@@ -245,7 +245,7 @@ class Reproducible(harness.E2ETest):
             out.truncate(128 * MIB)
         machine = self.machine(network=network, memory=1536, disks=[{"file": disk}, {"file": scratch, "serial": "scratch"}],
                                nics=[{}], extra=["-rtc", "base=2031-05-17T03:04:05"])
-        machine.log_in(300)
+        machine.log_in()
 
         def say(text, timeout=120):
             status, output = machine.shell(text, timeout)

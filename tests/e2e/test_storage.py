@@ -246,7 +246,7 @@ class Storage(harness.E2ETest):
             place = {"bus": f"ide.{len(attached)}"} if bus == "sata" else {}
             attached.append({"file": file, "bus": bus, "serial": serial, "properties": place})
         self.machine_ = self.machine(name="machine", network=network, memory=1024, disks=attached, reset="exit")
-        self.machine_.log_in(300)
+        self.machine_.log_in()
         self.shell("/lib/systemd/systemd-networkd-wait-online --any --timeout=120 && cd /root && "
                    f"curl -fsS -O {WEB}/curlingiron -O {WEB}/data.sh && chmod +x curlingiron && "
                    "sh -e data.sh && udevadm settle", 180)
